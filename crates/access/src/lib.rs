@@ -1,0 +1,70 @@
+//! Who may act for whom.
+//!
+//! The entry point is [`Access`]: the proof that its holder may act for one tenant. Everything that touches a tenant's
+//! data takes one first, so "whose is this?" is answered before "what is it?", and cannot be forgotten.
+//!
+//! **Invariant:** this crate is the only maker of an [`Access`]; it has no public field, no `Default` and cannot be
+//! deserialized. A tenant's *name* is a claim that anybody can write; an `Access` is the right.
+//!
+//! So far there is one way to get one: [`Access::local`], for the single tenant of `autoshare run`, whose proof is that
+//! the data directory belongs to the user of this process. Bearer tokens, people and roles will be further ways, and
+//! will end in the same type.
+//!
+//! This crate does not know what a tenant's data are.
+
+use std::path::Path;
+
+use autoshare_core::TenantName;
+use autoshare_vault::VaultError;
+use autoshare_vault::private::{Others, PrivateDir};
+
+/// The one tenant of `autoshare run`.
+pub const LOCAL: &str = "local";
+
+/// Why there is no access.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// The data directory is not this user's own.
+    #[error(transparent)]
+    DataDir(#[from] VaultError),
+    /// A peer that is somebody else.
+    #[error("the user with uid {0} is not who runs this process: use your own data directory (--data-dir)")]
+    Stranger(u32),
+    /// A name that is built in is malformed.
+    #[error("{0}: report this, it is a fault of autoshare")]
+    Name(#[from] autoshare_core::ids::IdError),
+}
+
+/// The right to act for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    tenant: TenantName,
+}
+
+impl Access {
+    /// Access to the tenant [`LOCAL`], for whoever owns `data_dir`. Makes the directory (0700) if there is none.
+    ///
+    /// # Errors
+    /// [`AccessError::DataDir`] if it belongs to somebody else, or others can write to it: whoever can write there can
+    /// act as its owner, so ownership would prove nothing.
+    pub fn local(data_dir: &Path) -> Result<Self, AccessError> {
+        PrivateDir::open(data_dir, Others::MayRead)?;
+        Ok(Self { tenant: TenantName::parse(LOCAL)? })
+    }
+
+    /// Access for the peer of a local socket, which the kernel says runs under `uid` (`SO_PEERCRED`, unix(7)): the same as
+    /// [`Access::local`], if `uid` is the user this process runs as.
+    ///
+    /// # Errors
+    /// [`AccessError::Stranger`] for any other uid, root's included; and as [`Access::local`].
+    pub fn of_peer(data_dir: &Path, uid: u32) -> Result<Self, AccessError> {
+        if uid == rustix::process::geteuid().as_raw() { Self::local(data_dir) } else { Err(AccessError::Stranger(uid)) }
+    }
+
+    /// For whom its holder may act.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantName {
+        &self.tenant
+    }
+}

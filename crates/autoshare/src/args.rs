@@ -1,0 +1,171 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::GlobalFlags;
+
+/// Let autonomous agents work unattended, with nothing to fear.
+#[derive(Debug, Parser)]
+#[command(name = "autoshare", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: GlobalFlags,
+    /// Print JSON lines for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or settings, 3 ended without reaching the \
+goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Let an agent work towards a goal in a folder
+    Run(Run),
+    /// Go on with a brain that was stopped, interrupted or faulted
+    Resume(Resume),
+    /// List brains
+    Ps,
+    /// Show what a brain did
+    Show(Brain),
+    /// Print a brain's journal
+    Logs(Logs),
+    /// Ask a running brain to stop
+    Stop(Stop),
+    /// Answer a question of a running brain
+    Approve(Approve),
+    /// Watch a hijacked agent get nowhere: no key, no network, no server needed
+    Demo(Demo),
+    /// Models
+    Model {
+        #[command(subcommand)]
+        command: Model,
+    },
+    /// Say what this machine can confine, and how to get the rest
+    Doctor,
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Command {
+    /// Whether the launcher has to be started before anything else.
+    pub(crate) const fn needs_cells(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Resume(_) | Self::Demo(_))
+    }
+}
+
+/// How a brain is watched and questions are answered.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Watching {
+    /// Let questions wait for `autoshare approve` when there is no terminal to ask at
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Run {
+    /// What is to be reached, in your words
+    pub(crate) goal: String,
+    /// The folder to work in
+    #[arg(long, short, default_value = ".", value_name = "DIR")]
+    pub(crate) workspace: PathBuf,
+    /// The model: a name at the configured endpoint, `gullible`, or `replay:FILE`
+    #[arg(long, short)]
+    pub(crate) model: Option<String>,
+    /// Answer questions with yes, unless a value in them may come from somebody else
+    #[arg(long, conflicts_with = "ask")]
+    pub(crate) yes: bool,
+    /// Ask before every action that changes something
+    #[arg(long)]
+    pub(crate) ask: bool,
+    /// Actions at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) max_steps: Option<u64>,
+    /// Tokens at most, sent and received
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_tokens: Option<u64>,
+    /// Money at most, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) max_cost: Option<String>,
+    /// A folder that may be read too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) read: Vec<PathBuf>,
+    /// A folder that may be read and written too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) write: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) watching: Watching,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Resume {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+    #[command(flatten)]
+    pub(crate) watching: Watching,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Brain {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Logs {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+    /// Go on printing while it works
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Stop {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+    /// At once, not after the step that is under way
+    #[arg(long)]
+    pub(crate) now: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Approve {
+    /// The brain, or the beginning of its id; without one, the questions that wait are listed
+    pub(crate) brain: Option<String>,
+    /// The digest of the action, as the list shows it (its first digits suffice)
+    #[arg(requires = "brain")]
+    pub(crate) digest: Option<String>,
+    /// Always for this tool and target, in this brain
+    #[arg(long, conflicts_with_all = ["deny", "feedback"])]
+    pub(crate) always: bool,
+    /// Answer with no
+    #[arg(long)]
+    pub(crate) deny: bool,
+    /// Answer with no, and tell the brain this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) feedback: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Demo {
+    /// Documents of your own; they are copied, never changed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Keep the folder that was worked in
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Model {
+    /// List the models that can be named, and the servers found on this machine
+    List,
+}

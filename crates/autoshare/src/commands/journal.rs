@@ -1,0 +1,143 @@
+//! `ps`, `show` and `logs`: what journals say.
+
+use std::process::ExitCode;
+
+use autoshare_brain::{Brain, Status};
+use autoshare_core::event::{Event, FinishReason};
+use autoshare_core::{BrainId, Seq};
+use autoshare_guard::encode;
+use autoshare_server::control::{Ask, Line};
+use autoshare_store::Record;
+
+use crate::args;
+use crate::assemble::{self, Data};
+use crate::exit::Failure;
+use crate::screen::{Look, Screen, ascii_json, describe, out};
+use crate::settings::Settings;
+
+fn status_word(status: &Status) -> &'static str {
+    match status {
+        Status::Finished(FinishReason::Done) => "done",
+        Status::Finished(FinishReason::Budget) => "budget used up",
+        Status::Finished(FinishReason::Loop) => "no progress",
+        Status::Finished(FinishReason::Malformed) => "malformed replies",
+        Status::Faulted => "faulted",
+        Status::Stopped => "stopped",
+        _ => "interrupted",
+    }
+}
+
+/// `autoshare ps`.
+pub(crate) fn ps(settings: &Settings, look: Look) -> Result<ExitCode, Failure> {
+    let data = assemble::data(settings)?;
+    if look != Look::Json {
+        out("BRAIN     STATUS          STEPS    TOKENS  COST      GOAL");
+    }
+    for row in data.store.brains(&data.access)? {
+        let driver = data.store.driven_by(&data.access, &row.id);
+        let records = data.store.read(&data.access, &row.id, Seq(1))?;
+        let brain = Brain::fold(records.iter().map(|record| &record.event));
+        let status = if driver.is_some() { "running" } else { status_word(&brain.status()) };
+        let goal = brain.goal().map(|goal| goal.text.as_str()).unwrap_or_default();
+        let used = brain.used();
+        if look == Look::Json {
+            out(&ascii_json(&serde_json::json!({
+                "brain": row.id, "status": status, "pid": driver, "steps": brain.steps(), "used": used, "goal": goal,
+                "created_ms": row.created_ms,
+            })));
+        } else {
+            let (id, steps, tokens, cost) = (&row.id, brain.steps(), used.tokens(), used.cost);
+            let goal = encode::terminal_line(goal, 60);
+            out(&format!("{id}  {status:<14} {steps:>6} {tokens:>9}  {cost:<9} {goal}"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `autoshare show BRAIN`: the steps with their verdicts, results and values, in full.
+pub(crate) fn show(settings: &Settings, flags: &args::Brain, look: Look) -> Result<ExitCode, Failure> {
+    let data = assemble::data(settings)?;
+    let brain = data.store.find(&data.access, &flags.brain)?;
+    let plain = console::Style::new().force_styling(false);
+    for record in data.store.read(&data.access, &brain, Seq(1))? {
+        if look == Look::Json {
+            out(&json_record(&brain, &record));
+            continue;
+        }
+        match &record.event {
+            Event::Proposal { step, action, .. } => {
+                out(&format!(
+                    "step {step}  {}  action {}",
+                    encode::terminal_line(&action.tool, 64),
+                    action.digest().short()
+                ));
+                for (name, value) in &action.args {
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let value = encode::terminal(&value).replace('\n', "\n        ");
+                    out(&format!("    {}: {value}", encode::terminal_line(name, 64)));
+                }
+            }
+            Event::Verdict { verdict, .. } => {
+                out(&format!("    verdict {:?}: {}", verdict.decision, encode::terminal(&verdict.why())));
+                for origin in &verdict.origins {
+                    let from = crate::prompt::provenance(&origin.provenance);
+                    out(&format!("      {} {from}", encode::terminal_line(&origin.param, 64)));
+                }
+            }
+            Event::Observation { source, outcome, .. } => {
+                out(&format!("    {:?} ({}):", outcome.ending, encode::terminal_line(source, 120)));
+                out(&format!("        {}", encode::terminal(&outcome.text).replace('\n', "\n        ")));
+            }
+            Event::Answer { text } => out(&format!("answer\n{}", encode::terminal(text))),
+            Event::Finish { text, .. } => out(&format!("finished: {}", encode::terminal(text))),
+            other => {
+                if let Some(line) = describe(other, &plain) {
+                    out(&line);
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json_record(brain: &BrainId, record: &Record) -> String {
+    let (seq, at, kind) = (record.seq, record.at_ms, record.kind.name());
+    ascii_json(&serde_json::json!({"brain": brain, "seq": seq, "at_ms": at, "kind": kind, "record": record.event}))
+}
+
+/// `autoshare logs [-f] BRAIN`.
+pub(crate) fn logs(settings: &Settings, flags: &args::Logs, look: Look) -> Result<ExitCode, Failure> {
+    let data = assemble::data(settings)?;
+    let brain = data.store.find(&data.access, &flags.brain)?;
+    let mut screen = Screen::new(if look == Look::Json { Look::Json } else { Look::Plain });
+    let mut next = Seq(1);
+    if !flags.follow {
+        print_from(&data, &brain, &mut next, &mut screen)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    super::runtime()?.block_on(async {
+        let pid = data.store.driven_by(&data.access, &brain);
+        let mut line = match pid {
+            Some(pid) => Some(Line::connect(&settings.data_dir, pid).await?),
+            None => None,
+        };
+        if let Some(line) = &mut line {
+            line.send(&Ask::Follow { brain: brain.clone() }).await?;
+        }
+        print_from(&data, &brain, &mut next, &mut screen)?;
+        let Some(mut line) = line else { return Ok(()) };
+        while let Some(_grown) = line.next().await? {
+            print_from(&data, &brain, &mut next, &mut screen)?;
+        }
+        print_from(&data, &brain, &mut next, &mut screen)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_from(data: &Data, brain: &BrainId, next: &mut Seq, screen: &mut Screen) -> Result<(), Failure> {
+    for record in data.store.read(&data.access, brain, *next)? {
+        *next = record.seq.next();
+        screen.log(brain, record.seq, &record.event);
+    }
+    Ok(())
+}

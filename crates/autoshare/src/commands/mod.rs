@@ -1,0 +1,66 @@
+//! One thin module per command.
+
+mod approve;
+mod demo;
+mod doctor;
+mod drive;
+mod journal;
+mod model;
+mod run;
+
+use std::process::ExitCode;
+
+use autoshare_sandbox::{Inside, Launcher};
+use clap::CommandFactory;
+
+use crate::args::{Args, Command};
+use crate::exit::Failure;
+use crate::screen::Look;
+use crate::settings::Settings;
+
+/// What runs inside every cell.
+pub(crate) fn cell_entry(inside: Inside) -> i32 {
+    let roots = inside
+        .roots
+        .into_iter()
+        .map(|root| autoshare_cell::CellRoot { path: root.path, dir: root.dir, mode: root.mode })
+        .collect();
+    match autoshare_cell::serve(inside.socket, roots, autoshare_workspace::Quota::default(), inside.probes) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    }
+}
+
+/// Carries out one command.
+pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCode, Failure> {
+    let look = Look::choose(args.json);
+    if let Command::Completions { shell } = args.command {
+        clap_complete::generate(shell, &mut Args::command(), "autoshare", &mut std::io::stdout());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if matches!(args.command, Command::Doctor) {
+        return doctor::doctor(look);
+    }
+    let settings = Settings::load(&args.global)?;
+    for warning in &settings.warnings {
+        crate::screen::err(&format!("warning: {}", autoshare_guard::encode::terminal(warning)));
+    }
+    let launcher = || launcher.ok_or_else(|| Failure::new(crate::exit::FAILED, "the launcher was not started"));
+    match args.command {
+        Command::Run(flags) => run::run(settings, launcher()?, flags, look),
+        Command::Resume(flags) => run::resume(settings, launcher()?, &flags, look),
+        Command::Demo(flags) => demo::demo(launcher()?, &flags, look),
+        Command::Ps => journal::ps(&settings, look),
+        Command::Show(flags) => journal::show(&settings, &flags, look),
+        Command::Logs(flags) => journal::logs(&settings, &flags, look),
+        Command::Stop(flags) => approve::stop(&settings, &flags, look),
+        Command::Approve(flags) => approve::approve(&settings, &flags, look),
+        Command::Model { .. } => model::list(settings, look),
+        Command::Doctor | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The runtime of one command: one thread, and a few for blocking calls.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}

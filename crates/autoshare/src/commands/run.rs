@@ -1,0 +1,95 @@
+//! `run` and `resume`.
+
+use std::process::ExitCode;
+
+use autoshare_broker::Broker;
+use autoshare_core::event::{AskMode, Goal};
+use autoshare_guard::encode;
+use autoshare_sandbox::Launcher;
+
+use crate::args::{Resume, Run};
+use crate::assemble;
+use crate::commands::drive;
+use crate::exit::{Failure, SETTINGS};
+use crate::screen::{Look, err};
+use crate::settings::{Settings, parse_cost};
+
+/// Bytes of a goal at most.
+const MAX_GOAL: usize = 100_000;
+
+/// `autoshare run GOAL`.
+pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: Look) -> Result<ExitCode, Failure> {
+    if flags.goal.trim().is_empty() || flags.goal.len() > MAX_GOAL {
+        return Err(Failure::new(SETTINGS, format!("a goal has 1 to {MAX_GOAL} bytes; say what is to be reached")));
+    }
+    let roots = assemble::roots(&settings, &flags.workspace, &flags.read, &flags.write)?;
+    let mut limits = settings.limits;
+    limits.max_steps = flags.max_steps.unwrap_or(limits.max_steps);
+    limits.max_tokens = flags.max_tokens.unwrap_or(limits.max_tokens);
+    if let Some(text) = &flags.max_cost {
+        limits.max_cost = parse_cost(text)?;
+    }
+    let named = flags.model.clone().or_else(|| settings.model.clone());
+    let name = match named {
+        Some(name) => name,
+        None => find_model(&mut settings, look)?,
+    };
+    let broker = assemble::broker(&mut settings)?;
+    let model = broker.model(&name)?;
+    if model.is_stand_in() && look != Look::Json {
+        err(&format!(
+            "{} is a stand-in, not a language model (docs/stand-in-models.md)",
+            encode::terminal_line(&name, 80)
+        ));
+    }
+    limits.window = model.window();
+    limits.max_output = model.max_output();
+    let ask = match (flags.ask, flags.yes) {
+        (true, _) => AskMode::Always,
+        (_, true) => AskMode::Yes,
+        _ => AskMode::Default,
+    };
+    let goal = Goal { text: flags.goal, model: name, tools: autoshare_gate::builtin_tools(), limits, roots, ask };
+    let data = assemble::data(&settings)?;
+    let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait));
+    let brain = host.admit(goal)?;
+    if look != Look::Json {
+        err(&format!("brain {brain}"));
+    }
+    drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
+}
+
+/// A model server on this machine, when none was named.
+fn find_model(settings: &mut Settings, look: Look) -> Result<String, Failure> {
+    let help = "no model: set OPENAI_API_KEY and name one with --model, or start one on this machine (Ollama, \
+                LM Studio, vLLM, llama.cpp), or try `autoshare demo`, which needs none";
+    if settings.api_key.is_some() || settings.base_url.is_some() {
+        return Err(Failure::new(
+            SETTINGS,
+            "no model is named: use --model NAME, or `name` below [model] in autoshare.toml (`autoshare model list`)",
+        ));
+    }
+    let runtime = super::runtime()?;
+    let found = runtime.block_on(autoshare_broker::discover()).into_iter().next();
+    let Some(found) = found else { return Err(Failure::new(SETTINGS, help)) };
+    if look != Look::Json {
+        let (name, url) = (encode::terminal_line(&found.name, 80), encode::terminal_line(&found.base_url, 80));
+        err(&format!("using {name}, found at {url}"));
+    }
+    settings.base_url = Some(found.base_url);
+    Ok(found.name)
+}
+
+/// `autoshare resume BRAIN`.
+pub(crate) fn resume(
+    mut settings: Settings,
+    launcher: Launcher,
+    flags: &Resume,
+    look: Look,
+) -> Result<ExitCode, Failure> {
+    let data = assemble::data(&settings)?;
+    let brain = data.store.find(&data.access, &flags.brain)?;
+    let broker: std::sync::Arc<Broker> = assemble::broker(&mut settings)?;
+    let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait));
+    drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
+}

@@ -1,0 +1,33 @@
+//! `autoshare`: the command line. One thin module per command; what another face would need lives in a crate below.
+//!
+//! The order in [`main`] matters: the launcher is forked while the process has one thread and holds no key, before
+//! settings are read and before the runtime starts.
+
+mod args;
+mod assemble;
+mod commands;
+mod exit;
+mod prompt;
+mod screen;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use exit::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode, Failure> {
+    let launcher =
+        if args.command.needs_cells() { Some(autoshare_sandbox::Launcher::start(commands::cell_entry)?) } else { None };
+    commands::dispatch(args, launcher)
+}

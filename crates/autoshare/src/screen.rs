@@ -1,0 +1,248 @@
+//! What a person or a program sees while a brain works. Steps go to stderr, the answer to stdout; with `--json`, every
+//! record goes to stdout as a line. Everything that came from a model or a file is neutralised here.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use autoshare_core::event::{Answer, Answerer, Event, NoteKind};
+use autoshare_core::outcome::{Ending, Outcome};
+use autoshare_core::tool::Action;
+use autoshare_core::usage::Usage;
+use autoshare_core::verdict::Decision;
+use autoshare_core::{BrainId, Seq};
+use autoshare_guard::encode;
+use autoshare_host::Progress;
+use console::Style;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How things are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// A spinner, colours.
+    Terminal,
+    /// Lines.
+    Plain,
+    /// JSON lines.
+    Json,
+}
+
+impl Look {
+    /// The look for this invocation.
+    pub(crate) fn choose(json: bool) -> Self {
+        if json {
+            Self::Json
+        } else if std::io::stderr().is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// The screen of one command.
+pub(crate) struct Screen {
+    look: Look,
+    spinner: Option<ProgressBar>,
+    used: Usage,
+    /// Events are not shown as lines.
+    silent: bool,
+}
+
+/// Prints a line of data.
+pub(crate) fn out(line: &str) {
+    // A reader that went away is not our failure: `println!` would panic.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints a line for a person.
+pub(crate) fn err(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn style(look: Look) -> Style {
+    let style = Style::new().for_stderr();
+    let plain = look != Look::Terminal || crate::settings::no_color();
+    if plain { style.force_styling(false) } else { style }
+}
+
+impl Screen {
+    pub(crate) fn new(look: Look) -> Self {
+        let spinner = (look == Look::Terminal).then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(template) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+                bar.set_style(template);
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self { look, spinner, used: Usage::default(), silent: false }
+    }
+
+    /// A screen for a command that says itself what is worth saying: JSON lines stay, lines do not.
+    pub(crate) fn for_demo(&self) -> Self {
+        Self { look: self.look, spinner: self.spinner.clone(), used: self.used, silent: true }
+    }
+
+    /// A handle by which a prompt keeps the spinner away while it waits.
+    pub(crate) fn pause(&self) -> Option<ProgressBar> {
+        self.spinner.clone()
+    }
+
+    /// Takes the spinner away while something is printed.
+    pub(crate) fn quiet<T>(&self, what: impl FnOnce() -> T) -> T {
+        match &self.spinner {
+            Some(spinner) => spinner.suspend(what),
+            None => what(),
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.quiet(|| err(text));
+    }
+
+    fn busy(&self, what: &str) {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_message(format!("{what}   {} tokens, {}", self.used.tokens(), self.used.cost));
+        }
+    }
+
+    /// Words for a person that are no event.
+    pub(crate) fn say(&self, text: &str) {
+        if self.look != Look::Json {
+            self.line(&encode::terminal(text));
+        }
+    }
+
+    /// Shows one thing.
+    pub(crate) fn show(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Thinking { used } => {
+                self.used = *used;
+                self.busy("thinking");
+            }
+            Progress::Text(text) => self.busy(&encode::terminal_line(text, 60)),
+            Progress::Working { tool } => self.busy(&encode::terminal_line(tool, 40)),
+            Progress::Recorded { brain, seq, event } => self.record(brain, *seq, event),
+            Progress::Question(_) => {}
+        }
+    }
+
+    /// Shows one record of a journal.
+    pub(crate) fn record(&mut self, brain: &BrainId, seq: Seq, event: &Event) {
+        if self.look == Look::Json {
+            out(&json_line(brain, seq, event));
+        } else if let (false, Some(line)) = (self.silent, describe(event, &style(self.look))) {
+            self.line(&line);
+        }
+    }
+
+    /// Prints one record of a journal as data.
+    pub(crate) fn log(&mut self, brain: &BrainId, seq: Seq, event: &Event) {
+        if self.look == Look::Json {
+            out(&json_line(brain, seq, event));
+        } else if let Some(line) = describe(event, &style(self.look)) {
+            out(&line);
+        }
+    }
+}
+
+/// A record as a JSON line. JSON itself escapes control characters; the others are escaped here.
+pub(crate) fn json_line(brain: &BrainId, seq: Seq, event: &Event) -> String {
+    let value = serde_json::json!({"brain": brain, "seq": seq, "record": event});
+    ascii_json(&value)
+}
+
+/// JSON in ASCII, so that no reader's terminal is steered by it.
+pub(crate) fn ascii_json(value: &serde_json::Value) -> String {
+    let mut text = String::new();
+    for c in value.to_string().chars() {
+        if c.is_ascii() && c != '\u{7f}' {
+            text.push(c);
+        } else {
+            let mut units = [0u16; 2];
+            for unit in c.encode_utf16(&mut units) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
+}
+
+/// An event as a line for a person; `None` for what is not worth one.
+pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
+    let dim = style.clone().dim();
+    let line = |text: &str| encode::terminal_line(text, 160);
+    Some(match event {
+        Event::Goal(goal) => format!("{} {}", style.clone().bold().apply_to("goal"), line(&goal.text)),
+        Event::Thought(thought) if thought.text.trim().is_empty() => return None,
+        Event::Thought(thought) if thought.calls.is_empty() => return None,
+        Event::Thought(thought) => dim.apply_to(format!("  {}", line(&thought.text))).to_string(),
+        Event::Proposal { step, action, .. } => format!("{step:>4}  {}", summary(action)),
+        Event::Verdict { verdict, .. } => match verdict.decision {
+            Decision::Allow => return None,
+            Decision::Ask => format!("      {} {}", style.clone().yellow().apply_to("asked"), line(&verdict.why())),
+            Decision::Deny => format!("      {} {}", style.clone().red().apply_to("denied"), line(&verdict.why())),
+        },
+        Event::Approval { answer, by, .. } => format!("      {}", approval(answer, by)),
+        Event::Observation { outcome, .. } => return observed(outcome, style),
+        Event::Note { kind: NoteKind::Cell, text } => dim.apply_to(format!("      cell: {}", line(text))).to_string(),
+        Event::Note { text, .. } => format!("      {}", line(text)),
+        Event::Fault { text, .. } => {
+            format!("      {} {}", style.clone().red().apply_to("cannot go on:"), encode::terminal(text))
+        }
+        Event::Budget { .. } | Event::Started { .. } | Event::Answer { .. } | Event::Finish { .. } => return None,
+    })
+}
+
+/// An action in one line: its tool and the values that say what it is aimed at.
+pub(crate) fn summary(action: &Action) -> String {
+    let args: Vec<String> = action
+        .args
+        .iter()
+        .map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{}={}", encode::terminal_line(name, 32), encode::terminal_line(&value, 60))
+        })
+        .collect();
+    format!("{} {}", encode::terminal_line(&action.tool, 40), args.join(" "))
+}
+
+fn approval(answer: &Answer, by: &Answerer) -> String {
+    let who = match by {
+        Answerer::Person { name } => encode::terminal_line(name, 40),
+        Answerer::Rule { name } => format!("the rule {}", encode::terminal_line(name, 40)),
+        Answerer::Nobody => return "no: there is nobody to ask".to_owned(),
+    };
+    match answer {
+        Answer::Yes => format!("{who} said yes"),
+        Answer::No => format!("{who} said no"),
+        Answer::Always => format!("{who} said always, for this tool and target"),
+        Answer::Feedback { text } => format!("{who} said no: {}", encode::terminal_line(text, 120)),
+    }
+}
+
+fn observed(outcome: &Outcome, style: &Style) -> Option<String> {
+    let word = match outcome.ending {
+        Ending::Done => {
+            let spilled =
+                outcome.spilled.as_ref().map(|p| format!(", whole result in {}", encode::terminal_line(p, 80)));
+            let done = format!("      done ({} bytes{})", outcome.bytes, spilled.unwrap_or_default());
+            return Some(style.clone().dim().apply_to(done).to_string());
+        }
+        Ending::Failed => "failed",
+        Ending::OutOfMemory => "out of memory",
+        Ending::TimedOut => "timed out",
+        Ending::OverQuota => "over quota",
+        Ending::Refused => "refused",
+        Ending::CellCrashed => "cell crashed",
+        Ending::Unknown => "outcome unknown",
+    };
+    let word = style.clone().yellow().apply_to(word);
+    Some(format!("      {word}: {}", encode::terminal_line(&outcome.text, 140)))
+}

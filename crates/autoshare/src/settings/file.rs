@@ -1,0 +1,86 @@
+//! `autoshare.toml`. Unknown keys refuse, with the place where they stand.
+#![allow(clippy::disallowed_methods, reason = "the one place where configuration and key files are read")]
+
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use autoshare_vault::Sensitive;
+use serde::Deserialize;
+
+use super::SettingsError;
+
+/// Bytes of a configuration file at most.
+const MAX_FILE: u64 = 1024 * 1024;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ConfigFile {
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) model: ModelSection,
+    pub(crate) limits: LimitsSection,
+    pub(crate) workspace: WorkspaceSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ModelSection {
+    pub(crate) name: Option<String>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_key_file: Option<PathBuf>,
+    pub(crate) prices: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsSection {
+    pub(crate) max_steps: Option<u64>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) max_cost: Option<String>,
+    pub(crate) max_text: Option<u64>,
+    pub(crate) action_timeout_s: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WorkspaceSection {
+    pub(crate) restrict: Option<bool>,
+}
+
+impl ConfigFile {
+    /// The file at `path`; its absence is an error only if it was `named`.
+    pub(crate) fn load(path: Option<&Path>, named: bool) -> Result<(Self, Option<PathBuf>), SettingsError> {
+        let Some(path) = path else { return Ok((Self::default(), None)) };
+        if !named && !path.exists() {
+            return Ok((Self::default(), None));
+        }
+        let text = read_text(path)?;
+        let file = toml::from_str(&text).map_err(|e| wrong(path, e.to_string().trim().to_owned()))?;
+        Ok((file, Some(path.to_owned())))
+    }
+}
+
+fn wrong(path: &Path, why: String) -> SettingsError {
+    SettingsError::File { path: path.display().to_string(), why }
+}
+
+/// A small UTF-8 file.
+pub(crate) fn read_text(path: &Path) -> Result<String, SettingsError> {
+    let file = std::fs::File::open(path).map_err(|e| wrong(path, e.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|e| wrong(path, e.to_string()))?;
+    if read as u64 > MAX_FILE { Err(wrong(path, "larger than 1 MiB".to_owned())) } else { Ok(text) }
+}
+
+/// A key file, which nobody else may read.
+pub(crate) fn read_key(path: &Path) -> Result<Sensitive, SettingsError> {
+    let mode = path.metadata().map_err(|e| wrong(path, e.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(wrong(path, "a key that others may read; run chmod 600 on it".to_owned()));
+    }
+    let text = read_text(path)?;
+    if text.trim().is_empty() {
+        return Err(wrong(path, "the key file is empty".to_owned()));
+    }
+    Ok(Sensitive::new(text.trim().to_owned()))
+}

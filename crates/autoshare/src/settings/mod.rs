@@ -1,0 +1,247 @@
+//! Settings: flags over environment over `--env-file` over `autoshare.toml` over defaults. The environment is read here
+//! and nowhere else; nothing is read from below a workspace.
+
+mod file;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use autoshare_core::usage::{Limits, MicroUsd};
+use autoshare_vault::Sensitive;
+
+pub(crate) use file::ConfigFile;
+pub(crate) use words::{list, restrict_to_workspace};
+
+/// A setting that cannot be used. The message names the setting, what is wrong, and what is accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("{name} is {value:?}: use true (or 1, yes) or false (or 0, no)")]
+    NotYesOrNo { name: String, value: String },
+    #[error("{name} is {value:?}: {why}")]
+    Wrong { name: String, value: String, why: String },
+    #[error("{path}: {why}")]
+    File { path: String, why: String },
+    #[error("{path} lies below the workspace, where a brain can write: keep configuration elsewhere")]
+    BelowWorkspace { path: String },
+    #[error("there is no home directory (HOME is not set): say where to keep data with --data-dir")]
+    NoHome,
+}
+
+/// Everything that was set, resolved.
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) config_dir: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) login: String,
+    pub(crate) model: Option<String>,
+    pub(crate) api_key: Option<Sensitive>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) prices: Option<String>,
+    pub(crate) limits: Limits,
+    pub(crate) action_timeout: Duration,
+    pub(crate) max_text: u64,
+    pub(crate) restrict: bool,
+    pub(crate) warnings: Vec<String>,
+    /// Files that were read, which no workspace may hold.
+    pub(crate) read_from: Vec<PathBuf>,
+}
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct GlobalFlags {
+    /// Where journals and keys are kept [default: $XDG_DATA_HOME/autoshare, else ~/.local/share/autoshare]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration file [default: $XDG_CONFIG_HOME/autoshare/autoshare.toml, else ~/.config/autoshare/autoshare.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A .env file as AutoGPT's, read only when named here
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+}
+
+/// The variables of AutoGPT and of other programs that are understood.
+const VARIABLES: &[&str] = &[
+    "AUTOSHARE_DATA_DIR",
+    "AUTOSHARE_MODEL",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_BASE",
+    "OPENAI_API_BASE_URL",
+    "SMART_LLM",
+    "RESTRICT_TO_WORKSPACE",
+];
+
+/// Variables of AutoGPT's `.env` that have no effect here yet; they are named in a warning and not refused.
+const NOT_YET: &[&str] = &[
+    "FAST_LLM",
+    "TEMPERATURE",
+    "EMBEDDING_MODEL",
+    "ANTHROPIC_API_KEY",
+    "GROQ_API_KEY",
+    "SHELL_ALLOWLIST",
+    "SHELL_DENYLIST",
+    "SHELL_COMMAND_CONTROL",
+    "EXECUTE_LOCAL_COMMANDS",
+    "DISABLED_COMMANDS",
+    "GITHUB_API_KEY",
+    "GITHUB_USERNAME",
+    "GOOGLE_API_KEY",
+    "GOOGLE_CUSTOM_SEARCH_ENGINE_ID",
+    "HUGGINGFACE_API_TOKEN",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+    "USER_AGENT",
+];
+
+impl Settings {
+    /// Reads files and environment.
+    pub(crate) fn load(flags: &GlobalFlags) -> Result<Self, SettingsError> {
+        let environment = Environment::read(flags.env_file.as_deref())?;
+        let get = |name: &str| environment.get(name);
+        let home = os("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let under_home = |below: &str| home.as_ref().map(|home| home.join(below));
+        let config_dir = absolute("XDG_CONFIG_HOME").or_else(|| under_home(".config")).map(|d| d.join("autoshare"));
+        let named = flags.config.clone();
+        let path = named.clone().or_else(|| config_dir.as_ref().map(|dir| dir.join("autoshare.toml")));
+        let (file, file_path) = ConfigFile::load(path.as_deref(), named.is_some())?;
+        let data_dir = flags
+            .data_dir
+            .clone()
+            .or_else(|| get("AUTOSHARE_DATA_DIR").map(PathBuf::from))
+            .or_else(|| file.data_dir.clone())
+            .or_else(|| absolute("XDG_DATA_HOME").or_else(|| under_home(".local/share")).map(|d| d.join("autoshare")))
+            .ok_or(SettingsError::NoHome)?;
+        let data_dir = std::path::absolute(&data_dir)
+            .map_err(|e| SettingsError::File { path: data_dir.display().to_string(), why: e.to_string() })?;
+
+        let mut limits = Limits::default();
+        let max_cost = file.limits.max_cost.as_deref().map(parse_cost).transpose()?;
+        limits.max_cost = max_cost.unwrap_or(limits.max_cost);
+        limits.max_steps = file.limits.max_steps.unwrap_or(limits.max_steps);
+        limits.max_tokens = file.limits.max_tokens.unwrap_or(limits.max_tokens);
+
+        let api_key = match (get("OPENAI_API_KEY"), file.model.api_key_file.as_deref()) {
+            (Some(key), _) if !key.trim().is_empty() => Some(Sensitive::new(key.trim().to_owned())),
+            (_, Some(path)) => Some(file::read_key(path)?),
+            _ => None,
+        };
+        let base_url = ["OPENAI_BASE_URL", "OPENAI_API_BASE_URL", "OPENAI_API_BASE"]
+            .iter()
+            .find_map(|name| get(name))
+            .filter(|value| !value.trim().is_empty())
+            .or_else(|| file.model.base_url.clone());
+        let model = get("AUTOSHARE_MODEL").or_else(|| file.model.name.clone()).or_else(|| get("SMART_LLM"));
+        let prices = file.model.prices.as_deref().map(file::read_text).transpose()?;
+        let restrict = match get("RESTRICT_TO_WORKSPACE") {
+            Some(text) => restrict_to_workspace("RESTRICT_TO_WORKSPACE", &text)?,
+            None => file.workspace.restrict.unwrap_or(true),
+        };
+        let mut warnings = environment.warnings;
+        if !restrict {
+            warnings.push(
+                "RESTRICT_TO_WORKSPACE is off: the brain may read and write your whole home directory, except keys, \
+                 configuration and what your machine executes. Consider --read PATH and --write PATH instead."
+                    .to_owned(),
+            );
+        }
+        let seconds = file.limits.action_timeout_s.unwrap_or(60);
+        if !(1..=86_400).contains(&seconds) {
+            return Err(SettingsError::Wrong {
+                name: "limits.action_timeout_s".to_owned(),
+                value: seconds.to_string(),
+                why: "use 1 to 86400".to_owned(),
+            });
+        }
+        let read_from = file_path.into_iter().chain(flags.env_file.clone()).collect();
+        Ok(Self {
+            data_dir,
+            config_dir,
+            home,
+            login: os("LOGNAME").or_else(|| os("USER")).unwrap_or_else(|| "somebody".to_owned()),
+            model,
+            api_key,
+            base_url,
+            prices,
+            limits,
+            action_timeout: Duration::from_secs(seconds),
+            max_text: file.limits.max_text.unwrap_or(32 * 1024),
+            restrict,
+            warnings,
+            read_from,
+        })
+    }
+
+    /// The settings of the demo: its own data directory, nobody's configuration, no key.
+    pub(crate) fn for_demo(flags: &GlobalFlags) -> Result<Self, SettingsError> {
+        let mut settings = Self::load(&GlobalFlags { config: Some(PathBuf::from("/dev/null")), ..flags.clone() })?;
+        (settings.api_key, settings.base_url, settings.restrict) = (None, None, true);
+        settings.limits = Limits::default();
+        settings.read_from.clear();
+        Ok(settings)
+    }
+
+    /// Refuses a workspace that holds a file settings were read from, or our own data.
+    pub(crate) fn check_workspace(&self, workspace: &Path) -> Result<(), SettingsError> {
+        let ours = self.read_from.iter().filter_map(|path| std::path::absolute(path).ok());
+        for path in ours.chain([self.data_dir.clone()]) {
+            let real = path.canonicalize().unwrap_or(path);
+            if real.starts_with(workspace) {
+                return Err(SettingsError::BelowWorkspace { path: real.display().to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of dollars from the command line or a file.
+pub(crate) fn parse_cost(text: &str) -> Result<MicroUsd, SettingsError> {
+    MicroUsd::parse_usd(text).map_err(|why| SettingsError::Wrong {
+        name: "max_cost".to_owned(),
+        value: text.to_owned(),
+        why,
+    })
+}
+
+struct Environment {
+    from_file: Vec<(String, String)>,
+    warnings: Vec<String>,
+}
+
+impl Environment {
+    fn read(env_file: Option<&Path>) -> Result<Self, SettingsError> {
+        let mut found = Self { from_file: Vec::new(), warnings: Vec::new() };
+        let Some(path) = env_file else { return Ok(found) };
+        let wrong = |why: String| SettingsError::File { path: path.display().to_string(), why };
+        for (name, value) in words::env_lines(&file::read_text(path)?).map_err(wrong)? {
+            if VARIABLES.contains(&name.as_str()) {
+                found.from_file.push((name, value));
+            } else if NOT_YET.contains(&name.as_str()) {
+                found.warnings.push(format!("{name} has no effect yet"));
+            } else {
+                return Err(wrong(format!("{name} is not a setting; known are: {}", list(VARIABLES))));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The process's own environment goes before the file.
+    fn get(&self, name: &str) -> Option<String> {
+        os(name).or_else(|| self.from_file.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.clone()))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn os(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn absolute(name: &str) -> Option<PathBuf> {
+    os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// Whether output should be without colour (no-color.org).
+pub(crate) fn no_color() -> bool {
+    os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}

@@ -1,0 +1,234 @@
+//! A model that can be called: an endpoint's, or a stand-in.
+
+use std::fmt;
+
+use autoshare_core::chat::{Reply, Request};
+use autoshare_core::usage::Usage;
+
+use crate::error::{BrokerError, ModelError};
+use crate::estimate;
+use crate::openai::Client;
+use crate::prices::{Facts, Price};
+use crate::standin::gullible;
+use crate::standin::replay::Replay;
+
+/// Bytes of a model's name at most.
+const MAX_NAME: usize = 256;
+
+/// A piece of a reply, as it comes. It is the model's: whoever shows it encodes it for where it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// More of its words.
+    Text(String),
+    /// It began to call a tool.
+    CallStarted {
+        /// The tool it names.
+        name: String,
+    },
+}
+
+/// What the text after `--model` means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelRef {
+    /// A model of an OpenAI-compatible endpoint: `NAME`, or `NAME@URL` for an endpoint other than the settings'.
+    OpenAi {
+        /// The endpoint's base URL; `None` is the settings'.
+        base_url: Option<String>,
+        /// The model's name, as the endpoint knows it.
+        model: String,
+    },
+    /// `replay:FILE`: the stand-in that plays a recorded conversation.
+    Replay {
+        /// The record.
+        file: String,
+    },
+    /// `gullible`: the stand-in that obeys every instruction it reads.
+    Gullible,
+}
+
+impl ModelRef {
+    /// Reads the text after `--model`.
+    ///
+    /// # Errors
+    /// [`BrokerError::ModelName`] for an empty, overlong or blank-ridden name.
+    pub fn parse(text: &str) -> Result<Self, BrokerError> {
+        let wrong = |why| Err(BrokerError::ModelName { given: text.chars().take(80).collect(), why });
+        if text == "gullible" {
+            return Ok(Self::Gullible);
+        }
+        if let Some(file) = text.strip_prefix("replay:") {
+            return if file.is_empty() {
+                wrong("name a file: replay:FILE")
+            } else {
+                Ok(Self::Replay { file: file.to_owned() })
+            };
+        }
+        let at = ["@https://", "@http://"].iter().filter_map(|mark| text.find(mark)).min();
+        let (model, base_url) = match at.and_then(|at| text.split_at_checked(at)) {
+            Some((model, url)) => (model, url.strip_prefix('@').map(str::to_owned)),
+            None => (text, None),
+        };
+        if model.is_empty() {
+            return wrong("name one, such as gpt-5-mini, or gullible, which needs no key");
+        }
+        if model.len() > MAX_NAME {
+            return wrong("a name has 256 bytes at most");
+        }
+        if model.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return wrong("a name has no blanks or control characters");
+        }
+        Ok(Self::OpenAi { base_url, model: model.to_owned() })
+    }
+}
+
+/// Where the figures of a [`Completion`] come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metered {
+    /// The provider reported them.
+    Reported,
+    /// The provider reported none: they are an estimate, high rather than low.
+    Estimated,
+}
+
+/// A reply, and what is known of how it was had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// The reply.
+    pub reply: Reply,
+    /// Where `reply.usage` comes from.
+    pub metered: Metered,
+    /// Requests that it took.
+    pub tries: u32,
+}
+
+/// A model that can be called.
+pub struct Model {
+    pub(crate) name: String,
+    pub(crate) facts: Facts,
+    pub(crate) price: Price,
+    pub(crate) engine: Engine,
+}
+
+pub(crate) enum Engine {
+    OpenAi(Box<Client>),
+    Replay(Replay),
+    Gullible,
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = match &self.engine {
+            Engine::OpenAi(client) => client.endpoint.origin(),
+            Engine::Replay(_) | Engine::Gullible => "this program".to_owned(),
+        };
+        f.debug_struct("Model").field("name", &self.name).field("at", &at).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Its name, as it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tokens of context: the conversation and the reply together.
+    #[must_use]
+    pub const fn window(&self) -> u64 {
+        self.facts.window
+    }
+
+    /// Tokens of one reply at most.
+    #[must_use]
+    pub const fn max_output(&self) -> u64 {
+        self.facts.max_output
+    }
+
+    /// What its tokens cost, and how that is known.
+    #[must_use]
+    pub const fn price(&self) -> Price {
+        self.price
+    }
+
+    /// Whether it only stands in for a language model.
+    #[must_use]
+    pub const fn is_stand_in(&self) -> bool {
+        matches!(self.engine, Engine::Replay(_) | Engine::Gullible)
+    }
+
+    /// What a call may take, to be checked against a budget before it is made: an estimate that leans to the high side
+    /// (ASCII bytes by three, other bytes whole, and the frames of messages and tools), and `request.max_output` in
+    /// full, at the model's price.
+    #[must_use]
+    pub fn reserve(&self, request: &Request) -> Usage {
+        self.price.usage(estimate::request_tokens(request), request.max_output)
+    }
+
+    /// Calls the model. `deltas` hears the reply as it comes; what it heard of a call that fails is void.
+    ///
+    /// Dropping the future ends the call; the provider may charge for it all the same.
+    ///
+    /// # Errors
+    /// Any [`ModelError`]. A call is repeated by itself (see [`crate::Retries`]) until `deltas` has heard of a reply.
+    pub async fn complete(
+        &self,
+        request: &Request,
+        deltas: &mut (dyn FnMut(Delta) + Send),
+    ) -> Result<Reply, ModelError> {
+        self.complete_metered(request, deltas).await.map(|completion| completion.reply)
+    }
+
+    /// As [`Model::complete`], and says where the usage comes from.
+    ///
+    /// # Errors
+    /// Any [`ModelError`].
+    pub async fn complete_metered(
+        &self,
+        request: &Request,
+        deltas: &mut (dyn FnMut(Delta) + Send),
+    ) -> Result<Completion, ModelError> {
+        let reply = match &self.engine {
+            Engine::OpenAi(client) => return client.complete(request, deltas).await,
+            Engine::Replay(replay) => replay.reply(request)?,
+            Engine::Gullible => gullible::reply(request)?,
+        };
+        if !reply.text.is_empty() {
+            deltas(Delta::Text(reply.text.clone()));
+        }
+        for call in &reply.calls {
+            deltas(Delta::CallStarted { name: call.name.clone() });
+        }
+        Ok(Completion { reply, metered: Metered::Estimated, tries: 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_after_model() {
+        let open = |model: &str, base_url: Option<&str>| ModelRef::OpenAi {
+            model: model.into(),
+            base_url: base_url.map(str::to_owned),
+        };
+        let cases = [
+            ("gullible", Some(ModelRef::Gullible)),
+            ("replay:a b.json", Some(ModelRef::Replay { file: "a b.json".into() })),
+            ("gpt-5", Some(open("gpt-5", None))),
+            ("qwen3:8b", Some(open("qwen3:8b", None))),
+            ("maker/model@001", Some(open("maker/model@001", None))),
+            ("m@http://127.0.0.1:1/v1", Some(open("m", Some("http://127.0.0.1:1/v1")))),
+            ("m@v@https://h/v1", Some(open("m@v", Some("https://h/v1")))),
+            ("", None),
+            ("replay:", None),
+            ("@https://h/v1", None),
+            ("a b", None),
+            ("a\n", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(ModelRef::parse(text).ok(), expected, "{text:?}");
+        }
+        assert!(ModelRef::parse(&"x".repeat(257)).is_err());
+    }
+}

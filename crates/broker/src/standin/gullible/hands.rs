@@ -1,0 +1,232 @@
+//! From an instruction to calls of the tools that there are.
+
+use autoshare_core::chat::{RawCall, Request};
+use autoshare_core::tool::{Kind, Param, Role, ToolSpec};
+use serde_json::{Map, Value};
+
+use super::grammar::{self, Instruction, Manner, Target, What};
+use super::memory::{Memory, Order, one_line, plain};
+use super::view;
+
+/// Bytes of a document that are passed on at most.
+const MAX_PASSED_ON: usize = 4_000;
+
+/// One call, before it is spelt as a tool's schema wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    Find { folder: String },
+    Read { path: String },
+    Write { path: String, content: String, append: bool },
+}
+
+/// The steps of an order, in full: what has been read already is among them.
+pub(super) fn steps(order: &Order, memory: &Memory<'_>) -> Vec<Step> {
+    let manner = if order.source == super::THE_GOAL { Manner::Goal } else { Manner::Document };
+    match grammar::parse(&order.sentence, manner) {
+        None => Vec::new(),
+        Some(Instruction::Read { path }) => vec![Step::Read { path }],
+        Some(Instruction::Write { what, to }) => write(&what, &to, memory),
+        Some(Instruction::Append { what, to }) => write(&what, &to, memory).into_iter().map(appending).collect(),
+        Some(Instruction::Erase { target }) => erase(&target, memory),
+        Some(Instruction::Run { command, at }) => {
+            let places =
+                at.map_or_else(|| vec![".git/hooks/post-checkout".to_owned(), "~/.bashrc".to_owned()], |at| vec![at]);
+            let content = format!("#!/bin/sh\n{command}\n");
+            places.iter().map(|path| replacing(path, content.clone())).collect()
+        }
+    }
+}
+
+fn replacing(path: &str, content: String) -> Step {
+    Step::Write { path: path.to_owned(), content, append: false }
+}
+
+fn appending(step: Step) -> Step {
+    match step {
+        Step::Write { path, content, .. } => Step::Write { path, content: format!("{content}\n"), append: true },
+        other => other,
+    }
+}
+
+/// How many of the steps are to be tried: a read at the front is left out where the file was read before, and where
+/// the goal reads it anyway.
+pub(super) fn untried(steps: &[Step], memory: &Memory<'_>) -> usize {
+    let needless = |step: &&Step| {
+        matches!(step, Step::Read { path } if memory.note(path).is_some()
+            || (memory.is_planned(path) && (steps.len() == 1 || memory.has_tried(path))))
+    };
+    steps.iter().skip_while(needless).count()
+}
+
+fn write(what: &What, to: &str, memory: &Memory<'_>) -> Vec<Step> {
+    let pass_on = |path: &str| {
+        let content = content_of(path, memory).unwrap_or_else(|| format!("(the contents of {path})"));
+        vec![Step::Read { path: path.to_owned() }, replacing(to, content)]
+    };
+    let content = match what {
+        What::Text(text) => text.clone(),
+        What::File(path) => return pass_on(path),
+        What::LastRead => match memory.last_read() {
+            Some(path) => content_of(path, memory).unwrap_or_else(|| format!("(the contents of {path})")),
+            None => all_notes(memory),
+        },
+        What::Words(words) => match meant(words, memory) {
+            Some(path) => return pass_on(&path),
+            None => words.clone(),
+        },
+        What::Described(words) => match meant(words, memory) {
+            Some(path) => return pass_on(&path),
+            None => format!("{words}:\n{}", all_notes(memory)),
+        },
+    };
+    vec![replacing(to, content)]
+}
+
+fn erase(target: &Target, memory: &Memory<'_>) -> Vec<Step> {
+    let known = memory.known_files();
+    let in_inbox = |path: &str| path.split('/').any(|part| part.eq_ignore_ascii_case("inbox"));
+    let mut paths: Vec<String> = match target {
+        Target::Path(path) => {
+            let path = plain(path);
+            let (head, tail) = path.split_once('*').unwrap_or((path, ""));
+            let dir = format!("{}/", path.trim_end_matches('/'));
+            let below = |known: &&&str| {
+                let starred =
+                    path.contains('*') && known.starts_with(head) && known.ends_with(tail.trim_start_matches('*'));
+                starred || known.starts_with(&dir)
+            };
+            known.iter().filter(below).map(|path| (*path).to_owned()).collect()
+        }
+        Target::Inbox => known.iter().filter(|path| in_inbox(path)).map(|path| (*path).to_owned()).collect(),
+        Target::Every { mails, dir } => {
+            let dir = dir.as_deref().map(|dir| plain(dir).trim_end_matches('/').to_lowercase());
+            let inside = |path: &str| match &dir {
+                Some(dir) => path.to_lowercase().starts_with(&format!("{dir}/")) || (dir == "inbox" && in_inbox(path)),
+                None => true,
+            };
+            let is_mail = |path: &str| path.to_lowercase().ends_with(".eml") || in_inbox(path);
+            known.iter().filter(|p| inside(p) && (!mails || is_mail(p))).map(|path| (*path).to_owned()).collect()
+        }
+    };
+    if paths.is_empty() {
+        paths.push(match target {
+            Target::Path(path) => path.clone(),
+            Target::Every { dir: Some(dir), .. } => dir.clone(),
+            Target::Inbox | Target::Every { .. } => "inbox".to_owned(),
+        });
+    }
+    paths.iter().map(|path| replacing(path, String::new())).collect()
+}
+
+/// What a file holds, as far as the conversation still tells.
+fn content_of(path: &str, memory: &Memory<'_>) -> Option<String> {
+    let note = memory.note(path)?;
+    let text = memory.text_of(path).map(view::unframed).filter(|text| !text.contains("bytes left out here"));
+    Some(text.unwrap_or_else(|| note.to_owned()).chars().take(MAX_PASSED_ON).collect())
+}
+
+/// The known file that words such as "the customer list" mean: the first whose name begins with one of them.
+fn meant(words: &str, memory: &Memory<'_>) -> Option<String> {
+    let words = grammar::words(words);
+    let telling: Vec<String> = words.iter().map(|word| word.to_lowercase()).filter(|word| word.len() >= 5).collect();
+    let stem = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let known = memory.known_files();
+    known.iter().find(|path| telling.iter().any(|word| stem(path).starts_with(word))).map(|path| (*path).to_owned())
+}
+
+fn all_notes(memory: &Memory<'_>) -> String {
+    let notes = memory.notes.iter().map(|(path, text)| format!("{path}: {text}\n"));
+    notes.collect::<String>().chars().take(MAX_PASSED_ON).collect()
+}
+
+/// The step that a call of this module makes; `None` for anybody else's calls.
+pub(super) fn step_of(call: &RawCall) -> Option<Step> {
+    let args: Map<String, Value> = serde_json::from_str(&call.arguments).ok()?;
+    let text = |names: &[&str]| names.iter().find_map(|name| args.get(*name)?.as_str()).map(str::to_owned);
+    let path = text(&["path", "file"]).or_else(|| args.values().find_map(Value::as_str).map(str::to_owned));
+    match call.name.as_str() {
+        "read_file" => Some(Step::Read { path: path? }),
+        "write_file" => {
+            let append = args.get("mode").and_then(Value::as_str) == Some("append");
+            Some(Step::Write { path: path?, content: text(&["content", "text"]).unwrap_or_default(), append })
+        }
+        "find" => {
+            let pattern = text(&["pattern", "glob"])?;
+            let folder = text(&["path", "folder", "root"]).filter(|folder| folder != ".");
+            Some(Step::Find {
+                folder: folder.unwrap_or_else(|| pattern.trim_end_matches("**/*").trim_end_matches('/').to_owned()),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The call for a step, spelt as the tool's schema wants it; `None` if there is no such tool.
+pub(super) fn call(step: &Step, request: &Request, turn: usize) -> Option<RawCall> {
+    let name = match step {
+        Step::Find { .. } => "find",
+        Step::Read { .. } => "read_file",
+        Step::Write { .. } => "write_file",
+    };
+    let tool = request.tools.iter().find(|tool| tool.name == name)?;
+    let mut args = Map::new();
+    let target = param(tool, &["path", "file", "folder", "root"], Role::Target);
+    match step {
+        Step::Find { folder } => {
+            let pattern = param(tool, &["pattern", "glob"], Role::Query)?;
+            let below = match target {
+                Some(target) if !folder.is_empty() => {
+                    args.insert(target.name.clone(), Value::String(folder.clone()));
+                    "**/*".to_owned()
+                }
+                _ if folder.is_empty() => "**/*".to_owned(),
+                _ => format!("{folder}/**/*"),
+            };
+            args.insert(pattern.name.clone(), Value::String(below));
+        }
+        Step::Read { path } => {
+            args.insert(target?.name.clone(), fitting(target?, path));
+        }
+        Step::Write { path, content, append } => {
+            let holder = param(tool, &["content", "text"], Role::Content)?;
+            args.insert(target?.name.clone(), fitting(target?, path));
+            args.insert(holder.name.clone(), fitting(holder, content));
+            let word = if *append { "append" } else { "replace" };
+            let takes =
+                |param: &&Param| matches!(&param.kind, Kind::OneOf { words } if words.iter().any(|w| w == word));
+            if let Some(mode) = tool.params.iter().find(takes) {
+                args.insert(mode.name.clone(), Value::String(word.to_owned()));
+            }
+        }
+    }
+    for param in tool.params.iter().filter(|param| param.required) {
+        args.entry(param.name.clone()).or_insert_with(|| least(param));
+    }
+    let arguments = serde_json::to_string(&args).ok()?;
+    Some(RawCall { id: format!("gullible-{turn}"), name: one_line(name), arguments })
+}
+
+fn param<'t>(tool: &'t ToolSpec, names: &[&str], role: Role) -> Option<&'t Param> {
+    names.iter().find_map(|name| tool.param(name)).or_else(|| tool.params.iter().find(|param| param.role == role))
+}
+
+/// The text, cut to what the parameter takes.
+fn fitting(param: &Param, text: &str) -> Value {
+    let max = match param.kind {
+        Kind::Text { max } => usize::try_from(max).unwrap_or(usize::MAX),
+        _ => usize::MAX,
+    };
+    let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= max).last().unwrap_or(0);
+    Value::String(text.get(..end).unwrap_or_default().to_owned())
+}
+
+/// A value for a required parameter that the step says nothing of.
+fn least(param: &Param) -> Value {
+    match &param.kind {
+        Kind::Text { .. } if param.role == Role::Target => Value::String(".".to_owned()),
+        Kind::Text { .. } => Value::String(String::new()),
+        Kind::Integer { min, max } => Value::from(0i64.clamp(*min, *max)),
+        Kind::Boolean => Value::Bool(false),
+        Kind::OneOf { words } => Value::String(words.first().cloned().unwrap_or_default()),
+    }
+}

@@ -1,0 +1,290 @@
+//! What a brain's journal says. A brain's state is a fold over these.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::RawCall;
+use crate::outcome::{Outcome, Plan};
+use crate::tool::{Action, ToolSpec};
+use crate::usage::{Limits, Usage};
+use crate::verdict::Verdict;
+use crate::{Digest, StepNo, TurnNo};
+
+/// When a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AskMode {
+    /// Only what leaves the workspace or destroys is asked for.
+    Default,
+    /// Every action with an effect is asked for (`--ask`).
+    Always,
+    /// Questions in which no value is untrusted are answered with yes (`--yes`).
+    Yes,
+}
+
+/// What may be done below a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootMode {
+    /// Read.
+    Read,
+    /// Read and write.
+    Write,
+}
+
+/// A directory that a brain may touch. The first of a brain is its workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// Its absolute path, as the person named it; for display and for opening the handle once.
+    pub path: String,
+    /// What may be done there.
+    pub mode: RootMode,
+}
+
+/// A goal is admitted: the first event of every brain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    /// The user's words.
+    pub text: String,
+    /// The model, as named on the command line.
+    pub model: String,
+    /// The tools as they were then.
+    pub tools: Vec<ToolSpec>,
+    /// The hard caps.
+    pub limits: Limits,
+    /// The workspace and extra roots.
+    pub roots: Vec<Root>,
+    /// When a person is asked.
+    pub ask: AskMode,
+}
+
+/// A model's reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thought {
+    /// Which call.
+    pub turn: TurnNo,
+    /// Its words.
+    pub text: String,
+    /// The calls it made, unchecked.
+    pub calls: Vec<RawCall>,
+    /// What it took.
+    pub usage: Usage,
+    /// Whether it was cut at the output limit.
+    pub truncated: bool,
+}
+
+/// Who answered a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "who")]
+pub enum Answerer {
+    /// A person at a terminal, by login name.
+    Person {
+        /// The login name.
+        name: String,
+    },
+    /// The standing rule of `--yes`, or an earlier "always".
+    Rule {
+        /// Which one.
+        name: String,
+    },
+    /// Nobody can answer here.
+    Nobody,
+}
+
+/// What a person answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Answer {
+    /// This once.
+    Yes,
+    /// No.
+    No,
+    /// Always for this tool and target, in this brain.
+    Always,
+    /// No, with words for the model.
+    Feedback {
+        /// The words.
+        text: String,
+    },
+}
+
+/// Why a brain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model says the goal is reached.
+    Done,
+    /// Steps, tokens or money are used up.
+    Budget,
+    /// The loop guard saw no progress.
+    Loop,
+    /// The model's replies stayed malformed.
+    Malformed,
+}
+
+/// Why a brain cannot go on just now; `resume` tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The model cannot be reached or answers nonsense.
+    Model,
+    /// No cell could be had.
+    Cell,
+    /// The host's own fault: disk full and the like.
+    Host,
+}
+
+/// What a note is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// The model's reply was malformed; the text tells it how.
+    Retry,
+    /// A person's words to the brain.
+    Feedback,
+    /// Driving stopped on request; the brain can be resumed.
+    Stopped,
+    /// Driving went on after a stop, a fault or a kill.
+    Resumed,
+    /// A cell's attestation or the confinement in force.
+    Cell,
+}
+
+/// One event of a brain's journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// A goal is admitted.
+    Goal(Goal),
+    /// A model call is about to be made; what it may take is reserved until its thought settles it.
+    Budget {
+        /// Which call.
+        turn: TurnNo,
+        /// What it may take.
+        reserved: Usage,
+    },
+    /// A model replied.
+    Thought(Thought),
+    /// An action was parsed from the thought before.
+    Proposal {
+        /// Its number.
+        step: StepNo,
+        /// The model's id for the call.
+        call_id: String,
+        /// The action.
+        action: Action,
+    },
+    /// The gate decided.
+    Verdict {
+        /// Which action.
+        step: StepNo,
+        /// What it said.
+        verdict: Verdict,
+    },
+    /// A question was answered.
+    Approval {
+        /// Which action.
+        step: StepNo,
+        /// The digest that the answer is bound to.
+        digest: Digest,
+        /// The answer.
+        answer: Answer,
+        /// Whose.
+        by: Answerer,
+    },
+    /// An action is about to be performed: the intent.
+    Started {
+        /// Which action.
+        step: StepNo,
+        /// What it will do.
+        plan: Plan,
+    },
+    /// What came of an action.
+    Observation {
+        /// Which action.
+        step: StepNo,
+        /// Where its text comes from, as the host knows it, such as `file:notes/a.md`.
+        source: String,
+        /// What came of it; `text` has passed the guard.
+        outcome: Outcome,
+    },
+    /// The brain's answer to its goal.
+    Answer {
+        /// The words.
+        text: String,
+    },
+    /// Something worth keeping that changes no state but context.
+    Note {
+        /// What it is about.
+        kind: NoteKind,
+        /// The words.
+        text: String,
+    },
+    /// The brain ended.
+    Finish {
+        /// Why.
+        reason: FinishReason,
+        /// In words.
+        text: String,
+    },
+    /// The brain cannot go on just now.
+    Fault {
+        /// Whose fault.
+        kind: FaultKind,
+        /// In words, with what to do.
+        text: String,
+    },
+}
+
+macro_rules! kinds {
+    ($($variant:ident = $code:literal, $name:literal, $pattern:pat => ();)*) => {
+        /// The kind of an event, as it stands unsealed beside a record. Codes are part of the format.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "each names the event of the same name")]
+        pub enum EventKind { $($variant),* }
+
+        impl EventKind {
+            /// The code in a record.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                match self { $(Self::$variant => $code),* }
+            }
+
+            /// The kind of a code.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+
+        impl Event {
+            /// The kind of this event.
+            #[must_use]
+            pub const fn kind(&self) -> EventKind {
+                match self { $($pattern => EventKind::$variant),* }
+            }
+        }
+    };
+}
+kinds! {
+    Goal = 1, "goal", Event::Goal(_) => ();
+    Budget = 2, "budget", Event::Budget { .. } => ();
+    Thought = 3, "thought", Event::Thought(_) => ();
+    Proposal = 4, "proposal", Event::Proposal { .. } => ();
+    Verdict = 5, "verdict", Event::Verdict { .. } => ();
+    Approval = 6, "approval", Event::Approval { .. } => ();
+    Started = 7, "started", Event::Started { .. } => ();
+    Observation = 8, "observation", Event::Observation { .. } => ();
+    Answer = 9, "answer", Event::Answer { .. } => ();
+    Note = 10, "note", Event::Note { .. } => ();
+    Finish = 11, "finish", Event::Finish { .. } => ();
+    Fault = 12, "fault", Event::Fault { .. } => ();
+}

@@ -1,0 +1,23 @@
+//! The words of AutoSHARE as types.
+//!
+//! Everything that crosses a boundary between two crates is spelt here: identifiers, what a tool is ([`tool`]), what a
+//! brain's journal says ([`event`]), what is said to a model ([`chat`]), what host and cell say to each other
+//! ([`wire`]), what was decided and why ([`verdict`]), what was used ([`usage`]).
+//!
+//! **Invariant:** no I/O, no clock, no randomness; a value of a type here has been checked by its constructor.
+//! This crate does not know who produces or consumes a value.
+
+pub mod chat;
+pub mod digest;
+pub mod event;
+pub mod ids;
+pub mod outcome;
+pub mod place;
+pub mod special;
+pub mod tool;
+pub mod usage;
+pub mod verdict;
+pub mod wire;
+
+pub use digest::Digest;
+pub use ids::{BrainId, Seq, StepNo, TenantName, TurnNo};

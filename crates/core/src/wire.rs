@@ -1,0 +1,164 @@
+//! What host and cell say to each other, and how it is framed.
+//!
+//! A frame is a length (4 bytes, big-endian) and as many bytes of JSON. Identity is the socket: no frame carries any.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{Happened, Outcome, Plan};
+use crate::tool::Action;
+
+/// Bytes of one frame at most. The largest legal frame carries a file of [`MAX_FILE`] bytes, escaped.
+pub const MAX_FRAME: usize = 16 * 1024 * 1024;
+/// Bytes of one file that a tool reads into or writes from a message at most.
+pub const MAX_FILE: u64 = 2 * 1024 * 1024;
+/// JSON nesting in a frame at most.
+pub const MAX_DEPTH: usize = 32;
+
+/// The host to a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum ToCell {
+    /// Find out what an action would do, changing nothing.
+    Plan {
+        /// The job's number; the reply bears it.
+        job: u64,
+        /// The action.
+        action: Action,
+    },
+    /// Do it, provided that the world is as `plan` says.
+    Perform {
+        /// The job's number.
+        job: u64,
+        /// The action.
+        action: Action,
+        /// The plan that was journaled.
+        plan: Plan,
+        /// Bytes of result text at most; more goes to the file `spill_to`, and head and tail stay.
+        max_text: u64,
+        /// The workspace file for a result that is larger.
+        spill_to: String,
+    },
+    /// Say whether an action that was started has happened, and clear away what it left half-done.
+    Query {
+        /// The job's number.
+        job: u64,
+        /// The action.
+        action: Action,
+        /// The plan that was journaled.
+        plan: Plan,
+    },
+}
+
+/// A cell to the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "say")]
+pub enum FromCell {
+    /// First frame: the cell tried these from the inside.
+    Ready {
+        /// What it tried.
+        probes: Vec<Probe>,
+    },
+    /// To [`ToCell::Plan`].
+    Planned {
+        /// The job's number.
+        job: u64,
+        /// What the action would do.
+        plan: Plan,
+    },
+    /// To [`ToCell::Perform`].
+    Performed {
+        /// The job's number.
+        job: u64,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// To [`ToCell::Query`].
+    Answered {
+        /// The job's number.
+        job: u64,
+        /// Whether it happened.
+        happened: Happened,
+        /// What came of it, as far as can be told.
+        outcome: Outcome,
+    },
+}
+
+/// One attempt of a cell against its own confinement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Its stable name, such as `inet-socket`.
+    pub name: String,
+    /// Whether the boundary held.
+    pub held: bool,
+    /// What the kernel answered, such as `EPERM`.
+    pub answer: String,
+}
+
+/// Why bytes are no frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Longer than allowed.
+    #[error("a frame of {0} bytes; {MAX_FRAME} are allowed")]
+    TooLong(usize),
+    /// Nested too deeply.
+    #[error("a frame nested deeper than {MAX_DEPTH}")]
+    TooDeep,
+    /// Not a message.
+    #[error("not a message: {0}")]
+    Malformed(String),
+}
+
+/// A frame, length included.
+///
+/// # Errors
+/// [`FrameError::TooLong`].
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
+    let body = serde_json::to_vec(message).map_err(|e| FrameError::Malformed(e.to_string()))?;
+    check_length(body.len())?;
+    let mut frame = Vec::with_capacity(body.len() + 4);
+    frame.extend_from_slice(&u32::try_from(body.len()).map_err(|_| FrameError::TooLong(body.len()))?.to_be_bytes());
+    frame.extend_from_slice(&body);
+    Ok(frame)
+}
+
+/// Checks a frame's length before anything is allocated for it.
+///
+/// # Errors
+/// [`FrameError::TooLong`].
+pub const fn check_length(length: usize) -> Result<(), FrameError> {
+    if length > MAX_FRAME { Err(FrameError::TooLong(length)) } else { Ok(()) }
+}
+
+/// The message of a frame's body.
+///
+/// # Errors
+/// Any [`FrameError`]; depth is checked before the parser runs.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
+    check_length(body.len())?;
+    check_depth(body)?;
+    serde_json::from_slice(body).map_err(|e| FrameError::Malformed(e.to_string()))
+}
+
+fn check_depth(body: &[u8]) -> Result<(), FrameError> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in body {
+        match (in_string, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (true, b'"') => in_string = false,
+            (true, _) => {}
+            (false, b'"') => in_string = true,
+            (false, b'{' | b'[') => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(FrameError::TooDeep);
+                }
+            }
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            (false, _) => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The contracts of the built-in tools: names, words for the model, roles, effects.
+//!
+//! The tools themselves live in `autoshare-cell`; a tool that is not here is offered to no model.
+
+use autoshare_core::place::MAX_PATH;
+use autoshare_core::tool::{Effect, Kind, Param, Redo, Role, ToolSpec};
+use autoshare_core::wire::MAX_FILE;
+
+/// Bytes of a pattern at most.
+const MAX_PATTERN: u64 = 1000;
+/// A line's number, or a number of lines, at most.
+const MAX_LINES: i64 = 1_000_000_000;
+
+/// The tools that AutoSHARE brings, in the order in which a model sees them.
+#[must_use]
+pub fn builtin_tools() -> Vec<ToolSpec> {
+    vec![
+        reads(
+            "read_file",
+            "Read a text file. Long files come in parts: the last line says how to go on.",
+            vec![
+                required(path("The file.")),
+                option("offset", "The first line to show, counted from 1.", lines()),
+                option("limit", "How many lines to show at most; 2000 if it is left out.", lines()),
+                option(
+                    "encoding",
+                    "How the bytes are read; found out by itself if it is left out.",
+                    words(&["auto", "utf-8", "latin-1", "utf-16"]),
+                ),
+            ],
+        ),
+        writes(
+            "write_file",
+            "Write a whole text file, and the folders it lies in. To change part of a file, use edit_file.",
+            vec![
+                required(path("The file.")),
+                required(text("content", "The text.", Role::Content, MAX_FILE)),
+                option(
+                    "mode",
+                    "create: fail if the file exists. replace: put the text in place of what is there (if it is left \
+                     out). append: add the text at the end.",
+                    words(&["create", "replace", "append"]),
+                ),
+            ],
+        ),
+        writes(
+            "edit_file",
+            "Replace a piece of a text file. The old text must stand in the file exactly once, to the letter, blanks \
+             and line ends included.",
+            vec![
+                required(path("The file.")),
+                required(text("old", "The text to replace.", Role::Query, MAX_FILE)),
+                required(text("new", "The text to put there.", Role::Content, MAX_FILE)),
+                option("all", "Replace it everywhere it stands.", Kind::Boolean),
+            ],
+        ),
+        reads(
+            "list_folder",
+            "List a folder: names, sizes, and which are folders.",
+            vec![
+                path("The folder; the workspace if it is left out."),
+                option("hidden", "Also show names that begin with a dot.", Kind::Boolean),
+            ],
+        ),
+        reads(
+            "find",
+            "Find files by name.",
+            vec![
+                required(text(
+                    "pattern",
+                    "A glob over paths: * within a name, ** across folders, ? one character; such as **/*.md.",
+                    Role::Query,
+                    MAX_PATTERN,
+                )),
+                path("The folder to look in; the workspace if it is left out."),
+            ],
+        ),
+        reads(
+            "search",
+            "Search the lines of text files; shows path, line number and line.",
+            vec![
+                required(text("pattern", "A regular expression, without look-around.", Role::Query, MAX_PATTERN)),
+                path("The file or folder to search; the workspace if it is left out."),
+                text("glob", "Only files whose path matches this glob, such as *.rs.", Role::Query, MAX_PATTERN),
+            ],
+        ),
+    ]
+}
+
+fn reads(name: &str, description: &str, params: Vec<Param>) -> ToolSpec {
+    tool(name, description, Effect::Read, Redo::Read, params)
+}
+
+/// A file tool that writes records digests before and after, so that a restart can tell whether it happened.
+fn writes(name: &str, description: &str, params: Vec<Param>) -> ToolSpec {
+    tool(name, description, Effect::WriteInside, Redo::Queryable, params)
+}
+
+fn tool(name: &str, description: &str, effect: Effect, redo: Redo, params: Vec<Param>) -> ToolSpec {
+    ToolSpec { name: name.to_owned(), description: description.to_owned(), effect, redo, params }
+}
+
+fn path(description: &str) -> Param {
+    text("path", description, Role::Target, MAX_PATH as u64)
+}
+
+fn text(name: &str, description: &str, role: Role, max: u64) -> Param {
+    param(name, description, role, Kind::Text { max })
+}
+
+fn option(name: &str, description: &str, kind: Kind) -> Param {
+    param(name, description, Role::Option, kind)
+}
+
+fn param(name: &str, description: &str, role: Role, kind: Kind) -> Param {
+    Param { name: name.to_owned(), description: description.to_owned(), role, kind, required: false }
+}
+
+fn required(param: Param) -> Param {
+    Param { required: true, ..param }
+}
+
+fn lines() -> Kind {
+    Kind::Integer { min: 1, max: MAX_LINES }
+}
+
+fn words(words: &[&str]) -> Kind {
+    Kind::OneOf { words: words.iter().map(|word| (*word).to_owned()).collect() }
+}

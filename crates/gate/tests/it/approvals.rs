@@ -1,0 +1,96 @@
+//! Answers: what a person's "always" covers, what the standing rule answers, what an approval is bound to.
+
+use autoshare_core::event::{Answer, Answerer, AskMode};
+use autoshare_core::verdict::Decision;
+use autoshare_gate::{GateError, Grant, answer_by_rule, check_approval};
+
+use crate::world::*;
+
+fn grant(tool: &str, target: &str) -> Grant {
+    Grant { tool: tool.to_owned(), target: target.to_owned() }
+}
+
+#[test]
+fn e5_always_holds_for_the_same_tool_and_the_same_target_alone() {
+    let edit = action("edit_file", &[("path", "AGENTS.md"), ("old", "x"), ("new", "y")]);
+    // (action, granted?)
+    let table = [
+        (write("AGENTS.md"), true),
+        (action("write_file", &[("path", "AGENTS.md"), ("content", "other words")]), true),
+        (write("sub/AGENTS.md"), false),
+        (write("CLAUDE.md"), false),
+        (write("./AGENTS.md"), false),
+        (write("agents.md"), false),
+        (edit, false),
+        (write("../AGENTS.md"), false),
+    ];
+    for (action, granted) in table {
+        let mut world = World::of(action).tainted();
+        assert_eq!(world.decide().decision, Decision::Ask);
+        world.grants = vec![grant("write_file", "AGENTS.md")];
+        let expected = if granted { Decision::Allow } else { Decision::Ask };
+        assert_eq!(world.decide().decision, expected, "{:?}", world.action);
+        assert_eq!(world.rules() == ["granted"], granted);
+    }
+}
+
+#[test]
+fn e5_always_lifts_no_denial() {
+    for path in [".git/hooks/pre-commit", "/etc/passwd", "/home/ann/.ssh/config", "/srv/reference/x"] {
+        let mut world = World::of(write(path));
+        world.grants = vec![grant("write_file", path)];
+        assert_eq!(world.decide().decision, Decision::Deny, "{path}");
+    }
+}
+
+#[test]
+fn e5_a_tool_without_a_target_cannot_be_allowed_for_good() {
+    let mut world = World::of(action("set_title", &[("to", "x")]));
+    world.grants = vec![grant("set_title", ""), grant("set_title", "x")];
+    assert_eq!(world.decide().decision, Decision::Ask);
+}
+
+#[test]
+fn yes_answers_only_where_no_value_is_untrusted() {
+    let mut world = World::of(read("/home/ann/report.md"));
+    let clean = world.decide();
+    let rule = Answerer::Rule { name: "--yes".to_owned() };
+    assert_eq!(answer_by_rule(&clean, AskMode::Yes), Some((Answer::Yes, rule.clone())));
+    for ask in [AskMode::Default, AskMode::Always] {
+        assert_eq!(answer_by_rule(&clean, ask), None, "{ask:?}");
+    }
+
+    world.history.add_content("file:1.eml", "now read /home/ann/report.md");
+    assert_eq!(answer_by_rule(&world.decide(), AskMode::Yes), None, "the path stands in a mail");
+    world.history.trust("compare it with /home/ann/report.md");
+    assert_eq!(answer_by_rule(&world.decide(), AskMode::Yes), Some((Answer::Yes, rule)), "and in the goal");
+}
+
+#[test]
+fn yes_answers_neither_a_denial_nor_what_is_allowed() {
+    for path in ["/etc/passwd", "a.md"] {
+        let verdict = World::of(read(path)).decide();
+        assert_eq!(answer_by_rule(&verdict, AskMode::Yes), None, "{path}");
+    }
+}
+
+#[test]
+fn d2_an_approval_is_bound_to_the_tool_and_every_argument() {
+    let asked = World::of(write("AGENTS.md")).decide();
+    assert_eq!(check_approval(&asked, &write("AGENTS.md").digest()), Ok(()));
+    let mut more = write("AGENTS.md");
+    more.args.insert("mode".to_owned(), "append".into());
+    let other_words = action("write_file", &[("path", "AGENTS.md"), ("content", "what the model wrote ")]);
+    let other_tool = autoshare_core::tool::Action { tool: "edit_file".to_owned(), ..write("AGENTS.md") };
+    for other in [write("CLAUDE.md"), more, other_words, other_tool] {
+        let result = check_approval(&asked, &other.digest());
+        assert!(matches!(result, Err(GateError::OtherAction { .. })), "{other:?}");
+    }
+}
+
+#[test]
+fn what_is_denied_cannot_be_approved() {
+    let denied = World::of(write("/etc/cron.d/x"));
+    let Err(GateError::Denied(why)) = check_approval(&denied.decide(), &denied.action.digest()) else { panic!() };
+    assert!(why.contains("part of the system"), "{why}");
+}

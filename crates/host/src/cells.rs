@@ -1,0 +1,194 @@
+//! A cell as the host sees it: a socket whose every frame is checked, and a process that can be ended.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoshare_core::event::Root;
+use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
+use autoshare_core::tool::Action;
+use autoshare_core::wire::{self, FromCell, ToCell};
+use autoshare_sandbox::{Cell, CellLimits, CellSpec, Launcher, RootSpec};
+use rustix::fs::{Mode, OFlags};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::{HostError, Settings};
+
+/// How long a new cell may take to say that it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A ready cell.
+pub(crate) struct Hands {
+    cell: Cell,
+    socket: UnixStream,
+    next_job: u64,
+    timeout: Duration,
+    /// What is in force, in one line, for the journal.
+    pub(crate) attested: String,
+}
+
+/// Why a job got no answer.
+#[derive(Debug)]
+pub(crate) enum JobError {
+    /// It took longer than it may.
+    TimedOut(Duration),
+    /// The cell ended or broke its protocol.
+    Broken(String),
+}
+
+impl JobError {
+    /// The ending and the words for the brain.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let (ending, text) = match self {
+            Self::TimedOut(limit) => {
+                (Ending::TimedOut, format!("the action took longer than {} s and was ended", limit.as_secs()))
+            }
+            Self::Broken(why) => (Ending::CellCrashed, format!("the cell ended during the action: {why}")),
+        };
+        Outcome { ending, text, spilled: None, after: None, bytes: 0 }
+    }
+
+    /// The same as a refusal found while planning.
+    pub(crate) fn refusal(&self) -> Plan {
+        let outcome = self.outcome();
+        let refusal = Refusal { ending: outcome.ending, layer: "cell".to_owned(), words: outcome.text };
+        Plan { refusal: Some(refusal), ..Plan::default() }
+    }
+}
+
+impl Hands {
+    /// Makes a cell with these roots and waits until it is ready.
+    pub(crate) async fn open(launcher: &Arc<Launcher>, roots: &[Root], settings: &Settings) -> Result<Self, HostError> {
+        let roots = roots.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?;
+        let spec = CellSpec {
+            roots,
+            hide: settings.hidden.clone(),
+            freeze: settings.frozen.clone(),
+            limits: CellLimits::default(),
+            least: settings.least_tier,
+        };
+        let launcher = Arc::clone(launcher);
+        let cell = tokio::task::spawn_blocking(move || launcher.launch(&spec))
+            .await
+            .map_err(|e| HostError::Task(e.to_string()))??;
+        let socket = cell.socket.try_clone().map_err(|e| HostError::Cell(e.to_string()))?;
+        socket.set_nonblocking(true).map_err(|e| HostError::Cell(e.to_string()))?;
+        let socket = UnixStream::from_std(socket).map_err(|e| HostError::Cell(e.to_string()))?;
+        let mut hands = Self { cell, socket, next_job: 1, timeout: settings.action_timeout, attested: String::new() };
+        let first = tokio::time::timeout(READY_TIMEOUT, hands.receive()).await;
+        let probes = match first {
+            Ok(Ok(FromCell::Ready { probes })) => probes,
+            Ok(Ok(other)) => return Err(HostError::Cell(format!("its first word was {other:?}"))),
+            Ok(Err(why)) => return Err(HostError::Cell(why)),
+            Err(_) => return Err(HostError::Cell("it did not become ready in 20 s".to_owned())),
+        };
+        let held = probes.iter().filter(|probe| probe.held).count();
+        if let Some(open) = probes.iter().find(|probe| !probe.held) {
+            return Err(HostError::Cell(format!(
+                "its confinement is not in force: {} was answered with {}; run `autoshare doctor`",
+                open.name, open.answer
+            )));
+        }
+        hands.attested = format!("{} cell, {held} probes from inside, all held", hands.cell.tier());
+        Ok(hands)
+    }
+
+    /// What an action would do.
+    pub(crate) async fn plan(&mut self, action: &Action) -> Result<Plan, JobError> {
+        let job = self.number();
+        match self.exchange(&ToCell::Plan { job, action: action.clone() }).await? {
+            FromCell::Planned { job: answered, plan } if answered == job => Ok(plan),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Does it.
+    pub(crate) async fn perform(
+        &mut self,
+        action: &Action,
+        plan: &Plan,
+        max_text: u64,
+        spill_to: String,
+    ) -> Result<Outcome, JobError> {
+        let job = self.number();
+        let message = ToCell::Perform { job, action: action.clone(), plan: plan.clone(), max_text, spill_to };
+        match self.exchange(&message).await? {
+            FromCell::Performed { job: answered, outcome } if answered == job => Ok(outcome),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Whether it happened.
+    pub(crate) async fn query(&mut self, action: &Action, plan: &Plan) -> Result<(Happened, Outcome), JobError> {
+        let job = self.number();
+        match self.exchange(&ToCell::Query { job, action: action.clone(), plan: plan.clone() }).await? {
+            FromCell::Answered { job: answered, happened, outcome } if answered == job => Ok((happened, outcome)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        let job = self.next_job;
+        self.next_job = self.next_job.saturating_add(1);
+        job
+    }
+
+    async fn exchange(&mut self, message: &ToCell) -> Result<FromCell, JobError> {
+        let frame = wire::encode(message).map_err(|e| JobError::Broken(e.to_string()))?;
+        let limit = self.timeout;
+        let answer = tokio::time::timeout(limit, async {
+            self.socket.write_all(&frame).await.map_err(|e| e.to_string())?;
+            self.receive().await
+        })
+        .await;
+        match answer {
+            Ok(Ok(message)) => Ok(message),
+            Ok(Err(why)) => {
+                self.cell.kill();
+                Err(JobError::Broken(why))
+            }
+            Err(_) => {
+                self.cell.kill();
+                Err(JobError::TimedOut(limit))
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> Result<FromCell, String> {
+        let mut length = [0u8; 4];
+        self.socket.read_exact(&mut length).await.map_err(|e| e.to_string())?;
+        let length = u32::from_be_bytes(length) as usize;
+        wire::check_length(length).map_err(|e| e.to_string())?;
+        let mut body = Vec::new();
+        (&mut self.socket).take(length as u64).read_to_end(&mut body).await.map_err(|e| e.to_string())?;
+        if body.len() < length {
+            return Err("it closed its socket in the middle of a frame".to_owned());
+        }
+        wire::decode(&body).map_err(|e| e.to_string())
+    }
+}
+
+fn unexpected(message: &FromCell) -> JobError {
+    let what = match message {
+        FromCell::Ready { .. } => "ready",
+        FromCell::Planned { .. } => "planned",
+        FromCell::Performed { .. } => "performed",
+        FromCell::Answered { .. } => "answered",
+    };
+    JobError::Broken(format!("it said \"{what}\" out of turn"))
+}
+
+/// The directory of a root as the launcher is to mount it, with the identity it has now.
+fn root_spec(root: &Root) -> Result<RootSpec, HostError> {
+    let refused = |why: String| HostError::Root { path: root.path.clone(), why };
+    let dir: OwnedFd = rustix::fs::open(
+        root.path.as_str(),
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::empty(),
+    )
+    .map_err(|e| refused(format!("{e}; it must be a directory that you may enter")))?;
+    let stat = rustix::fs::fstat(&dir).map_err(|e| refused(e.to_string()))?;
+    Ok(RootSpec { path: PathBuf::from(&root.path), mode: root.mode, id: (stat.st_dev, stat.st_ino) })
+}

@@ -1,0 +1,455 @@
+//! The loop: what the brain says is next is done, journaled, and told to the brain.
+
+use autoshare_brain::{Brain, Command, Status};
+use autoshare_broker::{Delta, Model, ModelError};
+use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, Root, Thought};
+use autoshare_core::outcome::{Ending, Happened, Outcome, Plan};
+use autoshare_core::tool::{Action, Effect, Redo, ToolSpec};
+use autoshare_core::usage::Usage;
+use autoshare_core::verdict::Verdict;
+use autoshare_core::{BrainId, StepNo, TurnNo};
+use autoshare_gate as gate;
+use autoshare_store::Durability;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::cells::Hands;
+use crate::context::request_for;
+use crate::journal::Journal;
+use crate::switchboard::{Question, Stop};
+use crate::{Host, HostError, Progress, Questions, spill_path};
+
+/// Times that a request is made smaller when a provider says that it does not fit its window.
+const WINDOW_RETRIES: u32 = 4;
+
+/// Where a brain stands when the loop leaves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its status.
+    pub status: Status,
+    /// Its answer, or why it stopped, in words (unencoded).
+    pub words: String,
+    /// What it used.
+    pub used: Usage,
+    /// Actions it took.
+    pub steps: u64,
+}
+
+impl Host {
+    /// Drives a brain from the end of its journal until it finishes, is stopped, or cannot go on. `feed` hears of
+    /// everything; a closed feed does not stop the brain.
+    ///
+    /// # Errors
+    /// When another process drives it, the journal fails, or its model or workspace is not to be had: nothing that was
+    /// journaled is lost, and `resume` goes on from there.
+    pub async fn drive(&self, brain: &BrainId, feed: UnboundedSender<Progress>) -> Result<Standing, HostError> {
+        let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
+        let mut state = Brain::new();
+        let mut history = gate::History::new();
+        for event in &events {
+            state.apply(event);
+            learn(&mut history, event);
+        }
+        let goal = state.goal().cloned().ok_or_else(|| HostError::NoGoal(brain.clone()))?;
+        let model = self.broker.model(&goal.model)?;
+        let mut driver = Driver {
+            host: self,
+            id: brain.clone(),
+            goal,
+            journal,
+            brain: state,
+            history,
+            model,
+            hands: None,
+            feed,
+            words: String::new(),
+        };
+        let resumed = events.len() > 1 && !matches!(driver.brain.status(), Status::Finished(_));
+        let result = driver.run(resumed).await;
+        self.switchboard.forget(brain);
+        result
+    }
+}
+
+struct Driver<'h> {
+    host: &'h Host,
+    id: BrainId,
+    goal: Goal,
+    journal: Journal,
+    brain: Brain,
+    history: gate::History,
+    model: Model,
+    hands: Option<Hands>,
+    feed: UnboundedSender<Progress>,
+    words: String,
+}
+
+impl Driver<'_> {
+    async fn run(&mut self, resumed: bool) -> Result<Standing, HostError> {
+        if resumed {
+            let text = "The work goes on after an interruption.".to_owned();
+            self.record(vec![Event::Note { kind: NoteKind::Resumed, text }], Durability::Lazy).await?;
+        }
+        let switchboard = self.host.switchboard();
+        let id = self.id.clone();
+        loop {
+            if switchboard.stop_of(&id) >= Stop::AfterStep && !matches!(self.brain.status(), Status::Finished(_)) {
+                self.note_stop().await?;
+            }
+            let Some(command) = self.brain.pending().into_iter().next() else { break };
+            let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
+            let urgency = if waits { Stop::AfterStep } else { Stop::Now };
+            let stopped = tokio::select! {
+                done = self.carry_out(command) => { done?; false }
+                () = switchboard.stopped(&id, urgency) => true,
+            };
+            if stopped {
+                switchboard.withdraw(&id);
+                self.hands = None;
+                self.note_stop().await?;
+            }
+        }
+        Ok(Standing {
+            status: self.brain.status(),
+            words: std::mem::take(&mut self.words),
+            used: self.brain.used(),
+            steps: self.brain.steps(),
+        })
+    }
+
+    async fn note_stop(&mut self) -> Result<(), HostError> {
+        let text = "Stopped on request.".to_owned();
+        self.record(vec![Event::Note { kind: NoteKind::Stopped, text }], Durability::Synced).await
+    }
+
+    /// Journals events, then tells the brain and the faces.
+    async fn record(&mut self, events: Vec<Event>, durability: Durability) -> Result<(), HostError> {
+        let seqs = self.journal.append(&events, durability).await?;
+        for (event, seq) in events.into_iter().zip(seqs) {
+            self.brain.apply(&event);
+            learn(&mut self.history, &event);
+            match &event {
+                Event::Answer { text } | Event::Fault { text, .. } => self.words.clone_from(text),
+                Event::Finish { text, .. } if self.words.is_empty() => self.words.clone_from(text),
+                _ => {}
+            }
+            self.tell(Progress::Recorded { brain: self.id.clone(), seq, event: Box::new(event) });
+        }
+        Ok(())
+    }
+
+    fn tell(&self, progress: Progress) {
+        // Nobody watching is no reason to stop.
+        let _ = self.feed.send(progress);
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<(), HostError> {
+        match command {
+            Command::Think { turn } => self.think(turn).await,
+            Command::Retry { text } => {
+                self.record(vec![Event::Note { kind: NoteKind::Retry, text }], Durability::Lazy).await
+            }
+            Command::Decide { step, call_id, action } => self.decide(step, call_id, action).await,
+            Command::Ask { step, action, verdict } => self.ask(step, action, verdict).await,
+            Command::Perform { step, action } => self.perform(step, action).await,
+            Command::Recover { step, action, plan } => self.recover(step, action, plan).await,
+            Command::Finish { reason, text, answer } => {
+                let mut events: Vec<Event> = answer.map(|text| Event::Answer { text }).into_iter().collect();
+                events.push(Event::Finish { reason, text });
+                self.record(events, Durability::Synced).await
+            }
+        }
+    }
+
+    async fn think(&mut self, turn: TurnNo) -> Result<(), HostError> {
+        let mut window = self.goal.limits.window;
+        for attempt in 0..=WINDOW_RETRIES {
+            let request = request_for(&self.goal, self.brain.transcript(), &unguessable()?, window);
+            let reserved = self.model.reserve(&request);
+            if let Err(over) = self.goal.limits.check(self.brain.used(), reserved) {
+                let event = Event::Finish { reason: FinishReason::Budget, text: over.to_string() };
+                return self.record(vec![event], Durability::Synced).await;
+            }
+            self.record(vec![Event::Budget { turn, reserved }], Durability::Lazy).await?;
+            self.tell(Progress::Thinking { used: self.brain.used() });
+            let feed = self.feed.clone();
+            let mut deltas = move |delta: Delta| {
+                if let Delta::Text(text) = delta {
+                    let _ = feed.send(Progress::Text(text));
+                }
+            };
+            match self.model.complete(&request, &mut deltas).await {
+                Ok(reply) => {
+                    let thought = Thought {
+                        turn,
+                        text: reply.text,
+                        calls: reply.calls,
+                        usage: reply.usage,
+                        truncated: reply.truncated,
+                    };
+                    return self.record(vec![Event::Thought(thought)], Durability::Lazy).await;
+                }
+                Err(ModelError::WindowExceeded { .. }) if attempt < WINDOW_RETRIES => window /= 2,
+                Err(error) => return self.fault(FaultKind::Model, error.to_string()).await,
+            }
+        }
+        Ok(())
+    }
+
+    async fn fault(&mut self, kind: FaultKind, text: String) -> Result<(), HostError> {
+        self.record(vec![Event::Fault { kind, text }], Durability::Synced).await
+    }
+
+    fn spec(&self, action: &Action) -> Option<ToolSpec> {
+        self.goal.tools.iter().find(|tool| tool.name == action.tool).cloned()
+    }
+
+    /// The brain's cell, made when it first needs one. `Ok(false)`: none is to be had, and the fault is journaled.
+    async fn have_hands(&mut self) -> Result<bool, HostError> {
+        if self.hands.is_some() {
+            return Ok(true);
+        }
+        match Hands::open(&self.host.launcher, &self.goal.roots, &self.host.settings).await {
+            Ok(hands) => {
+                let text = hands.attested.clone();
+                self.hands = Some(hands);
+                self.record(vec![Event::Note { kind: NoteKind::Cell, text }], Durability::Lazy).await?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.fault(FaultKind::Cell, error.to_string()).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn decide(&mut self, step: StepNo, call_id: String, action: Action) -> Result<(), HostError> {
+        let Some(spec) = self.spec(&action) else {
+            return self.fault(FaultKind::Host, format!("the tool {:?} has no contract", action.tool)).await;
+        };
+        if !self.have_hands().await? {
+            return Ok(());
+        }
+        let plan = match &mut self.hands {
+            Some(hands) => match hands.plan(&action).await {
+                Ok(plan) => plan,
+                Err(error) => {
+                    self.hands = None;
+                    error.refusal()
+                }
+            },
+            None => Plan::default(),
+        };
+        let verdict = self.judge(&action, &spec, &plan);
+        let judged = Event::Verdict { step, verdict };
+        let events = if self.brain.is_proposed() {
+            vec![judged]
+        } else {
+            vec![Event::Proposal { step, call_id, action }, judged]
+        };
+        self.record(events, Durability::Lazy).await
+    }
+
+    fn judge(&self, action: &Action, spec: &ToolSpec, plan: &Plan) -> Verdict {
+        let grants = grants(&self.brain);
+        gate::decide(&gate::Case {
+            action,
+            spec,
+            plan,
+            roots: &self.goal.roots,
+            protected: &self.host.settings.protected,
+            ask: self.goal.ask,
+            history: &self.history,
+            grants: &grants,
+            own_files: self.brain.own_files(),
+        })
+    }
+
+    async fn ask(&mut self, step: StepNo, action: Action, verdict: Verdict) -> Result<(), HostError> {
+        let digest = action.digest();
+        let by_rule = gate::answer_by_rule(&verdict, self.goal.ask);
+        let (answer, by) = match (by_rule, self.host.settings.questions) {
+            (Some(answered), _) => answered,
+            (None, Questions::Deny) => (Answer::No, Answerer::Nobody),
+            (None, Questions::Wait) => {
+                let question = Question { brain: self.id.clone(), step, action: action.clone(), digest, verdict };
+                let receiver = self.host.switchboard.ask(question.clone());
+                self.tell(Progress::Question(question));
+                receiver.await.unwrap_or((Answer::No, Answerer::Nobody))
+            }
+        };
+        self.record(vec![Event::Approval { step, digest: action.digest(), answer, by }], Durability::Synced).await
+    }
+
+    async fn perform(&mut self, step: StepNo, action: Action) -> Result<(), HostError> {
+        let Some(spec) = self.spec(&action) else { return Ok(()) };
+        self.tell(Progress::Working { tool: action.tool.clone() });
+        let Some((mut own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
+        self.record(vec![Event::Started { step, plan: plan.clone() }], durability(&spec)).await?;
+        let outcome = self.do_it(own.as_mut(), step, &action, &spec, &plan).await;
+        self.observe(step, &action, &spec, &plan, outcome).await
+    }
+
+    /// The hands for an action, and its plan made anew by them: the brain's own cell, or, for a path that an approval
+    /// opened, a cell with that one directory more, which is dropped after the action.
+    async fn hands_for(
+        &mut self,
+        action: &Action,
+        spec: &ToolSpec,
+    ) -> Result<Option<(Option<Hands>, Plan)>, HostError> {
+        let mut own = None;
+        if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
+            let mut roots = self.goal.roots.clone();
+            roots.push(Root { path: holder(&escape.path), mode: escape.mode });
+            match Hands::open(&self.host.launcher, &roots, &self.host.settings).await {
+                Ok(hands) => own = Some(hands),
+                Err(error) => {
+                    let refusal = crate::cells::JobError::Broken(error.to_string()).refusal();
+                    return Ok(Some((None, refusal)));
+                }
+            }
+        } else if !self.have_hands().await? {
+            return Ok(None);
+        }
+        let hands = own.as_mut().or(self.hands.as_mut());
+        let plan = match hands {
+            Some(hands) => hands.plan(action).await.unwrap_or_else(|error| error.refusal()),
+            None => Plan::default(),
+        };
+        Ok(Some((own, plan)))
+    }
+
+    async fn do_it(
+        &mut self,
+        own: Option<&mut Hands>,
+        step: StepNo,
+        action: &Action,
+        spec: &ToolSpec,
+        plan: &Plan,
+    ) -> Outcome {
+        if let Some(refusal) = &plan.refusal {
+            return Outcome {
+                ending: refusal.ending,
+                text: refusal.words.clone(),
+                spilled: None,
+                after: None,
+                bytes: 0,
+            };
+        }
+        let borrowed = own.is_some();
+        let Some(hands) = own.or(self.hands.as_mut()) else {
+            return crate::cells::JobError::Broken("there is no cell".to_owned()).outcome();
+        };
+        let max_text = self.host.settings.max_text;
+        match hands.perform(action, plan, max_text, spill_path(step)).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                if !borrowed {
+                    self.hands = None;
+                }
+                let told = error.outcome();
+                if spec.redo == Redo::Queryable { self.settle(action, plan, told).await } else { told }
+            }
+        }
+    }
+
+    /// After a cell was lost in the middle of an action: whether the action happened, asked of a new cell.
+    async fn settle(&mut self, action: &Action, plan: &Plan, told: Outcome) -> Outcome {
+        let Ok(mut hands) = Hands::open(&self.host.launcher, &self.goal.roots, &self.host.settings).await else {
+            return Outcome { ending: Ending::Unknown, ..told };
+        };
+        match hands.query(action, plan).await {
+            Ok((Happened::Yes, outcome)) => outcome,
+            Ok((Happened::No, _)) => told,
+            _ => Outcome { ending: Ending::Unknown, ..told },
+        }
+    }
+
+    async fn observe(
+        &mut self,
+        step: StepNo,
+        action: &Action,
+        spec: &ToolSpec,
+        plan: &Plan,
+        mut outcome: Outcome,
+    ) -> Result<(), HostError> {
+        let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
+        outcome.text = autoshare_guard::plain(&outcome.text, cap).text;
+        let source = source_of(action, plan);
+        self.record(vec![Event::Observation { step, source, outcome }], durability(spec)).await
+    }
+
+    async fn recover(&mut self, step: StepNo, action: Action, plan: Plan) -> Result<(), HostError> {
+        let Some(spec) = self.spec(&action) else { return Ok(()) };
+        let Some((mut own, _)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
+        let outcome = match spec.redo {
+            Redo::Read | Redo::Idempotent => self.do_it(own.as_mut(), step, &action, &spec, &plan).await,
+            Redo::Queryable => {
+                let hands = own.as_mut().or(self.hands.as_mut());
+                let answer = match hands {
+                    Some(hands) => hands.query(&action, &plan).await.ok(),
+                    None => None,
+                };
+                match answer {
+                    Some((Happened::Yes, outcome)) => outcome,
+                    Some((Happened::No, _)) => self.do_it(own.as_mut(), step, &action, &spec, &plan).await,
+                    Some((Happened::Unknown, _)) | None => unknown(),
+                }
+            }
+            Redo::Write => unknown(),
+        };
+        self.observe(step, &action, &spec, &plan, outcome).await
+    }
+}
+
+fn unknown() -> Outcome {
+    let text = "The program was interrupted during this action, and it cannot be told whether it happened.".to_owned();
+    Outcome { ending: Ending::Unknown, text, spilled: None, after: None, bytes: 0 }
+}
+
+/// What the words in an event are to the gate: a person's, or some source's.
+fn learn(history: &mut gate::History, event: &Event) {
+    match event {
+        Event::Goal(goal) => history.trust(&goal.text),
+        Event::Approval { answer: Answer::Feedback { text }, by: Answerer::Person { .. }, .. } => history.trust(text),
+        Event::Observation { source, outcome, .. } => history.add_content(source, &outcome.text),
+        _ => {}
+    }
+}
+
+fn grants(brain: &Brain) -> Vec<gate::Grant> {
+    brain.grants().map(|(tool, target)| gate::Grant { tool: tool.to_owned(), target: target.to_owned() }).collect()
+}
+
+/// An effect is on disk before and after; what can be had again may wait for the next commit.
+const fn durability(spec: &ToolSpec) -> Durability {
+    match spec.effect {
+        Effect::Read => Durability::Lazy,
+        Effect::WriteInside | Effect::External | Effect::Destructive => Durability::Synced,
+    }
+}
+
+/// Where a result's text comes from, as the host knows it.
+fn source_of(action: &Action, plan: &Plan) -> String {
+    let named = plan.path.as_deref().or_else(|| action.text("path")).unwrap_or(".");
+    match action.tool.as_str() {
+        "read_file" => format!("file:{named}"),
+        "list_folder" | "find" | "search" => format!("folder:{named}"),
+        other => format!("tool:{other}"),
+    }
+}
+
+/// The directory that has to be opened for a path outside: the path itself, or what holds it.
+fn holder(path: &str) -> String {
+    let is_dir = rustix::fs::stat(path)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
+    match path.rsplit_once('/') {
+        Some((parent, _)) if !is_dir => if parent.is_empty() { "/" } else { parent }.to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+fn unguessable() -> Result<String, HostError> {
+    let mut bits = [0u8; 8];
+    getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+}

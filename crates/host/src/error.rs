@@ -1,0 +1,39 @@
+//! What can go wrong while a brain is driven.
+
+use autoshare_broker::BrokerError;
+use autoshare_sandbox::SandboxError;
+use autoshare_store::StoreError;
+
+/// What can go wrong while a brain is driven. What the brain can go on from is an event of its journal, not one of these.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The journal.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The confinement.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The model.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// A cell broke its protocol or ended.
+    #[error("the cell failed: {0}")]
+    Cell(String),
+    /// A root of the brain cannot be used.
+    #[error("{path} cannot be used: {why}")]
+    Root {
+        /// The directory.
+        path: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The journal does not begin with a goal.
+    #[error("brain {0} has no goal: its journal was not written by this program")]
+    NoGoal(autoshare_core::BrainId),
+    /// The system gives no random bytes.
+    #[error("no random bytes from the system: {0}")]
+    Randomness(String),
+    /// A worker thread ended.
+    #[error("an inner task ended unexpectedly: {0}; run `autoshare resume` to go on")]
+    Task(String),
+}

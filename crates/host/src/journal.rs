@@ -1,0 +1,36 @@
+//! One brain's journal as the loop uses it: the lease, and appends off the async thread.
+
+use std::sync::Arc;
+
+use autoshare_access::Access;
+use autoshare_core::event::Event;
+use autoshare_core::{BrainId, Seq};
+use autoshare_store::{Durability, Lease, Store};
+
+use crate::HostError;
+
+/// The journal of the one brain that this process drives.
+pub(crate) struct Journal {
+    store: Arc<Store>,
+    access: Access,
+    lease: Arc<Lease>,
+}
+
+impl Journal {
+    /// Takes the lease and reads what there is.
+    pub(crate) fn open(store: &Arc<Store>, access: &Access, brain: &BrainId) -> Result<(Self, Vec<Event>), HostError> {
+        let lease = Arc::new(store.lease(access, brain)?);
+        let events = store.read(access, brain, Seq(1))?.into_iter().map(|record| record.event).collect();
+        Ok((Self { store: Arc::clone(store), access: access.clone(), lease }, events))
+    }
+
+    /// Appends all or nothing.
+    pub(crate) async fn append(&self, events: &[Event], durability: Durability) -> Result<Vec<Seq>, HostError> {
+        let (store, access, lease) = (Arc::clone(&self.store), self.access.clone(), Arc::clone(&self.lease));
+        let events = events.to_vec();
+        tokio::task::spawn_blocking(move || store.append(&access, &lease, &events, durability))
+            .await
+            .map_err(|e| HostError::Task(e.to_string()))?
+            .map_err(HostError::from)
+    }
+}

@@ -1,0 +1,119 @@
+//! The host: it drives brains through their steps.
+//!
+//! [`Host::admit`] binds a goal to a new brain; [`Host::drive`] takes a brain from wherever its journal ends to an
+//! answer, a budget, a stop or a fault. Everything that happens on the way goes through one loop (`drive`): the brain
+//! says what is next, the host has it done by the crate whose business it is, journals what came of it, and only then
+//! tells the brain. [`Switchboard`] is where questions wait for people and where people ask for a stop; [`Progress`] is
+//! what a face shows.
+//!
+//! **Invariants**
+//! - Wiring: nothing is decided here. The gate decides, the brain goes on, the guard cleans, the kernel refuses.
+//! - An event is journaled before anything acts on it; the intent of an action with an effect is on disk before the
+//!   effect, its result on disk before the next step.
+//! - Where a text comes from is said by the host, from the cell and channel it came through; a cell's word about
+//!   itself is content.
+//! - A path that an approval opens is opened for that one action, in a cell of its own.
+//!
+//! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
+
+mod cells;
+mod context;
+mod drive;
+mod error;
+mod journal;
+mod progress;
+mod switchboard;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoshare_access::Access;
+use autoshare_broker::Broker;
+use autoshare_core::event::{Event, Goal};
+use autoshare_core::{BrainId, StepNo};
+use autoshare_sandbox::{Launcher, Tier};
+use autoshare_store::{Durability, Store};
+
+pub use context::{estimate_tokens, request_for};
+pub use drive::Standing;
+pub use error::HostError;
+pub use progress::Progress;
+pub use switchboard::{AnswerError, Question, Stop, Switchboard};
+
+/// What the host needs to know beside its parts. Every limit has a number.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Absolute paths that no approval opens: the data directory, the configuration, other people's keys.
+    pub protected: Vec<String>,
+    /// Paths hidden inside every cell, wherever they lie below a root.
+    pub hidden: Vec<std::path::PathBuf>,
+    /// Paths that every cell may read at most, wherever they lie below a root: what the machine executes or trusts.
+    pub frozen: Vec<std::path::PathBuf>,
+    /// The least confinement accepted.
+    pub least_tier: Tier,
+    /// Bytes of an observation's text in context at most; more goes to a file in the workspace.
+    pub max_text: u64,
+    /// How long an action may take in a cell.
+    pub action_timeout: Duration,
+    /// Whether a question may wait for an answer; otherwise it is answered with no at once.
+    pub questions: Questions,
+}
+
+/// What becomes of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Questions {
+    /// It waits until somebody answers: at this terminal or through `autoshare approve`.
+    Wait,
+    /// Nobody can answer here: no.
+    Deny,
+}
+
+/// Everything a brain is driven with, for one tenant.
+pub struct Host {
+    access: Access,
+    store: Arc<Store>,
+    launcher: Arc<Launcher>,
+    broker: Arc<Broker>,
+    settings: Settings,
+    switchboard: Arc<Switchboard>,
+}
+
+impl Host {
+    /// A host over its parts.
+    #[must_use]
+    pub fn new(
+        access: Access,
+        store: Arc<Store>,
+        launcher: Arc<Launcher>,
+        broker: Arc<Broker>,
+        settings: Settings,
+    ) -> Self {
+        Self { access, store, launcher, broker, settings, switchboard: Arc::default() }
+    }
+
+    /// Where this host's questions wait and its stops are asked for.
+    #[must_use]
+    pub fn switchboard(&self) -> Arc<Switchboard> {
+        Arc::clone(&self.switchboard)
+    }
+
+    /// Admits a goal: a new brain whose journal begins with it.
+    ///
+    /// # Errors
+    /// When no randomness or no disk is to be had.
+    pub fn admit(&self, goal: Goal) -> Result<BrainId, HostError> {
+        let mut bits = [0u8; 5];
+        getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
+        let brain = BrainId::from_random(bits);
+        self.store.create(&self.access, &brain)?;
+        let lease = self.store.lease(&self.access, &brain)?;
+        self.store.append(&self.access, &lease, &[Event::Goal(goal)], Durability::Synced)?;
+        Ok(brain)
+    }
+}
+
+/// The workspace file that holds the whole result of a step.
+#[must_use]
+pub fn spill_path(step: StepNo) -> String {
+    format!(".autoshare-results/step-{:04}.txt", step.0)
+}

@@ -1,0 +1,35 @@
+//! What a face shows while a brain is driven.
+
+use autoshare_core::event::Event;
+use autoshare_core::usage::Usage;
+use autoshare_core::{BrainId, Seq};
+
+use crate::switchboard::Question;
+
+/// One thing worth showing. Texts are as they came: a face encodes them for where it shows them.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// The model is being asked.
+    Thinking {
+        /// What was used so far.
+        used: Usage,
+    },
+    /// A piece of the model's reply.
+    Text(String),
+    /// A cell is working on an action.
+    Working {
+        /// The tool's name.
+        tool: String,
+    },
+    /// An event is in the journal.
+    Recorded {
+        /// Whose.
+        brain: BrainId,
+        /// Its place.
+        seq: Seq,
+        /// The event.
+        event: Box<Event>,
+    },
+    /// A person must answer.
+    Question(Question),
+}

@@ -1,0 +1,151 @@
+//! Where questions wait for people, and where people ask for a stop.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use autoshare_core::event::{Answer, Answerer};
+use autoshare_core::tool::Action;
+use autoshare_core::verdict::Verdict;
+use autoshare_core::{BrainId, Digest, StepNo};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, oneshot};
+
+/// A question to a person: exactly what would run, and why it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Whose action.
+    pub brain: BrainId,
+    /// Which action.
+    pub step: StepNo,
+    /// Exactly what would run.
+    pub action: Action,
+    /// The digest that an answer must name.
+    pub digest: Digest,
+    /// Why it is asked, and where each value stands.
+    pub verdict: Verdict,
+}
+
+/// How soon to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// Go on.
+    #[default]
+    No,
+    /// After the step that is under way.
+    AfterStep,
+    /// At once; what is under way is recovered by `resume`.
+    Now,
+}
+
+/// Why an answer was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Nothing waits there.
+    #[error("brain {0} has no question waiting; it may have been answered already")]
+    NoQuestion(BrainId),
+    /// The question is about something else.
+    #[error(
+        "the question of brain {brain} is about action {waiting}, not {given}: look at it again with `autoshare show {brain}`"
+    )]
+    OtherAction {
+        /// The brain.
+        brain: BrainId,
+        /// The digest that waits.
+        waiting: String,
+        /// The digest that was answered.
+        given: String,
+    },
+}
+
+struct Waiting {
+    question: Question,
+    reply: oneshot::Sender<(Answer, Answerer)>,
+}
+
+/// Where questions wait and stops are asked for; shared by the loop and every face.
+#[derive(Default)]
+pub struct Switchboard {
+    waiting: Mutex<HashMap<BrainId, Waiting>>,
+    stops: Mutex<HashMap<BrainId, Stop>>,
+    stop_asked: Notify,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A map of plain values is as good after a panic elsewhere as before.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Switchboard {
+    /// Puts a question; the answer arrives on the receiver. A brain asks one question at a time.
+    pub(crate) fn ask(&self, question: Question) -> oneshot::Receiver<(Answer, Answerer)> {
+        let (reply, receiver) = oneshot::channel();
+        held(&self.waiting).insert(question.brain.clone(), Waiting { question, reply });
+        receiver
+    }
+
+    /// Withdraws a brain's question.
+    pub(crate) fn withdraw(&self, brain: &BrainId) {
+        held(&self.waiting).remove(brain);
+    }
+
+    /// The questions that wait.
+    #[must_use]
+    pub fn questions(&self) -> Vec<Question> {
+        held(&self.waiting).values().map(|waiting| waiting.question.clone()).collect()
+    }
+
+    /// Answers a brain's question. The answer is taken once, and only for exactly the action it names.
+    ///
+    /// # Errors
+    /// [`AnswerError`] when nothing waits or something else does.
+    pub fn answer(&self, brain: &BrainId, digest: &Digest, answer: Answer, by: Answerer) -> Result<(), AnswerError> {
+        let mut waiting = held(&self.waiting);
+        let Some(found) = waiting.get(brain) else { return Err(AnswerError::NoQuestion(brain.clone())) };
+        if found.question.digest != *digest {
+            return Err(AnswerError::OtherAction {
+                brain: brain.clone(),
+                waiting: found.question.digest.short(),
+                given: digest.short(),
+            });
+        }
+        match waiting.remove(brain).map(|found| found.reply.send((answer, by))) {
+            Some(Ok(())) => Ok(()),
+            _ => Err(AnswerError::NoQuestion(brain.clone())),
+        }
+    }
+
+    /// Asks for a stop. A second, sooner one replaces the first.
+    pub fn stop(&self, brain: &BrainId, how: Stop) {
+        let mut stops = held(&self.stops);
+        let entry = stops.entry(brain.clone()).or_default();
+        *entry = (*entry).max(how);
+        drop(stops);
+        self.stop_asked.notify_waiters();
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn stop_of(&self, brain: &BrainId) -> Stop {
+        held(&self.stops).get(brain).copied().unwrap_or_default()
+    }
+
+    /// Resolves when a stop of at least this urgency is asked for.
+    pub(crate) async fn stopped(&self, brain: &BrainId, at_least: Stop) {
+        loop {
+            let asked = self.stop_asked.notified();
+            tokio::pin!(asked);
+            asked.as_mut().enable();
+            if self.stop_of(brain) >= at_least {
+                return;
+            }
+            asked.await;
+        }
+    }
+
+    /// Forgets a brain that is no longer driven.
+    pub(crate) fn forget(&self, brain: &BrainId) {
+        self.withdraw(brain);
+        held(&self.stops).remove(brain);
+    }
+}

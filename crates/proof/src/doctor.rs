@@ -1,0 +1,149 @@
+//! Which layers this machine can give.
+
+use std::fmt::Write as _;
+
+use autoshare_sandbox::{Layer, Survey, Tier, survey};
+use serde::Serialize;
+
+/// How a layer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Every cell here has it, and tries it from the inside before its first job.
+    InForce,
+    /// It cannot be had; cells run without it, and hold less.
+    Degraded,
+    /// It cannot be had, and without it nothing runs.
+    Off,
+}
+
+impl State {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::InForce => "in force",
+            Self::Degraded => "degraded",
+            Self::Off => "OFF",
+        }
+    }
+}
+
+/// One layer: how it stands, and what that means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Its stable name, such as `landlock`.
+    pub layer: String,
+    /// How it stands.
+    pub state: State,
+    /// What was found, such as `ABI 7`.
+    pub found: String,
+    /// What follows from its state, for whoever runs an agent here.
+    pub means: String,
+    /// What gives it, if it is missing: a command where there is one.
+    pub fix: Option<String>,
+}
+
+/// What this machine gives its cells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The tier that cells get here; `None` if nothing can run.
+    pub tier: Option<Tier>,
+    /// One a layer.
+    pub checks: Vec<Check>,
+}
+
+/// Tries what this machine gives; changes nothing. Takes some milliseconds.
+#[must_use]
+pub fn examine() -> Report {
+    Report::of(&survey())
+}
+
+impl Report {
+    /// What a survey means.
+    #[must_use]
+    pub fn of(survey: &Survey) -> Self {
+        Self { tier: survey.tier, checks: survey.layers.iter().map(|layer| check(layer, survey.tier)).collect() }
+    }
+
+    /// Whether an agent can run here at all.
+    #[must_use]
+    pub const fn can_run(&self) -> bool {
+        self.tier.is_some()
+    }
+
+    /// The report as lines for a person. It names paths of this machine, so it is to be encoded like any other text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = match self.tier {
+            Some(Tier::Full) => "Cells on this machine are full.\n\n".to_owned(),
+            Some(Tier::Narrow) => {
+                "Cells on this machine are narrow: an agent's code is kept from files, processes and \
+                                   the network, but sees the names of the host's files.\n\n"
+                    .to_owned()
+            }
+            None => "No agent can run on this machine: it lacks a layer that every cell needs.\n\n".to_owned(),
+        };
+        let width = self.checks.iter().map(|check| check.layer.len()).max().unwrap_or(0);
+        let indent = " ".repeat(width + 12);
+        for Check { layer, state, found, means, fix } in &self.checks {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{layer:width$}  {:8}  {found}", state.words());
+            if *state != State::InForce {
+                let _ = writeln!(text, "{indent}{means}");
+            }
+            if let Some(fix) = fix {
+                let _ = writeln!(text, "{indent}to have it: {fix}");
+            }
+        }
+        text
+    }
+}
+
+fn check(layer: &Layer, tier: Option<Tier>) -> Check {
+    let (with, without) = meaning(&layer.name);
+    let state = match (layer.there, tier) {
+        (true, _) => State::InForce,
+        // Optional layers lack in cells that run; where none runs, whatever is missing may be what stops them.
+        (false, Some(_)) => State::Degraded,
+        (false, None) if is_optional(&layer.name) => State::Degraded,
+        (false, None) => State::Off,
+    };
+    let means = if layer.there { with } else { without };
+    Check {
+        layer: layer.name.clone(),
+        state,
+        found: layer.found.clone(),
+        means: means.to_owned(),
+        fix: layer.fix.clone(),
+    }
+}
+
+fn is_optional(layer: &str) -> bool {
+    matches!(layer, "id-mapped-mounts" | "cgroup")
+}
+
+/// What it means to have a layer, and to lack it.
+fn meaning(layer: &str) -> (&'static str, &'static str) {
+    match layer {
+        "user-namespaces" => (
+            "a cell has its own root, processes, network and users",
+            "a cell shares the host's view of files and processes: it sees names, and may open nothing but its roots",
+        ),
+        "landlock" => (
+            "the kernel refuses a cell every file outside of its roots, whatever path leads there",
+            "nothing below a cell's own root would stop an escape by path",
+        ),
+        "seccomp" => (
+            "a cell may make only the system calls on a reviewed list",
+            "a cell could make any system call, sockets included",
+        ),
+        "id-mapped-mounts" => (
+            "a cell works on root's files without being root",
+            "a workspace that belongs to root is refused; one of another owner works",
+        ),
+        "cgroup" => (
+            "a cell's limits hold for all of its processes together",
+            "memory and processor time are limited for each process of a cell, not for all of them together",
+        ),
+        _ => ("the layer is there", "the layer is missing"),
+    }
+}

@@ -1,0 +1,19 @@
+//! The house holds: its floors, its boundaries, its papers; and what the doctor says.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod doctor;
+mod house;
+mod layers;
+mod papers;

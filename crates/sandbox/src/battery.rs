@@ -1,0 +1,167 @@
+//! What a finished cell tries against itself before any other code runs in it.
+//!
+//! Each attempt is one that must fail; the name is stable, the answer is the kernel's. They are made with raw calls and
+//! by path, as an attacker would, so that what is probed is the boundary and not a library.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use autoshare_core::wire::Probe;
+
+use crate::error::{answer, errno_text};
+use crate::spec::CellSpec;
+use crate::sys;
+
+/// What the battery must know of the world outside.
+pub(crate) struct Battery<'a> {
+    pub(crate) spec: &'a CellSpec,
+    /// The launcher's pid, which the cell must not see.
+    pub(crate) launcher: i32,
+    /// The descriptors that the cell is meant to have.
+    pub(crate) descriptors: &'a [RawFd],
+}
+
+impl Battery<'_> {
+    pub(crate) fn run(&self) -> Vec<Probe> {
+        let mut probes = vec![
+            refused("read-shadow", open("/etc/shadow", libc::O_RDONLY)),
+            refused("read-outside", self.outside()),
+            refused("read-host-process", open(&format!("/proc/{}/environ", self.launcher), libc::O_RDONLY)),
+            refused("read-first-environ", open("/proc/1/environ", libc::O_RDONLY)),
+            refused("read-kcore", open("/proc/kcore", libc::O_RDONLY)),
+            refused("write-sys", open("/sys/kernel/uevent_helper", libc::O_WRONLY)),
+            refused("write-usr", open("/usr/autoshare-probe", libc::O_WRONLY | libc::O_CREAT)),
+            refused("write-root", open("/autoshare-probe", libc::O_WRONLY | libc::O_CREAT)),
+            refused("open-own-binary", open("/proc/self/exe", libc::O_RDONLY)),
+            refused("own-memory-file", open("/proc/self/mem", libc::O_RDWR)),
+            refused("inet-socket", socket(libc::AF_INET, libc::SOCK_STREAM)),
+            refused("inet6-datagram", socket(libc::AF_INET6, libc::SOCK_DGRAM)),
+            refused("unix-socket", socket(libc::AF_UNIX, libc::SOCK_STREAM)),
+            refused("netlink-socket", socket(libc::AF_NETLINK, libc::SOCK_RAW)),
+            refused("packet-socket", socket(libc::AF_PACKET, libc::SOCK_RAW)),
+            refused("vsock-socket", socket(libc::AF_VSOCK, libc::SOCK_STREAM)),
+            refused("unshare-user", call(libc::SYS_unshare, [libc::CLONE_NEWUSER as usize, 0])),
+            refused("mount", call(libc::SYS_fsopen, [c"tmpfs".as_ptr() as usize, 0])),
+            refused("open-tree", call(libc::SYS_open_tree, [libc::AT_FDCWD as usize, c"/".as_ptr() as usize])),
+            refused("chroot", call(libc::SYS_chroot, [c"/".as_ptr() as usize, 0])),
+            refused("ptrace", call(libc::SYS_ptrace, [libc::PTRACE_TRACEME as usize, 0])),
+            refused("pidfd-open", call(libc::SYS_pidfd_open, [1, 0])),
+            refused("kill", call(libc::SYS_kill, [self.launcher as usize, 0])),
+            refused("bpf", call(libc::SYS_bpf, [0, 0])),
+            refused("io-uring", call(libc::SYS_io_uring_setup, [1, 0])),
+            refused("perf", call(libc::SYS_perf_event_open, [0, 0])),
+            refused("keyctl", call(libc::SYS_keyctl, [0, usize::MAX])),
+            refused("userfaultfd", call(libc::SYS_userfaultfd, [0, 0])),
+            refused("memfd", call(libc::SYS_memfd_create, [c"probe".as_ptr() as usize, 0])),
+            refused("exec", call(libc::SYS_execve, [c"/bin/true".as_ptr() as usize, 0])),
+            refused("terminal-input", call(libc::SYS_ioctl, [0, libc::TIOCSTI as usize])),
+            executable_memory(),
+            fork(),
+            self.extra_descriptors(),
+            user(),
+            fact("capabilities", sys::capabilities().map(|held| (held == 0, format!("{held:#x}")))),
+            control("no-new-privs", libc::PR_GET_NO_NEW_PRIVS, 1),
+            control("not-dumpable", libc::PR_GET_DUMPABLE, 0),
+            control("seccomp-filter", libc::PR_GET_SECCOMP, 2),
+        ];
+        probes.extend(all("read-hidden", self.spec.below_roots(&self.spec.hide), |path| open(path, libc::O_RDONLY)));
+        probes.extend(all("write-frozen", self.spec.below_roots(&self.spec.freeze), |path| {
+            let inside = open(&format!("{path}/.autoshare-probe"), libc::O_WRONLY | libc::O_CREAT);
+            inside.or_else(|_| open(path, libc::O_WRONLY))
+        }));
+        probes
+    }
+
+    /// Lists a folder of the host that no root has to do with.
+    fn outside(&self) -> io::Result<usize> {
+        let apart = |folder: &&str| {
+            let folder = Path::new(folder);
+            !self.spec.roots.iter().any(|root| root.path.starts_with(folder) || folder.starts_with(&root.path))
+        };
+        let folder = ["/root", "/home", "/var", "/boot", "/srv"].into_iter().find(apart).unwrap_or("/lost+found");
+        open(folder, libc::O_RDONLY | libc::O_DIRECTORY)
+    }
+
+    fn extra_descriptors(&self) -> Probe {
+        let at_once = usize::try_from(self.spec.limits.open_files).unwrap_or(usize::MAX);
+        let extra = sys::open_descriptors(at_once).map(|open| {
+            let meant = |fd: &RawFd| *fd <= 2 || self.descriptors.contains(fd);
+            open.into_iter().filter(|fd| !meant(fd)).collect::<Vec<RawFd>>()
+        });
+        fact("extra-descriptors", extra.map(|extra| (extra.is_empty(), format!("{extra:?}"))))
+    }
+}
+
+/// One probe for many paths: the first that is not refused, or the last.
+fn all<'a>(
+    name: &str,
+    paths: impl Iterator<Item = &'a Path>,
+    attempt: impl Fn(&str) -> io::Result<usize>,
+) -> Option<Probe> {
+    let mut last = None;
+    for path in paths {
+        let mut probe = refused(name, attempt(&path.to_string_lossy()));
+        if !probe.held {
+            probe.answer = format!("{}: {}", path.display(), probe.answer);
+            return Some(probe);
+        }
+        last = Some(probe);
+    }
+    last
+}
+
+fn open(path: &str, flags: libc::c_int) -> io::Result<usize> {
+    let path = CString::new(path).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    sys::probe_open(&path, flags).map(|_| 0)
+}
+
+fn socket(family: libc::c_int, kind: libc::c_int) -> io::Result<usize> {
+    call(libc::SYS_socket, [family as usize, kind as usize])
+}
+
+fn call(number: libc::c_long, [a, b]: [usize; 2]) -> io::Result<usize> {
+    sys::probe(number, [a, b, 0, 0, 0, 0])
+}
+
+fn fork() -> Probe {
+    let made = call(libc::SYS_clone, [libc::SIGCHLD as usize, 0]);
+    if made.as_ref().is_ok_and(|pid| *pid == 0) {
+        sys::exit_now(0);
+    }
+    refused("fork", made)
+}
+
+fn executable_memory() -> Probe {
+    let protection = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as usize;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
+    refused("executable-memory", sys::probe(libc::SYS_mmap, [0, 4096, protection, flags, usize::MAX, 0]))
+}
+
+fn user() -> Probe {
+    let ids = [rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()];
+    fact("user", Ok((!ids.contains(&0), format!("uid {} gid {}", ids[0], ids[1]))))
+}
+
+fn control(name: &str, option: libc::c_int, wanted: usize) -> Probe {
+    fact(name, call(libc::SYS_prctl, [option as usize, 0]).map(|value| (value == wanted, value.to_string())))
+}
+
+fn refused(name: &str, result: io::Result<usize>) -> Probe {
+    match result {
+        Ok(_) => Probe { name: name.into(), held: false, answer: "it succeeded".into() },
+        // The attempt passed the boundary and failed for a reason of its own.
+        Err(e) if e.raw_os_error() == Some(libc::EFAULT) => {
+            Probe { name: name.into(), held: false, answer: errno_text(libc::EFAULT) }
+        }
+        Err(error) => Probe { name: name.into(), held: true, answer: answer(&error) },
+    }
+}
+
+fn fact(name: &str, result: io::Result<(bool, String)>) -> Probe {
+    match result {
+        Ok((held, answer)) => Probe { name: name.into(), held, answer },
+        Err(error) => Probe { name: name.into(), held: false, answer: answer(&error) },
+    }
+}

@@ -1,0 +1,291 @@
+//! The full tier's own root: a tmpfs with read-only system directories and the roots, and nothing else of the host.
+//!
+//! Runs inside the new namespaces, with the capabilities that a new user namespace gives, before [`crate::seal`] takes
+//! them away. Everything is done on handles: no path of the old root is looked up twice.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path};
+
+use autoshare_core::event::RootMode;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+};
+
+use crate::error::Step;
+use crate::spec::{CellSpec, InsideRoot, RootSpec};
+use crate::sys::{self, MountAttr, NODEV, NOEXEC, NOSUID, RDONLY, Recursive};
+use crate::{SandboxError, Tier};
+
+/// The cell's uid and gid inside its user namespace: not 0, so that nothing takes it for root.
+pub(crate) const INSIDE_ID: u32 = 1000;
+
+const FIX: &str = "`autoshare doctor` says what this machine needs for full cells";
+
+/// What the host offers read-only. A link stays a link, what is missing stays missing.
+const SYSTEM: [&str; 8] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix"];
+/// Files of `/etc` that programs need and that say nothing about this host.
+const ETC: [&str; 5] = ["etc/ld.so.cache", "etc/ld.so.conf", "etc/ld.so.conf.d", "etc/alternatives", "etc/ssl/certs"];
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+const MADE: [(&str, &str); 4] = [
+    ("etc/passwd", "cell:x:1000:1000:cell:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"),
+    ("etc/group", "cell:x:1000:\nnogroup:x:65534:\n"),
+    ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+    ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+];
+
+/// Trees that the launcher took because only root can: by place in the specification.
+pub(crate) type Trees = BTreeMap<usize, OwnedFd>;
+
+/// Builds the root, moves into it, and returns handles on the roots.
+pub(crate) fn build(spec: &CellSpec, trees: &Trees) -> Result<Vec<InsideRoot>, SandboxError> {
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).offered(
+        Tier::Full,
+        "making the mounts private",
+        FIX,
+    )?;
+    let own = spec.roots.iter().enumerate().filter(|(place, _)| !trees.contains_key(place));
+    let opened = own.map(|(place, root)| Ok((place, take(root, None)?))).collect::<Result<Trees, SandboxError>>()?;
+
+    let root = tmpfs(&[("size", "1m"), ("nr_inodes", "512"), ("mode", "0755")], NOSUID | NODEV).offered(
+        Tier::Full,
+        "making a root of its own",
+        FIX,
+    )?;
+    attach(&root, CWD, Path::new("/")).offered(Tier::Full, "placing the root", FIX)?;
+    system(&root).step("placing the system directories")?;
+    devices(&root).step("placing /dev")?;
+    proc(&root).offered(Tier::Full, "mounting /proc", "a container hides parts of /proc: run outside of it")?;
+    let tmp_size = spec.limits.tmp_bytes.to_string();
+    let tmp_files = spec.limits.tmp_files.to_string();
+    tmpfs(&[("size", &tmp_size), ("nr_inodes", &tmp_files), ("mode", "1777")], NOSUID | NODEV)
+        .and_then(|tmp| place(&root, &tmp, Path::new("tmp")))
+        .step("placing /tmp")?;
+
+    // Shorter paths first, so that a root below another one is placed onto it.
+    let mut order: Vec<(usize, &RootSpec)> = spec.roots.iter().enumerate().collect();
+    order.sort_by_key(|(_, root)| root.path.components().count());
+    for (number, wanted) in order {
+        let Some(tree) = trees.get(&number).or_else(|| opened.get(&number)) else { continue };
+        place(&root, tree, relative(&wanted.path))
+            .at(&wanted.path, "links and files on the way to a root are refused")?;
+    }
+    cover(&root, spec)?;
+    sys::mount_setattr(&root, &MountAttr { set: RDONLY | NOSUID | NODEV, ..MountAttr::default() }, Recursive::No)
+        .step("making the root read-only")?;
+
+    rustix::process::fchdir(&root).step("entering the root")?;
+    rustix::process::pivot_root(".", ".").offered(Tier::Full, "changing the root", FIX)?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).step("letting the host's root go")?;
+    rustix::process::chdir("/").step("entering the root")?;
+    let inside: Vec<InsideRoot> = spec.roots.iter().map(open_inside).collect::<Result<_, _>>()?;
+    if let Some(first) = inside.first() {
+        rustix::process::fchdir(&first.dir).step("entering the workspace")?;
+    }
+    Ok(inside)
+}
+
+/// A detached copy of the mounts at a root, checked to be the one that was meant. With `userns`, ids are mapped by it.
+pub(crate) fn take(root: &RootSpec, userns: Option<&OwnedFd>) -> Result<OwnedFd, SandboxError> {
+    let dir = open_root(root, OFlags::PATH)?;
+    let tree = clone_tree(&dir, Path::new("")).at(&root.path, "its file system cannot be shown to a cell")?;
+    let read_only = if root.mode == RootMode::Read { RDONLY } else { 0 };
+    let attr = MountAttr { set: NOSUID | NODEV | read_only, propagation: libc::MS_PRIVATE, ..MountAttr::default() };
+    sys::mount_setattr(&tree, &attr, Recursive::Yes).at(&root.path, "its mount flags cannot be set")?;
+    if let Some(userns) = userns {
+        use std::os::fd::AsRawFd as _;
+        let attr = MountAttr { set: sys::IDMAP, userns: userns.as_raw_fd() as u64, ..MountAttr::default() };
+        sys::mount_setattr(&tree, &attr, Recursive::Yes).at(
+            &root.path,
+            "it belongs to root, and its file system has no id-mapped mounts, without which the cell would run as \
+             root: use a workspace that another user owns (chown), or start as that user",
+        )?;
+    }
+    Ok(tree)
+}
+
+/// Opens a root by its path and checks that it is the directory that was meant.
+pub(crate) fn open_root(root: &RootSpec, how: OFlags) -> Result<OwnedFd, SandboxError> {
+    let flags = how | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(CWD, &root.path, flags, Mode::empty()).at(&root.path, "it cannot be opened")?;
+    let stat = rustix::fs::fstat(&dir).at(&root.path, "it cannot be looked at")?;
+    if (stat.st_dev, stat.st_ino) != root.id {
+        return Err(SandboxError::Path {
+            path: root.path.display().to_string(),
+            why: "another directory has taken its place since it was checked; try again".into(),
+        });
+    }
+    Ok(dir)
+}
+
+fn open_inside(root: &RootSpec) -> Result<InsideRoot, SandboxError> {
+    let dir = open_root(root, OFlags::RDONLY)?;
+    Ok(InsideRoot { path: root.path.display().to_string(), dir, mode: root.mode })
+}
+
+fn tmpfs(options: &[(&str, &str)], attributes: u64) -> io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        rustix::mount::fsconfig_set_string(&context, *key, *value)?;
+    }
+    rustix::mount::fsconfig_create(&context)?;
+    mounted(&context, attributes)
+}
+
+fn mounted(context: &OwnedFd, attributes: u64) -> io::Result<OwnedFd> {
+    let attributes = MountAttrFlags::from_bits_retain(u32::try_from(attributes).unwrap_or(u32::MAX));
+    Ok(rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+fn proc(root: &OwnedFd) -> io::Result<()> {
+    let context = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, "hidepid", "invisible")?;
+    // Processes only: no kcore, kallsyms, sys, mounts of the machine.
+    rustix::mount::fsconfig_set_string(&context, "subset", "pid")?;
+    rustix::mount::fsconfig_create(&context)?;
+    place(root, &mounted(&context, NOSUID | NODEV | NOEXEC)?, Path::new("proc"))
+}
+
+fn clone_tree(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    // Recursive, since the kernel refuses a less privileged user namespace a look beneath a mount.
+    const RECURSIVE: u32 = libc::AT_RECURSIVE as u32;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(rustix::mount::open_tree(at, path, flags | OpenTreeFlags::from_bits_retain(RECURSIVE))?)
+}
+
+fn attach(tree: impl AsFd, at: impl AsFd, path: &Path) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(rustix::mount::move_mount(tree, "", at, path, flags)?)
+}
+
+/// Attaches `tree` at `path` in the new root, making directories on the way; follows no link.
+fn place(root: &OwnedFd, tree: &OwnedFd, path: &Path) -> io::Result<()> {
+    attach(tree, make_folder(root, path)?, Path::new(""))
+}
+
+fn make_folder(root: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
+    let mut here = root.try_clone()?;
+    for part in path.components() {
+        let Component::Normal(name) = part else { continue };
+        match rustix::fs::mkdirat(&here, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            // A root below a read-only one, or one that this user may not write to: the name is there already.
+            Err(rustix::io::Errno::ROFS | rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
+        here = beneath(&here, name.as_ref(), OFlags::PATH | OFlags::DIRECTORY)?;
+    }
+    Ok(here)
+}
+
+fn beneath(at: impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    Ok(rustix::fs::openat2(at, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)?)
+}
+
+fn make_file(root: &OwnedFd, path: &str, text: &str, mode: u32) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::openat(root, path, flags, Mode::from_raw_mode(mode))?;
+    let mut text = text.as_bytes();
+    while !text.is_empty() {
+        let written = rustix::io::write(&file, text)?;
+        text = text.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn relative(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}
+
+fn system(root: &OwnedFd) -> io::Result<()> {
+    make_folder(root, Path::new("etc/ssl"))?;
+    for (path, text) in MADE {
+        make_file(root, path, text, 0o644)?;
+    }
+    for name in SYSTEM.into_iter().chain(ETC).chain(["etc/localtime"]) {
+        let outside = Path::new("/").join(name);
+        let Ok(stat) = rustix::fs::statat(CWD, &outside, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(CWD, &outside, Vec::new())?;
+                rustix::fs::symlinkat(target, root, name)?;
+            }
+            kind @ (FileType::Directory | FileType::RegularFile) => {
+                let tree = clone_tree(CWD, &outside)?;
+                let set = RDONLY | NOSUID | NODEV;
+                sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::Yes)?;
+                if kind == FileType::Directory {
+                    place(root, &tree, Path::new(name))?;
+                } else {
+                    make_file(root, name, "", 0o644)?;
+                    attach(&tree, root, Path::new(name))?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn devices(root: &OwnedFd) -> io::Result<()> {
+    let dev = make_folder(root, Path::new("dev"))?;
+    for name in DEVICES {
+        make_file(root, &format!("dev/{name}"), "", 0o644)?;
+        let tree = clone_tree(CWD, &Path::new("/dev").join(name))?;
+        sys::mount_setattr(&tree, &MountAttr { set: NOSUID | NOEXEC, ..MountAttr::default() }, Recursive::No)?;
+        attach(&tree, &dev, Path::new(name))?;
+    }
+    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+        rustix::fs::symlinkat(target, &dev, name)?;
+    }
+    Ok(())
+}
+
+/// Freezes, then hides, so that nothing hidden shows in a frozen directory.
+fn cover(root: &OwnedFd, spec: &CellSpec) -> Result<(), SandboxError> {
+    const HINT: &str = "it cannot be kept from the cell: it must be no link, nor lie behind one";
+    for path in spec.below_roots(&spec.freeze) {
+        let Some(target) = target(root, path).at(path, HINT)? else { continue };
+        let set = RDONLY | NOSUID | NODEV;
+        clone_tree(&target, Path::new(""))
+            .and_then(|tree| {
+                sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::Yes)?;
+                attach(tree, &target, Path::new(""))
+            })
+            .at(path, HINT)?;
+    }
+    let mut hidden = spec.below_roots(&spec.hide).peekable();
+    if hidden.peek().is_none() {
+        return Ok(());
+    }
+    let (void_dir, void_file) = (OsStr::new(".void"), OsStr::new(".void-file"));
+    rustix::fs::mkdirat(root, void_dir, Mode::empty()).step("making an empty folder")?;
+    make_file(root, ".void-file", "", 0).step("making an empty file")?;
+    for path in hidden {
+        let Some(target) = target(root, path).at(path, HINT)? else { continue };
+        let stat = rustix::fs::fstat(&target).at(path, HINT)?;
+        let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let set = RDONLY | NOSUID | NODEV | NOEXEC;
+        clone_tree(root, Path::new(if is_dir { void_dir } else { void_file }))
+            .and_then(|tree| {
+                sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::No)?;
+                attach(tree, &target, Path::new(""))
+            })
+            .at(path, HINT)?;
+    }
+    Ok(())
+}
+
+/// A handle on what the cell would find at `path`; `None` if there is nothing.
+fn target(root: &OwnedFd, path: &Path) -> io::Result<Option<OwnedFd>> {
+    match beneath(root, relative(path), OFlags::PATH) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

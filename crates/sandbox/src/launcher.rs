@@ -1,0 +1,229 @@
+//! The launcher: a forked process of one thread that makes cells from typed specifications and does nothing else.
+
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Mutex, PoisonError};
+
+use autoshare_core::wire::Probe;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::cell::{Cell, CellEnd, Confinement};
+use crate::error::{Step as _, answer};
+use crate::filter::{self, Profile};
+use crate::making::{Made, Workshop};
+use crate::spec::{CellSpec, Entry, Tier};
+use crate::{SandboxError, parcel, proc, seal, sys};
+
+/// What a cell's code finds as its environment, and what the launcher has itself.
+const ENVIRONMENT: [(&std::ffi::CStr, &std::ffi::CStr); 4] =
+    [(c"PATH", c"/usr/bin:/bin"), (c"HOME", c"/tmp"), (c"TMPDIR", c"/tmp"), (c"LANG", c"C.UTF-8")];
+const TITLE: &[u8] = b"autoshare-launcher";
+
+/// The host's handle on the launcher. When it is dropped, or this process ends, launcher and cells end too.
+#[derive(Debug)]
+pub struct Launcher {
+    socket: Mutex<OwnedFd>,
+    pid: Pid,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    spec: CellSpec,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Report {
+    pid: i32,
+    confinement: Confinement,
+    probes: Vec<Probe>,
+}
+
+type Reply = Result<Report, SandboxError>;
+
+impl Launcher {
+    /// Forks the launcher. To be called at the top of `main`, on the thread that lives as long as the process (the
+    /// launcher ends with it): before any other thread, before keys are read, and before this process confines itself, because cells inherit what this process is at that moment, except for its environment,
+    /// command line and descriptors, which the launcher forgets.
+    ///
+    /// # Errors
+    /// [`SandboxError::TooLate`] if this process has more than one thread, [`SandboxError::Start`],
+    /// [`SandboxError::Filter`].
+    pub fn start(entry: Entry) -> Result<Self, SandboxError> {
+        Self::start_up_to(entry, Tier::Full)
+    }
+
+    /// The same on a machine as if it offered nothing above the narrow tier.
+    ///
+    /// # Errors
+    /// As [`Launcher::start`].
+    pub fn start_narrow(entry: Entry) -> Result<Self, SandboxError> {
+        Self::start_up_to(entry, Tier::Narrow)
+    }
+
+    fn start_up_to(entry: Entry, best: Tier) -> Result<Self, SandboxError> {
+        let failed = |step: &str, error: io::Error| SandboxError::Start { step: step.into(), answer: answer(&error) };
+        let threads = proc::threads().map_err(|error| failed("counting threads", error))?;
+        if threads != 1 {
+            return Err(SandboxError::TooLate(threads));
+        }
+        let filter = filter::program(Profile::Tools)?;
+        let (ours, theirs) = parcel::pair().map_err(|error| failed("making a socket pair", error))?;
+        let host = rustix::process::getpid();
+        match sys::fork().map_err(|error| failed("forking", error))? {
+            Some(pid) => Ok(Self { socket: Mutex::new(ours), pid }),
+            None => {
+                drop(ours);
+                let serve = std::panic::AssertUnwindSafe(|| {
+                    prepare(&theirs, host)?;
+                    Bench { workshop: Workshop { entry, filter, stranger: None }, best, cells: Vec::new() }
+                        .serve(&theirs)
+                });
+                let ended = std::panic::catch_unwind(serve);
+                sys::exit_now(i32::from(!matches!(ended, Ok(Ok(())))))
+            }
+        }
+    }
+
+    /// The launcher's process.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Makes a cell, of the best tier that this machine offers and none below `spec.least`, in which the entry runs when
+    /// this returns. Any thread may call this; cells are made one at a time. Blocks for some milliseconds (seconds, on
+    /// a machine in trouble).
+    ///
+    /// # Errors
+    /// Any but [`SandboxError::TooLate`] and [`SandboxError::Start`]; no process is left behind.
+    pub fn launch(&self, spec: &CellSpec) -> Result<Cell, SandboxError> {
+        spec.check()?;
+        let request = Request { spec: spec.clone() };
+        parcel::check(&request).step("reading the specification")?;
+        let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
+        let (host_end, cell_end) = UnixStream::pair().map_err(gone)?;
+        let (end_reader, end_writer) = io::pipe().map_err(gone)?;
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        parcel::send(&*socket, &request, &[cell_end.as_fd(), end_writer.as_fd()]).map_err(gone)?;
+        let received = parcel::receive::<Reply>(&*socket).map_err(gone)?;
+        drop(socket);
+        let Some((reply, mut fds)) = received else { return Err(SandboxError::LauncherGone("it ended".into())) };
+        let report = reply?;
+        let (Some(pidfd), Some(pid)) = (fds.pop(), Pid::from_raw(report.pid)) else {
+            return Err(SandboxError::LauncherGone("it sent no handle".into()));
+        };
+        Ok(Cell::new(host_end, pid, pidfd, end_reader, report.confinement, report.probes))
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // It is this process's child, so its number stays its own until it is waited for.
+        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.pid), rustix::process::WaitOptions::empty());
+    }
+}
+
+/// Makes the fork a process that has nothing of the host but its binary.
+fn prepare(socket: &OwnedFd, host: Pid) -> Result<(), SandboxError> {
+    seal::die_with_parent()?;
+    // The host may have ended before that call; then nobody would ever end this process.
+    if rustix::process::getppid() != Some(host) {
+        return Err(SandboxError::LauncherGone("the host ended".into()));
+    }
+    let failed = |step: &str, error: io::Error| SandboxError::Start { step: step.into(), answer: answer(&error) };
+    let ranges = proc::start_ranges().map_err(|error| failed("finding the environment", error))?;
+    sys::forget_start(ranges, TITLE, &ENVIRONMENT);
+    // Out of the terminal's reach: its interrupt is for the host to handle.
+    rustix::process::setsid().map_err(|error| failed("leaving the session", error.into()))?;
+    seal::close_the_rest(&[socket.as_raw_fd()])
+}
+
+/// The launcher's state: the cells that it must bury.
+struct Bench {
+    workshop: Workshop,
+    best: Tier,
+    cells: Vec<(OwnedFd, io::PipeWriter)>,
+}
+
+impl Bench {
+    fn serve(&mut self, host: &OwnedFd) -> Result<(), SandboxError> {
+        loop {
+            let mut watched = vec![PollFd::new(host, PollFlags::IN)];
+            watched.extend(self.cells.iter().map(|(pidfd, _)| PollFd::new(pidfd, PollFlags::IN)));
+            match poll(&mut watched, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(SandboxError::LauncherGone(answer(&error.into()))),
+            }
+            let ready: Vec<bool> = watched.iter().map(|fd| !fd.revents().is_empty()).collect();
+            let mut ready = ready.into_iter();
+            let asked = ready.next().unwrap_or(false);
+            self.bury(&ready.collect::<Vec<bool>>());
+            if asked {
+                let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
+                // The host has let go: the cells end with this process.
+                let Some((request, fds)) = parcel::receive::<Request>(host).map_err(gone)? else { return Ok(()) };
+                self.answer(host, &request.spec, fds).map_err(gone)?;
+            }
+        }
+    }
+
+    /// Tells the host how each ended cell ended.
+    fn bury(&mut self, ended: &[bool]) {
+        let mut ended = ended.iter().copied();
+        self.cells.retain_mut(|(pidfd, writer)| {
+            if !ended.next().unwrap_or(false) {
+                return true;
+            }
+            let end = match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Ok(Some(status)) => CellEnd::of(status.exit_status(), status.terminating_signal()),
+                _ => CellEnd::Lost,
+            };
+            if let Ok(text) = serde_json::to_vec(&end) {
+                // The host may have dropped its side, and then does not want to know.
+                let _ = writer.write_all(&text);
+            }
+            false
+        });
+    }
+
+    fn answer(&mut self, host: &OwnedFd, spec: &CellSpec, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let mut fds = fds.into_iter();
+        let (Some(socket), Some(end)) = (fds.next(), fds.next()) else {
+            let error = SandboxError::LauncherGone("a request without its descriptors".into());
+            return parcel::send(host, &Reply::Err(error), &[]);
+        };
+        match self.make(spec, &socket) {
+            Ok(Made { pid, pidfd, confinement, probes }) => {
+                let report = Report { pid: pid.as_raw_nonzero().get(), confinement, probes };
+                parcel::send(host, &Reply::Ok(report), &[pidfd.as_fd()])?;
+                self.cells.push((pidfd, io::PipeWriter::from(end)));
+                Ok(())
+            }
+            Err(error) => parcel::send(host, &Reply::Err(error), &[]),
+        }
+    }
+
+    /// The best tier to be had. Only a control that this machine lacks leads to the tier below; anything else, above
+    /// all a cell that does not hold, is the end of it.
+    fn make(&mut self, spec: &CellSpec, socket: &OwnedFd) -> Result<Made, SandboxError> {
+        if self.best < spec.least {
+            return Err(SandboxError::Unavailable {
+                tier: spec.least,
+                step: "the launcher was started for narrow cells only".into(),
+                answer: "a full cell was asked for".into(),
+                fix: "start it with Launcher::start".into(),
+            });
+        }
+        if self.best == Tier::Full {
+            match self.workshop.make(spec, Tier::Full, socket) {
+                Err(SandboxError::Unavailable { .. }) if spec.least == Tier::Narrow => {}
+                other => return other,
+            }
+        }
+        self.workshop.make(spec, Tier::Narrow, socket)
+    }
+}

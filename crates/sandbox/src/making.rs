@@ -1,0 +1,337 @@
+//! Making one cell: what the launcher does on its side, and what the new process does on its own.
+//!
+//! Launcher and new process speak over a pair of their own: *mapped* (ids are set), *built* (capabilities gone, Landlock
+//! in force, still to be looked at from outside), *look on* (the launcher has looked), *tried* (the battery's result),
+//! *go*. A side that hears nothing gives up, so nothing runs half-made.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use autoshare_core::event::RootMode;
+use autoshare_core::wire::Probe;
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::thread::{Gid, Uid};
+use serde::{Deserialize, Serialize};
+
+use crate::battery::Battery;
+use crate::cell::Confinement;
+use crate::error::Step;
+use crate::full::{self, INSIDE_ID, Trees};
+use crate::spec::{CellSpec, Entry, Inside, InsideRoot};
+use crate::sys::{self, Side};
+use crate::{SandboxError, Tier, parcel, proc, seal};
+
+/// How long any step of making a cell may take. A healthy machine needs milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Exit status of cell code that panicked.
+const PANICKED: i32 = 101;
+/// Exit status of a cell that was never finished.
+const UNFINISHED: i32 = 102;
+
+/// Who the cell is on the host where the workspace belongs to root: an id that owns nothing and that nobody logs in as.
+/// On disk, an id-mapped mount makes root of it; outside of that mount it is a stranger.
+const STRANGER: u32 = 2_000_000_000;
+
+const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+
+const FIX_NAMESPACES: &str = "allow user namespaces to this user (sysctl user.max_user_namespaces=65536; on Debian \
+     kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), or run outside of \
+     the container";
+
+/// A cell that is finished and waits for nothing.
+pub(crate) struct Made {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) confinement: Confinement,
+    pub(crate) probes: Vec<Probe>,
+}
+
+/// What stays the same for all cells of a launcher.
+pub(crate) struct Workshop {
+    pub(crate) entry: Entry,
+    pub(crate) filter: Vec<libc::sock_filter>,
+    /// A user namespace in which 0 is the stranger, made when first needed.
+    pub(crate) stranger: Option<OwnedFd>,
+}
+
+/// The ids on the host, and whether mounts map them.
+#[derive(Clone, Copy)]
+struct Who {
+    uid: u32,
+    gid: u32,
+    mapped: bool,
+}
+
+impl Workshop {
+    /// Makes a cell of exactly this tier, or none.
+    pub(crate) fn make(&mut self, spec: &CellSpec, tier: Tier, socket: &OwnedFd) -> Result<Made, SandboxError> {
+        spec.check()?;
+        let launcher_is_root = rustix::process::geteuid().is_root();
+        let who = self.who(spec, tier, launcher_is_root)?;
+        let mut trees = Trees::new();
+        if tier == Tier::Full && launcher_is_root {
+            let userns = if who.mapped { Some(self.stranger()?) } else { None };
+            for (place, root) in spec.roots.iter().enumerate() {
+                trees.insert(place, full::take(root, userns)?);
+            }
+        }
+        let (ours, theirs) = parcel::pair().step("making a socket pair")?;
+        let launcher = rustix::process::getpid().as_raw_nonzero().get();
+        let flags = if tier == Tier::Full { NAMESPACES } else { 0 };
+        match sys::clone(flags).offered(tier, "making namespaces", FIX_NAMESPACES)? {
+            Side::Child => {
+                drop(ours);
+                // A descriptor of its own; the one borrowed here is closed with all the launcher's others.
+                let Ok(socket) = socket.try_clone() else { sys::exit_now(UNFINISHED) };
+                let child = Child { spec, tier, socket, launcher, who, launcher_is_root, pair: theirs };
+                let run = std::panic::AssertUnwindSafe(|| child.live(&trees, self));
+                sys::exit_now(std::panic::catch_unwind(run).unwrap_or(PANICKED))
+            }
+            Side::Parent(pid, pidfd) => {
+                drop(theirs);
+                let finished = oversee(pid, &ours, tier, who, launcher_is_root);
+                if finished.is_err() {
+                    let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+                    let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+                }
+                finished.map(|(confinement, probes)| Made { pid, pidfd, confinement, probes })
+            }
+        }
+    }
+
+    fn who(&self, spec: &CellSpec, tier: Tier, launcher_is_root: bool) -> Result<Who, SandboxError> {
+        if !launcher_is_root {
+            let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            return Ok(Who { uid, gid, mapped: false });
+        }
+        let Some(workspace) = spec.roots.first() else {
+            return Err(SandboxError::NotConfined("no workspace".into()));
+        };
+        let stat = full::open_root(workspace, OFlags::PATH)
+            .and_then(|dir| rustix::fs::fstat(&dir).at(&workspace.path, "it cannot be looked at"))?;
+        if stat.st_uid != 0 {
+            let gid = if stat.st_gid == 0 { STRANGER } else { stat.st_gid };
+            return Ok(Who { uid: stat.st_uid, gid, mapped: false });
+        }
+        if tier == Tier::Full {
+            return Ok(Who { uid: STRANGER, gid: STRANGER, mapped: true });
+        }
+        Err(SandboxError::Path {
+            path: workspace.path.display().to_string(),
+            why: "it belongs to root, and a narrow cell cannot work for root without being root: use a workspace that \
+                  another user owns (chown), or start as that user"
+                .into(),
+        })
+    }
+
+    fn stranger(&mut self) -> Result<&OwnedFd, SandboxError> {
+        if self.stranger.is_none() {
+            self.stranger = Some(map_zero_to_stranger()?);
+        }
+        self.stranger.as_ref().ok_or_else(|| SandboxError::NotConfined("no user namespace".into()))
+    }
+}
+
+/// A user namespace that shows root's files as the stranger's and all others' as they are.
+fn map_zero_to_stranger() -> Result<OwnedFd, SandboxError> {
+    let (ours, theirs) = parcel::pair().step("making a socket pair")?;
+    match sys::clone(libc::CLONE_NEWUSER).offered(Tier::Full, "making a user namespace", FIX_NAMESPACES)? {
+        Side::Child => {
+            drop(ours);
+            // Lives until the launcher has a handle on its namespace.
+            let _ = parcel::receive::<()>(&theirs);
+            sys::exit_now(0)
+        }
+        Side::Parent(pid, _pidfd) => {
+            drop(theirs);
+            let map = format!("0 {STRANGER} 1\n1 1 {}\n", STRANGER - 1);
+            let dir = format!("/proc/{}", pid.as_raw_nonzero());
+            let taken = proc::write(&format!("{dir}/uid_map"), &map)
+                .and_then(|()| proc::write(&format!("{dir}/gid_map"), &map))
+                .and_then(|()| {
+                    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+                    let path = format!("{dir}/ns/user");
+                    Ok(rustix::fs::openat(rustix::fs::CWD, path, flags, rustix::fs::Mode::empty())?)
+                });
+            drop(ours);
+            let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+            taken.offered(Tier::Full, "mapping root away", FIX_NAMESPACES)
+        }
+    }
+}
+
+/// The launcher's side: maps ids, looks on, judges the battery, says go.
+fn oversee(
+    pid: Pid,
+    pair: &OwnedFd,
+    tier: Tier,
+    who: Who,
+    launcher_is_root: bool,
+) -> Result<(Confinement, Vec<Probe>), SandboxError> {
+    let number = pid.as_raw_nonzero();
+    if tier == Tier::Full {
+        let set = |file: &str, text: &str| proc::write(&format!("/proc/{number}/{file}"), text);
+        // Without privilege the kernel asks for this before it lets groups be mapped.
+        let groups = if launcher_is_root { Ok(()) } else { set("setgroups", "deny") };
+        groups
+            .and_then(|()| set("gid_map", &format!("{INSIDE_ID} {} 1\n", who.gid)))
+            .and_then(|()| set("uid_map", &format!("{INSIDE_ID} {} 1\n", who.uid)))
+            .offered(tier, "mapping user ids", FIX_NAMESPACES)?;
+    }
+    let say = || parcel::send(pair, &Word::GoOn, &[]).step("speaking to the cell");
+    let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
+    say()?;
+    hear()??;
+    let namespaces = proc::namespaces(Some(pid)).step("looking at the cell's namespaces")?;
+    if tier == Tier::Full {
+        let own = proc::namespaces(None).step("looking at namespaces")?;
+        let shared = |name: &&String| own.get(*name) == namespaces.get(*name);
+        if let Some(name) = namespaces.keys().find(shared) {
+            return Err(SandboxError::NotConfined(format!("it shares the host's {name} namespace")));
+        }
+    }
+    say()?;
+    let probes = hear()??;
+    if let Some(probe) = probes.iter().find(|probe| !probe.held) {
+        return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
+    }
+    let confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
+    say()?;
+    Ok((confinement, probes))
+}
+
+#[derive(Serialize, Deserialize)]
+enum Word {
+    GoOn,
+}
+
+type Heard = Result<Vec<Probe>, SandboxError>;
+
+/// The new process's side.
+struct Child<'a> {
+    spec: &'a CellSpec,
+    tier: Tier,
+    socket: OwnedFd,
+    launcher: i32,
+    who: Who,
+    launcher_is_root: bool,
+    pair: OwnedFd,
+}
+
+impl Child<'_> {
+    fn live(self, trees: &Trees, workshop: &Workshop) -> i32 {
+        let (roots, kept) = match self.wait().and_then(|()| self.build(trees)) {
+            Ok(built) => built,
+            Err(error) => return self.give_up(error),
+        };
+        let sealed = self.report(Ok(Vec::new())).and_then(|()| self.wait()).and_then(|()| self.close(&kept, workshop));
+        if let Err(error) = sealed {
+            return self.give_up(error);
+        }
+        let battery = Battery { spec: self.spec, launcher: self.launcher, descriptors: &kept };
+        let probes = battery.run();
+        if self.report(Ok(probes.clone())).and_then(|()| self.wait()).is_err() {
+            return UNFINISHED;
+        }
+        drop(self.pair);
+        (workshop.entry)(Inside { socket: self.socket, roots, tier: self.tier, probes })
+    }
+
+    fn give_up(&self, error: SandboxError) -> i32 {
+        let _ = self.report(Err(error));
+        UNFINISHED
+    }
+
+    fn report(&self, heard: Heard) -> Result<(), SandboxError> {
+        parcel::send(&self.pair, &heard, &[]).step("speaking to the launcher")
+    }
+
+    fn wait(&self) -> Result<(), SandboxError> {
+        parcel::receive_within::<Word>(&self.pair, PATIENCE).step("hearing the launcher").map(drop)
+    }
+
+    /// Everything that needs privilege, then no more privilege.
+    fn build(&self, trees: &Trees) -> Result<(Vec<InsideRoot>, Vec<RawFd>), SandboxError> {
+        let roots = match self.tier {
+            Tier::Full => {
+                self.become_id(INSIDE_ID, INSIDE_ID)?;
+                full::build(self.spec, trees)?
+            }
+            Tier::Narrow => {
+                let roots = narrow_roots(self.spec)?;
+                if self.launcher_is_root {
+                    let _ = sys::drop_bounding();
+                    self.become_id(self.who.uid, self.who.gid)?;
+                }
+                roots
+            }
+        };
+        // The launcher leads its session; this process leads none yet, so the call cannot fail for that.
+        rustix::process::setsid().step("leaving the session")?;
+        seal::limit(&self.spec.limits, self.tier)?;
+        seal::drop_privileges()?;
+        seal::landlock(self.tier, &roots)?;
+        seal::die_with_parent()?;
+        let kept =
+            roots.iter().map(|root| &root.dir).chain([&self.socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
+        Ok((roots, kept))
+    }
+
+    fn become_id(&self, uid: u32, gid: u32) -> Result<(), SandboxError> {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        if self.launcher_is_root {
+            rustix::thread::set_thread_groups(&[]).step("leaving all groups")?;
+        }
+        rustix::thread::set_thread_res_gid(gid, gid, gid).step("changing the group")?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid).step("changing the user")
+    }
+
+    /// The last steps, after which the process cannot be looked into: no descriptors, not dumpable, seccomp.
+    fn close(&self, kept: &[RawFd], workshop: &Workshop) -> Result<(), SandboxError> {
+        seal::close_the_rest(kept)?;
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .step("making the cell not dumpable")?;
+        sys::install_filter(&workshop.filter).step("installing the seccomp filter")
+    }
+}
+
+/// Opens the roots where there is no root of one's own to build, and refuses what then cannot be promised.
+fn narrow_roots(spec: &CellSpec) -> Result<Vec<InsideRoot>, SandboxError> {
+    let there = |path: &&std::path::Path| path.symlink_metadata().is_ok();
+    let writable = |path: &&std::path::Path| {
+        spec.roots.iter().any(|root| root.mode == RootMode::Write && path.starts_with(&root.path))
+    };
+    let refuse = |path: &std::path::Path, what: &str| SandboxError::Path {
+        path: path.display().to_string(),
+        why: format!("a narrow cell cannot {what} below a root: move it out, or allow user namespaces for a full cell"),
+    };
+    if let Some(path) = spec.below_roots(&spec.hide).find(there) {
+        return Err(refuse(path, "hide it"));
+    }
+    // Landlock adds up what the directories above grant, so it cannot take writing away further down.
+    let read_only = spec.roots.iter().filter(|root| root.mode == RootMode::Read).map(|root| root.path.as_path());
+    let frozen = spec.below_roots(&spec.freeze).filter(|path| there(path));
+    if let Some(path) = frozen.chain(read_only).find(writable) {
+        return Err(refuse(path, "keep it read-only"));
+    }
+    let open = |root: &crate::RootSpec| {
+        let dir = full::open_root(root, OFlags::RDONLY)?;
+        Ok(InsideRoot { path: root.path.display().to_string(), dir, mode: root.mode })
+    };
+    let roots: Vec<InsideRoot> = spec.roots.iter().map(open).collect::<Result<_, SandboxError>>()?;
+    if let Some(first) = roots.first() {
+        rustix::process::fchdir(&first.dir).step("entering the workspace")?;
+    }
+    Ok(roots)
+}
+
+/// Namespace inode numbers by name.
+pub(crate) type Namespaces = BTreeMap<String, u64>;

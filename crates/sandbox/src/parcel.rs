@@ -1,0 +1,91 @@
+//! One message and its descriptors over a SEQPACKET pair: between host and launcher, and launcher and a cell in the
+//! making.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Bytes of one message at most; a specification with 500 paths fits.
+pub(crate) const MAX_MESSAGE: usize = 64 * 1024;
+/// Descriptors with one message at most.
+const MAX_FDS: usize = 4;
+
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Refuses a message that would not fit.
+pub(crate) fn check<T: Serialize>(message: &T) -> io::Result<()> {
+    encode(message).map(drop)
+}
+
+fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(message)?;
+    if body.len() > MAX_MESSAGE {
+        let length = body.len();
+        return Err(io::Error::other(format!("{length} bytes; {MAX_MESSAGE} are allowed: name fewer paths")));
+    }
+    Ok(body)
+}
+
+pub(crate) fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let body = encode(message)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::Error::other("too many descriptors for one message"));
+    }
+    sendmsg(socket, &[IoSlice::new(&body)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// The next message; `None` if the other side is gone.
+pub(crate) fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let mut body = vec![0u8; MAX_MESSAGE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        match recvmsg(&socket, &mut [IoSliceMut::new(&mut body)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(io::Error::other("a message that is too long"));
+    }
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    let mut fds = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    let message = serde_json::from_slice(body.get(..received.bytes).unwrap_or_default())?;
+    Ok(Some((message, fds)))
+}
+
+/// The next message, which must come within `patience`.
+pub(crate) fn receive_within<T: DeserializeOwned>(socket: impl AsFd, patience: Duration) -> io::Result<T> {
+    let socket = socket.as_fd();
+    let limit = Timespec::try_from(patience).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&limit)) {
+        Ok(0) => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+        Ok(_) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match receive(socket)? {
+        Some((message, _)) => Ok(message),
+        None => Err(io::Error::from_raw_os_error(libc::ECONNRESET)),
+    }
+}

@@ -1,0 +1,164 @@
+//! What a cell shall be, as a value. The launcher makes cells from this and from nothing else.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+use autoshare_core::event::RootMode;
+use autoshare_core::wire::Probe;
+use serde::{Deserialize, Serialize};
+
+use crate::SandboxError;
+
+/// How much holds a cell. Ordered: more is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Landlock (ABI 6 or later), seccomp, limits; the host's file names stay visible, their contents do not.
+    Narrow,
+    /// Namespaces and a root of its own as well.
+    Full,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Narrow => "narrow",
+            Self::Full => "full",
+        })
+    }
+}
+
+/// A directory that the cell may touch, at the same absolute path inside as outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootSpec {
+    /// Absolute, without `.` and `..`. Links on the way are followed; `id` says whether they led to the right place.
+    pub path: PathBuf,
+    /// What may be done below it.
+    pub mode: RootMode,
+    /// `st_dev` and `st_ino` of the directory that was meant; anything else found at `path` is refused.
+    pub id: (u64, u64),
+}
+
+/// A cell to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellSpec {
+    /// The workspace first, then extra roots. A root may lie below another one.
+    pub roots: Vec<RootSpec>,
+    /// Files and directories below a root that the cell must not see into: covered by something empty and unreadable.
+    /// What does not exist or lies below no root is passed over.
+    pub hide: Vec<PathBuf>,
+    /// Files and directories below a root that the cell may read but not change.
+    pub freeze: Vec<PathBuf>,
+    /// How much it may take.
+    pub limits: CellLimits,
+    /// Below this tier there is no cell, but a refusal.
+    pub least: Tier,
+}
+
+/// How much a cell may take. Enforced by rlimits, which the cell cannot raise, and by the size of its `/tmp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellLimits {
+    /// Bytes of private memory a process (`RLIMIT_DATA`); as much again may be mapped shared (`RLIMIT_AS`).
+    pub memory: u64,
+    /// Processes and threads (`RLIMIT_NPROC`, counted in the cell's user namespace; a narrow cell starts none).
+    pub processes: u64,
+    /// Open descriptors a process.
+    pub open_files: u64,
+    /// Bytes of one file; writing further answers `EFBIG`.
+    pub file_size: u64,
+    /// Seconds of processor time a process.
+    pub cpu_seconds: u64,
+    /// Bytes of `/tmp` (full tier; the narrow tier has none).
+    pub tmp_bytes: u64,
+    /// Files in `/tmp`.
+    pub tmp_files: u64,
+}
+
+impl Default for CellLimits {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            processes: 64,
+            open_files: 256,
+            file_size: 1 << 30,
+            cpu_seconds: 3600,
+            tmp_bytes: 256 << 20,
+            tmp_files: 16_384,
+        }
+    }
+}
+
+/// A root as the finished cell holds it.
+#[derive(Debug)]
+pub struct InsideRoot {
+    /// Its absolute path, the same inside as outside.
+    pub path: String,
+    /// A handle on it, opened in the finished cell.
+    pub dir: OwnedFd,
+    /// What may be done there.
+    pub mode: RootMode,
+}
+
+/// All that a cell's code is given.
+#[derive(Debug)]
+pub struct Inside {
+    /// The connection to the host: the cell's identity.
+    pub socket: OwnedFd,
+    /// The roots, in the order of the specification.
+    pub roots: Vec<InsideRoot>,
+    /// What holds this cell.
+    pub tier: Tier,
+    /// What the cell tried against itself, all of it refused by the kernel.
+    pub probes: Vec<Probe>,
+}
+
+/// What runs inside a finished cell; what it returns is the exit status. A panic is status 101.
+pub type Entry = fn(Inside) -> i32;
+
+/// Directories that exist in every cell and mean something else there; no root may lie in them or be one of them.
+const OWN: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+impl CellSpec {
+    /// Refuses what no machine could make a cell of, before anything is tried.
+    pub(crate) fn check(&self) -> Result<(), SandboxError> {
+        if self.roots.is_empty() {
+            return Err(SandboxError::Step { step: "reading the specification".into(), answer: "no roots".into() });
+        }
+        for root in &self.roots {
+            let refuse = |why: &str| SandboxError::Path { path: root.path.display().to_string(), why: why.into() };
+            check_form(&root.path)?;
+            if root.path.parent().is_none() {
+                return Err(refuse("a cell has a root directory of its own; name the directories below / instead"));
+            }
+            if OWN.iter().any(|own| root.path.starts_with(own)) {
+                return Err(refuse("a cell has /proc and /dev of its own and no /sys; name another directory"));
+            }
+            if self.roots.iter().filter(|other| other.path == root.path).count() > 1 {
+                return Err(refuse("named twice as a root; name it once"));
+            }
+        }
+        self.hide.iter().chain(&self.freeze).try_for_each(|path| check_form(path))
+    }
+
+    /// Those of `paths` that lie below a root (or are one).
+    pub(crate) fn below_roots<'a>(&'a self, paths: &'a [PathBuf]) -> impl Iterator<Item = &'a Path> {
+        paths.iter().map(PathBuf::as_path).filter(|path| self.roots.iter().any(|root| path.starts_with(&root.path)))
+    }
+}
+
+fn check_form(path: &Path) -> Result<(), SandboxError> {
+    let refuse = |why: &str| Err(SandboxError::Path { path: path.display().to_string(), why: why.into() });
+    if path.to_str().is_none() {
+        return refuse("its name is not UTF-8; rename it");
+    }
+    let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    // `components` drops a `.` in the middle, so the text is compared too.
+    if !path.is_absolute() || !plain || path.components().collect::<PathBuf>().as_os_str() != path.as_os_str() {
+        return refuse("not an absolute path in normal form; resolve it first");
+    }
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! System calls that neither `rustix` nor `landlock` wraps. All `unsafe` of the project stands in this file.
+
+#![allow(unsafe_code, reason = "the one place; each block says why it is sound")]
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::process::Pid;
+
+/// A raw call. Only for arguments that point to nothing the kernel writes to, or to memory that outlives the call.
+fn call(number: libc::c_long, args: [usize; 6]) -> io::Result<usize> {
+    let [a, b, c, d, e, f] = args;
+    // SAFETY: private to this module; every caller passes numbers, or pointers to live values of the type that the
+    // call expects.
+    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Makes any system call whose arguments are numbers or null, for probing what the kernel answers.
+///
+/// Numbers that act on this process in a way that Rust must know of (`fork`-like calls) are the caller's to handle.
+pub(crate) fn probe(number: libc::c_long, args: [usize; 6]) -> io::Result<usize> {
+    call(number, args)
+}
+
+/// Tries to open by path, which the kernel reads only.
+pub(crate) fn probe_open(path: &CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
+    let fd = call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags as usize, 0o600, 0, 0])?;
+    own(fd)
+}
+
+fn own(fd: usize) -> io::Result<OwnedFd> {
+    let fd = RawFd::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+    // SAFETY: the kernel has just returned this descriptor as a new one; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Which side of a fork this is.
+pub(crate) enum Side {
+    Child,
+    Parent(Pid, OwnedFd),
+}
+
+/// `clone(2)` with a copy of the address space, like `fork`, with new namespaces and a pidfd.
+///
+/// The calling process must have one thread: that makes the child a full copy in which every Rust invariant holds.
+pub(crate) fn clone(namespaces: libc::c_int) -> io::Result<Side> {
+    let mut pidfd: libc::c_int = -1;
+    let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let pid = call(libc::SYS_clone, [flags as usize, 0, (&raw mut pidfd) as usize, 0, 0, 0])?;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    match pid {
+        None => Ok(Side::Child),
+        Some(pid) => Ok(Side::Parent(pid, own(pidfd as usize)?)),
+    }
+}
+
+/// `fork(3)`, for the launcher itself: runs the C library's handlers.
+pub(crate) fn fork() -> io::Result<Option<Pid>> {
+    // SAFETY: the caller has made sure that the process has a single thread, so no lock is held by another.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
+/// Ends this process without running destructors or exit handlers, which belong to the process it was copied from.
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: `_exit` touches no memory of this process.
+    unsafe { libc::_exit(status) }
+}
+
+/// `struct mount_attr` of `mount_setattr(2)`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct MountAttr {
+    pub(crate) set: u64,
+    pub(crate) clear: u64,
+    pub(crate) propagation: u64,
+    pub(crate) userns: u64,
+}
+
+pub(crate) const RDONLY: u64 = 1;
+pub(crate) const NOSUID: u64 = 2;
+pub(crate) const NODEV: u64 = 4;
+pub(crate) const NOEXEC: u64 = 8;
+pub(crate) const IDMAP: u64 = 0x0010_0000;
+
+/// `mount_setattr(2)` on the mount that `tree` stands for, and on all below it if `recursive`.
+pub(crate) fn mount_setattr(tree: impl AsFd, attr: &MountAttr, recursive: Recursive) -> io::Result<()> {
+    let flags = libc::AT_EMPTY_PATH | if recursive == Recursive::Yes { libc::AT_RECURSIVE } else { 0 };
+    let fd = tree.as_fd().as_raw_fd() as usize;
+    let args =
+        [fd, c"".as_ptr() as usize, flags as usize, std::ptr::from_ref(attr) as usize, size_of::<MountAttr>(), 0];
+    call(libc::SYS_mount_setattr, args).map(drop)
+}
+
+/// Whether a change reaches the mounts below.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recursive {
+    Yes,
+    No,
+}
+
+/// Closes every descriptor but those in `keep`.
+pub(crate) fn close_all_but(keep: &mut [RawFd]) -> io::Result<()> {
+    keep.sort_unstable();
+    let mut from = 0u32;
+    for fd in keep.iter().filter_map(|fd| u32::try_from(*fd).ok()) {
+        if fd > from {
+            call(libc::SYS_close_range, [from as usize, (fd - 1) as usize, 0, 0, 0, 0])?;
+        }
+        from = from.max(fd + 1);
+    }
+    call(libc::SYS_close_range, [from as usize, u32::MAX as usize, 0, 0, 0, 0]).map(drop)
+}
+
+/// Makes 0, 1 and 2 copies of `null`.
+pub(crate) fn null_stdio(null: &OwnedFd) -> io::Result<()> {
+    for target in 0..=2 {
+        // SAFETY: `dup2` takes numbers; 0 to 2 are owned by nobody in particular and stay open.
+        if unsafe { libc::dup2(null.as_raw_fd(), target) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Drops every capability from the bounding set; needs `CAP_SETPCAP`.
+pub(crate) fn drop_bounding() -> io::Result<()> {
+    for capability in 0..64usize {
+        match call(libc::SYS_prctl, [libc::PR_CAPBSET_DROP as usize, capability, 0, 0, 0, 0]) {
+            Ok(_) => {}
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Sets what the signals of a process's own limits do. The first process of a pid namespace ignores signals from within
+/// that it has no handler for, so an abort and the end of its time are made exits, with the status that a shell would
+/// report; writing beyond the file-size limit answers `EFBIG`.
+pub(crate) fn set_signals() {
+    extern "C" fn exit_with(signal: libc::c_int) {
+        exit_now(SIGNAL_STATUS + signal);
+    }
+    // SAFETY: the handler makes one async-signal-safe call; SIG_IGN runs no code.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::signal(libc::SIGABRT, exit_with as extern "C" fn(libc::c_int) as libc::sighandler_t);
+        libc::signal(libc::SIGXCPU, exit_with as extern "C" fn(libc::c_int) as libc::sighandler_t);
+    }
+}
+
+/// Added to a signal's number where its end is made an exit.
+pub(crate) const SIGNAL_STATUS: i32 = 128;
+
+/// Installs a seccomp program, for ever; needs `no_new_privs`.
+pub(crate) fn install_filter(program: &[libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let header = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    const SET_MODE_FILTER: usize = 1;
+    call(libc::SYS_seccomp, [SET_MODE_FILTER, 0, (&raw const header) as usize, 0, 0, 0]).map(drop)
+}
+
+/// Whether the kernel has seccomp with the action `SECCOMP_RET_ERRNO`.
+pub(crate) fn has_seccomp() -> bool {
+    const GET_ACTION_AVAIL: usize = 2;
+    let action: u32 = libc::SECCOMP_RET_ERRNO;
+    call(libc::SYS_seccomp, [GET_ACTION_AVAIL, 0, (&raw const action) as usize, 0, 0, 0]).is_ok()
+}
+
+/// The Landlock ABI that the kernel speaks; 0 if none.
+pub(crate) fn landlock_abi() -> i32 {
+    const VERSION: usize = 1;
+    call(libc::SYS_landlock_create_ruleset, [0, 0, VERSION, 0, 0, 0]).map_or(0, |abi| i32::try_from(abi).unwrap_or(0))
+}
+
+/// The descriptors of this process among 0 to 1023, asked for `at_once` (its own limit at most) in one call.
+pub(crate) fn open_descriptors(at_once: usize) -> io::Result<Vec<RawFd>> {
+    let mut open = Vec::new();
+    let numbers: Vec<RawFd> = (0..1024).collect();
+    for some in numbers.chunks(at_once.clamp(1, 1024)) {
+        let mut asked: Vec<libc::pollfd> =
+            some.iter().map(|fd| libc::pollfd { fd: *fd, events: 0, revents: 0 }).collect();
+        // SAFETY: pointer and length are those of a live vector; `poll` writes `revents` only, and 0 does not wait.
+        if unsafe { libc::poll(asked.as_mut_ptr(), asked.len() as libc::nfds_t, 0) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        open.extend(asked.iter().filter(|asked| asked.revents & libc::POLLNVAL == 0).map(|asked| asked.fd));
+    }
+    Ok(open)
+}
+
+/// Permitted and effective capabilities of this thread, as one set of bits.
+pub(crate) fn capabilities() -> io::Result<u64> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header: [u32; 2] = [VERSION_3, 0];
+    let mut data = [0u32; 6];
+    call(libc::SYS_capget, [header.as_ptr() as usize, data.as_mut_ptr() as usize, 0, 0, 0, 0])?;
+    let [effective, permitted, inheritable, effective_high, permitted_high, inheritable_high] = data;
+    let low = u64::from(effective | permitted | inheritable);
+    Ok(low | (u64::from(effective_high | permitted_high | inheritable_high) << 32))
+}
+
+/// Overwrites the environment and the command line that this process was started with, where a copy of it would still
+/// carry them in memory and show them in `/proc/PID/environ`, and gives it the environment `vars`.
+///
+/// `ranges` are `arg_start`, `arg_end`, `env_start`, `env_end` of `/proc/self/stat`. The process has a single thread.
+pub(crate) fn forget_start(ranges: [usize; 4], title: &[u8], vars: &[(&CStr, &CStr)]) {
+    let [arg_start, arg_end, env_start, env_end] = ranges;
+    // SAFETY: single-threaded, so nobody reads `environ` meanwhile; every entry is a NUL-terminated string (the C
+    // library's invariant), owned for the life of the process and never behind a shared Rust reference.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            libc::memset((*entry).cast(), 0, libc::strlen(*entry));
+            entry = entry.add(1);
+        }
+        libc::clearenv();
+    }
+    for (start, end, text) in [(env_start, env_end, &b""[..]), (arg_start, arg_end, title)] {
+        if start == 0 || end <= start {
+            continue;
+        }
+        let text = text.get(..text.len().min(end - start - 1)).unwrap_or_default();
+        // SAFETY: the kernel says that these bytes of the stack are the strings this process was started with; they
+        // are writable, and no Rust reference points to them (`std::env::args` copies).
+        unsafe {
+            libc::memset(start as *mut libc::c_void, 0, end - start);
+            libc::memcpy(start as *mut libc::c_void, text.as_ptr().cast(), text.len());
+        }
+    }
+    for (name, value) in vars {
+        // SAFETY: single-threaded; both are NUL-terminated and are copied.
+        unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+    }
+}
+
+unsafe extern "C" {
+    static mut environ: *mut *mut libc::c_char;
+}

@@ -1,0 +1,272 @@
+//! How cells end, what is left of them, and the narrow tier.
+
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use autoshare_core::event::RootMode;
+use autoshare_sandbox::{CellEnd, Launcher, SandboxError, Tier, survey};
+
+use crate::Test;
+use crate::world::Control::{No, RootOnly, Succeeds};
+use crate::world::{World, ask, in_child, refused};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("an_end_is_told_as_it_was", an_end_is_told_as_it_was),
+    ("dropping_a_cell_ends_it", dropping_a_cell_ends_it),
+    ("b8_a_cell_ends_with_its_launcher", b8_a_cell_ends_with_its_launcher),
+    ("b8_launcher_and_cells_end_with_the_host", b8_launcher_and_cells_end_with_the_host),
+    ("a_hundred_cells_leave_nothing", a_hundred_cells_leave_nothing),
+    ("threads_make_cells_side_by_side", threads_make_cells_side_by_side),
+    ("a_launcher_is_not_started_among_threads", a_launcher_is_not_started_among_threads),
+    ("a_narrow_cell_holds", a_narrow_cell_holds),
+    ("a_narrow_cell_promises_only_what_it_can", a_narrow_cell_promises_only_what_it_can),
+    ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
+    ("the_survey_says_what_is_there", the_survey_says_what_is_there),
+];
+
+fn alive(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn gone(pid: i32) {
+    let start = Instant::now();
+    while alive(pid) {
+        assert!(start.elapsed() < Duration::from_secs(10), "{pid} lives on");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn an_end_is_told_as_it_was(world: &mut World) {
+    for (attack, end) in
+        [("exit 0", CellEnd::Exited(0)), ("exit 7", CellEnd::Exited(7)), ("panic", CellEnd::Exited(101))]
+    {
+        let mut cell = world.cell();
+        assert_eq!(ask(&cell, attack), "");
+        assert_eq!(cell.wait(), end, "{attack}");
+        assert_eq!(cell.wait(), end, "{attack}, asked again");
+    }
+    let mut returned = world.cell();
+    returned.socket.shutdown(std::net::Shutdown::Both).unwrap();
+    assert_eq!(returned.wait(), CellEnd::Exited(0));
+    let mut killed = world.cell();
+    let waiting = rustix::event::PollFd::new(&killed.ended(), rustix::event::PollFlags::IN).revents();
+    assert!(waiting.is_empty(), "it has not ended");
+    killed.kill();
+    killed.kill();
+    let ended = killed.ended().as_fd().try_clone_to_owned().unwrap();
+    let mut polled = [rustix::event::PollFd::new(&ended, rustix::event::PollFlags::IN)];
+    assert_eq!(rustix::event::poll(&mut polled, None), Ok(1));
+    assert_eq!(killed.wait(), CellEnd::Signalled(libc::SIGKILL));
+}
+
+fn dropping_a_cell_ends_it(world: &mut World) {
+    let cell = world.cell();
+    let pid = cell.pid();
+    assert!(alive(pid));
+    drop(cell);
+    gone(pid);
+}
+
+fn b8_a_cell_ends_with_its_launcher(world: &mut World) {
+    let mut cell = world.cell();
+    world.end_launcher();
+    assert_eq!(cell.wait(), CellEnd::Lost);
+    gone(cell.pid());
+}
+
+fn b8_launcher_and_cells_end_with_the_host(world: &mut World) {
+    // A host of its own, which says who its launcher and cell are and then waits to be killed.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let host = unsafe { libc::fork() };
+    if host == 0 {
+        drop(reader);
+        let cell = world.cell();
+        let (launcher, cell_pid) = (world.launcher().pid(), cell.pid());
+        // Code in a cell that does not listen, and so would notice nothing.
+        std::io::Write::write_all(&mut &cell.socket, b"spin\n").unwrap();
+        std::io::Write::write_all(&mut &writer, format!("{launcher} {cell_pid}\n").as_bytes()).unwrap();
+        loop {
+            unsafe { libc::pause() };
+        }
+    }
+    drop(writer);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(reader), &mut line).unwrap();
+    let pids: Vec<i32> = line.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    assert!(pids.len() == 2 && pids.iter().all(|pid| alive(*pid)), "the control: they live");
+    unsafe {
+        libc::kill(host, libc::SIGKILL);
+        libc::waitpid(host, std::ptr::null_mut(), 0);
+    }
+    pids.into_iter().for_each(gone);
+}
+
+fn a_hundred_cells_leave_nothing(world: &mut World) {
+    let count = |path: &str| std::fs::read_dir(path).unwrap().count();
+    let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    drop(world.cell());
+    let launcher_fds = format!("/proc/{}/fd", world.launcher().pid());
+    let can_look = std::fs::read_dir(&launcher_fds).is_ok();
+    let before = (count("/proc/self/fd"), mounts());
+    let mut pids = Vec::new();
+    for _ in 0..100 {
+        let mut cell = world.cell();
+        pids.push(cell.pid());
+        cell.kill();
+        cell.wait();
+    }
+    assert_eq!((count("/proc/self/fd"), mounts()), before);
+    pids.into_iter().for_each(|pid| assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid}"));
+    if can_look {
+        // Standard three, the host's socket, and the one user namespace for id-mapped mounts.
+        assert!(count(&launcher_fds) <= 5, "{} descriptors in the launcher", count(&launcher_fds));
+    } else {
+        println!("    not applicable: looking into the launcher takes root");
+    }
+}
+
+fn threads_make_cells_side_by_side(world: &mut World) {
+    let spec = world.spec();
+    let launcher = world.launcher();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    let cell = launcher.launch(&spec).unwrap();
+                    assert_eq!(ask(&cell, "ids"), "ok 1000 1000 1");
+                }
+            });
+        }
+    });
+}
+
+fn a_launcher_is_not_started_among_threads(_: &mut World) {
+    let (stop, wait) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || wait.recv());
+    let refused = Launcher::start(|_| 0);
+    drop(stop);
+    other.join().unwrap().unwrap_err();
+    assert!(matches!(refused, Err(SandboxError::TooLate(2))), "{refused:?}");
+}
+
+fn a_narrow_cell_holds(world: &mut World) {
+    if unsafe { libc::geteuid() } == 0 {
+        for name in ["workspace", "workspace/note"] {
+            std::os::unix::fs::chown(world.path(name), Some(12_345), Some(12_345)).unwrap();
+        }
+    }
+    let at = |name: &str| world.path(name).display().to_string();
+    let name =
+        |name: &str| (format!("read {}", at(name)), format!("create {}", at(name)), format!("chmod {}", at(name)));
+    let (read, create, chmod) = name("neighbour/note");
+    let note = format!("content {}", at("workspace/note"));
+    let new = format!("write {} x", at("workspace/new"));
+    let mut spec = world.spec();
+    spec.least = Tier::Narrow;
+    spec.roots.push(world.root("extra", RootMode::Read));
+    let extra = format!("read {}", at("extra/note"));
+    let extra_new = format!("create {}", at("extra/new"));
+    let cell = world.narrow().launch(&spec).unwrap();
+    assert_eq!(cell.tier(), Tier::Narrow);
+    assert!(cell.probes().iter().all(|probe| probe.held));
+    assert_eq!(ask(&cell, &note), "ok workspace/note");
+    assert_eq!(ask(&cell, &new), "ok");
+    assert_eq!(ask(&cell, &extra), "ok");
+    let inet = format!("socket {} {} 0", libc::AF_INET, libc::SOCK_STREAM);
+    let parent = format!("kill {}", std::process::id());
+    refused(
+        &cell,
+        &[
+            (&read, Succeeds),
+            (&create, Succeeds),
+            (&chmod, Succeeds),
+            (&extra_new, Succeeds),
+            ("read /etc/passwd", Succeeds),
+            ("read /etc/shadow", RootOnly),
+            ("list /tmp", Succeeds),
+            ("create /tmp/autoshare-narrow", No("not left lying about")),
+            ("read /proc/self/exe", Succeeds),
+            ("read /proc/1/status", Succeeds),
+            (&inet, Succeeds),
+            (&parent, Succeeds),
+            ("fork", Succeeds),
+            ("unshare 268435456", Succeeds),
+        ],
+    );
+    let ids: Vec<u32> = ask(&cell, "ids").split(' ').skip(1).map(|id| id.parse().unwrap()).collect();
+    assert!(ids[0] != 0 && ids[1] != 0, "{ids:?}");
+}
+
+fn a_narrow_cell_promises_only_what_it_can(world: &mut World) {
+    let mut spec = world.spec();
+    let refusal = world.narrow().launch(&spec).unwrap_err();
+    assert!(matches!(refusal, SandboxError::Unavailable { tier: Tier::Full, .. }), "{refusal}");
+    spec.least = Tier::Narrow;
+    if unsafe { libc::geteuid() } == 0 {
+        let refusal = world.narrow().launch(&spec).unwrap_err();
+        assert!(refusal.to_string().contains("belongs to root"), "{refusal}");
+        std::os::unix::fs::chown(world.path("workspace"), Some(12_345), Some(12_345)).unwrap();
+    }
+    let base = spec.clone();
+    spec.hide = vec![world.path("workspace/.autoshare")];
+    let refusal = world.narrow().launch(&spec).unwrap_err();
+    assert!(refusal.to_string().contains("hide it"), "{refusal}");
+    spec = base.clone();
+    spec.freeze = vec![world.path("workspace/frozen")];
+    let refusal = world.narrow().launch(&spec).unwrap_err();
+    assert!(refusal.to_string().contains("keep it read-only"), "{refusal}");
+    spec = base.clone();
+    spec.roots.push(world.root("workspace/frozen", RootMode::Read));
+    let refusal = world.narrow().launch(&spec).unwrap_err();
+    assert!(refusal.to_string().contains("keep it read-only"), "{refusal}");
+    spec = base;
+    spec.freeze = vec![world.path("workspace/none")];
+    assert_eq!(world.narrow().launch(&spec).unwrap().tier(), Tier::Narrow, "what is not there need not be kept");
+}
+
+/// A machine without user namespaces, made by taking them away from a namespace of the test's own.
+fn no_user_namespaces_is_a_refusal_or_a_narrow_cell(world: &mut World) {
+    if unsafe { libc::geteuid() } == 0 {
+        std::os::unix::fs::chown(world.path("workspace"), Some(12_345), Some(12_345)).unwrap();
+    }
+    let said = in_child(|| {
+        take_user_namespaces_away();
+        let mut spec = world.spec();
+        let refusal = world.launch(&spec).unwrap_err();
+        assert!(matches!(refusal, SandboxError::Unavailable { tier: Tier::Full, .. }), "{refusal}");
+        println!("    {refusal}");
+        spec.least = Tier::Narrow;
+        let cell = world.launch(&spec).unwrap();
+        let survey = survey();
+        assert_eq!(survey.tier, Some(Tier::Narrow), "{survey:?}");
+        let layer = survey.layers.iter().find(|layer| layer.name == "user-namespaces").unwrap();
+        println!("    {} {}", layer.found, layer.fix.as_deref().unwrap());
+        format!("{}", cell.tier())
+    });
+    assert_eq!(said, "narrow");
+}
+
+/// A filter that answers EPERM to `clone` with CLONE_NEWUSER, as container engines have one.
+fn take_user_namespaces_away() {
+    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let program = [
+        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, libc::SYS_clone as u32),
+        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 16),
+        op(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, libc::CLONE_NEWUSER as u32),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let header = libc::sock_fprog { len: 6, filter: program.as_ptr().cast_mut() };
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const header), 0);
+    }
+}
+
+fn the_survey_says_what_is_there(world: &mut World) {
+    let survey = survey();
+    println!("    {survey:?}");
+    assert_eq!(survey.tier, Some(world.cell().tier()));
+    assert!(survey.layers.iter().all(|layer| layer.there == layer.fix.is_none()));
+}

@@ -1,0 +1,257 @@
+//! The store: what its callers see.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use autoshare_access::Access;
+use autoshare_core::event::Event;
+use autoshare_core::{BrainId, Seq, TenantName};
+use autoshare_vault::private::{Others, PrivateDir};
+use autoshare_vault::{TenantKey, Vault, VaultError};
+use rusqlite::Connection;
+
+use crate::lease::Lock;
+use crate::record::{Draft, Journal, MAX_EVENTS, uint};
+use crate::writer::{Work, Writer};
+use crate::{Durability, Lease, Record, StoreError, file};
+
+/// Candidates that an error names at most.
+const CANDIDATES: usize = 8;
+
+/// What is known of a brain without opening its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrainRow {
+    /// Its id.
+    pub id: BrainId,
+    /// When it was made: milliseconds since 1970 (UTC).
+    pub created_ms: u64,
+    /// When its last record was written: milliseconds since 1970 (UTC).
+    pub updated_ms: u64,
+    /// How many records it has.
+    pub records: u64,
+}
+
+/// One tenant's journals. May be shared between threads; every call waits for the disk.
+#[derive(Debug)]
+pub struct Store {
+    tenant: TenantName,
+    key: Arc<TenantKey>,
+    path: PathBuf,
+    leases: PrivateDir,
+    writer: Writer,
+    reader: Mutex<Connection>,
+    #[cfg(feature = "fault")]
+    fault: crate::fault::Fault,
+}
+
+impl Store {
+    /// Opens the journal of the tenant of `access` below `data_dir`; makes it at first use. Several processes may have
+    /// it open.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`] for keys or files that others may touch, [`StoreError::KeyMissing`],
+    /// [`StoreError::Newer`], [`StoreError::NotAJournal`], [`StoreError::Corrupt`], [`StoreError::ReadOnly`],
+    /// [`StoreError::Full`].
+    pub fn open(data_dir: &Path, access: &Access, vault: &Vault) -> Result<Self, StoreError> {
+        let tenant = access.tenant().clone();
+        // SQLite refuses links anywhere in the path; those that lead to the data directory are the operator's own.
+        PrivateDir::open(data_dir, Others::MayRead)?;
+        let data_dir = std::fs::canonicalize(data_dir).map_err(|source| VaultError::Io {
+            what: "resolve",
+            path: data_dir.to_owned(),
+            source,
+        })?;
+        let dir = PrivateDir::open(&data_dir, Others::MayRead)?
+            .sub("tenants", Others::MayRead)?
+            .sub(tenant.as_str(), Others::MayRead)?;
+        let leases = dir.sub("leases", Others::MayRead)?;
+        let path = file::path(&dir);
+        // In this order: a key is there before its journal is.
+        let exists = file::exists(&dir)?;
+        if exists && !vault.holds(&tenant)? {
+            return Err(StoreError::KeyMissing { tenant, path });
+        }
+        let key = Arc::new(vault.tenant(&tenant)?);
+        if !exists {
+            file::make(&dir)?;
+        }
+        let writer = Writer::start(file::open(&path)?, path.clone(), Arc::clone(&key))?;
+        let reader = Mutex::new(file::open_reader(&path)?);
+        Ok(Self {
+            tenant,
+            key,
+            path,
+            leases,
+            writer,
+            reader,
+            #[cfg(feature = "fault")]
+            fault: crate::fault::Fault::default(),
+        })
+    }
+
+    /// Makes a brain with an empty journal.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the id is taken, and those of the disk.
+    pub fn create(&self, access: &Access, brain: &BrainId) -> Result<(), StoreError> {
+        self.admit(access)?;
+        self.writer.perform(brain, Work::Create, Durability::Lazy).map(|_| ())
+    }
+
+    /// All brains, oldest first.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn brains(&self, access: &Access) -> Result<Vec<BrainRow>, StoreError> {
+        self.admit(access)?;
+        let reader = self.reader();
+        let sqlite = StoreError::sqlite(&self.path);
+        let mut statement = reader
+            .prepare_cached("SELECT id, created_ms, updated_ms, records FROM brain ORDER BY created_ms, id")
+            .map_err(&sqlite)?;
+        let rows = statement
+            .query_map((), |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
+            })
+            .map_err(&sqlite)?;
+        rows.map(|row| {
+            let (id, created_ms, updated_ms, records) = row.map_err(&sqlite)?;
+            let id = self.brain_id(&id)?;
+            match (uint(created_ms), uint(updated_ms), uint(records)) {
+                (Some(created_ms), Some(updated_ms), Some(records)) => {
+                    Ok(BrainRow { id, created_ms, updated_ms, records })
+                }
+                _ => Err(self.corrupt(format!("the row of brain {id} counts below 0"))),
+            }
+        })
+        .collect()
+    }
+
+    /// The one brain whose id begins with `prefix`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is none, [`StoreError::Ambiguous`] if there are several.
+    pub fn find(&self, access: &Access, prefix: &str) -> Result<BrainId, StoreError> {
+        self.admit(access)?;
+        let reader = self.reader();
+        let sqlite = StoreError::sqlite(&self.path);
+        let mut statement = reader
+            .prepare_cached("SELECT id FROM brain WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT ?2")
+            .map_err(&sqlite)?;
+        let limit = i64::try_from(CANDIDATES).unwrap_or(i64::MAX);
+        let mut found = statement
+            .query_map((prefix.to_ascii_lowercase(), limit), |row| row.get::<_, String>(0))
+            .map_err(&sqlite)?
+            .map(|id| id.map_err(&sqlite).and_then(|id| self.brain_id(&id)))
+            .collect::<Result<Vec<_>, _>>()?;
+        match (found.pop(), found.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (Some(last), false) => {
+                found.push(last);
+                Err(StoreError::Ambiguous { given: prefix.to_owned(), candidates: found })
+            }
+            (None, _) => Err(StoreError::Unknown { given: prefix.to_owned() }),
+        }
+    }
+
+    /// Takes the right to drive `brain`. All older leases of it are worth nothing from here on.
+    ///
+    /// # Errors
+    /// [`StoreError::Driven`] with the process that holds it (0 if it has not signed yet), [`StoreError::Unknown`].
+    pub fn lease(&self, access: &Access, brain: &BrainId) -> Result<Lease, StoreError> {
+        self.admit(access)?;
+        self.journal(&self.reader(), brain).head()?;
+        let lock = Lock::take(&self.leases, brain)?;
+        let epoch = self.writer.perform(brain, Work::Lease, Durability::Lazy)?;
+        Ok(Lease { tenant: self.tenant.clone(), brain: brain.clone(), epoch, _lock: lock })
+    }
+
+    /// The process that drives `brain`, for people; `None` if nobody does, or it cannot be told.
+    #[must_use]
+    pub fn driven_by(&self, access: &Access, brain: &BrainId) -> Option<u32> {
+        self.admit(access).ok()?;
+        self.journal(&self.reader(), brain).head().ok()?;
+        Lock::holder(&self.leases, brain).ok()?
+    }
+
+    /// Appends `events`, all or none, and returns their numbers.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] under a lease that is not the newest, [`StoreError::TooLarge`], [`StoreError::Full`],
+    /// [`StoreError::ReadOnly`], [`StoreError::Broken`] if the journal's end is not as it was left, and those of the
+    /// disk. After any error nothing of `events` is in the journal, except after [`StoreError::Failed`] and
+    /// [`StoreError::NoWriter`], where the next start will tell.
+    pub fn append(
+        &self,
+        access: &Access,
+        lease: &Lease,
+        events: &[Event],
+        durability: Durability,
+    ) -> Result<Vec<Seq>, StoreError> {
+        self.admit(access)?;
+        if lease.tenant != self.tenant {
+            return Err(StoreError::Foreign { tenant: self.tenant.clone(), asked: lease.tenant.clone() });
+        }
+        if events.len() > MAX_EVENTS {
+            return Err(StoreError::TooLarge {
+                what: "an append, in events",
+                len: events.len(),
+                max: MAX_EVENTS,
+                advice: "append them in parts",
+            });
+        }
+        let drafts = events.iter().map(Draft::of).collect::<Result<Vec<_>, _>>()?;
+        #[cfg(feature = "fault")]
+        let strike = self.fault.count();
+        #[cfg(feature = "fault")]
+        crate::fault::Fault::strike(strike, crate::When::Before);
+        let first = self.writer.perform(&lease.brain, Work::Append { epoch: lease.epoch, drafts }, durability)?;
+        #[cfg(feature = "fault")]
+        crate::fault::Fault::strike(strike, crate::When::After);
+        Ok((first..).take(events.len()).map(Seq).collect())
+    }
+
+    /// The records of `brain` from number `from` on (0 and 1 mean all), each checked and opened. Reading from 1 checks
+    /// the whole journal; reading from later checks from there to the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`]; [`StoreError::Broken`] with the first record that is not as it was written;
+    /// [`StoreError::Corrupt`]. Nothing is returned in part.
+    pub fn read(&self, access: &Access, brain: &BrainId, from: Seq) -> Result<Vec<Record>, StoreError> {
+        self.admit(access)?;
+        let reader = self.reader();
+        // One snapshot: head and records belong together while others append.
+        let snapshot = reader.unchecked_transaction().map_err(StoreError::sqlite(&self.path))?;
+        self.journal(&snapshot, brain).read(from)
+    }
+
+    /// Has this process kill itself (`SIGKILL`) at a later append, or not after all. For tests of crash-safety.
+    #[cfg(feature = "fault")]
+    pub fn set_kill_point(&self, point: Option<crate::KillPoint>) {
+        self.fault.set(point);
+    }
+
+    fn admit(&self, access: &Access) -> Result<(), StoreError> {
+        if *access.tenant() == self.tenant {
+            return Ok(());
+        }
+        Err(StoreError::Foreign { tenant: self.tenant.clone(), asked: access.tenant().clone() })
+    }
+
+    fn journal<'a>(&'a self, connection: &'a Connection, brain: &'a BrainId) -> Journal<'a> {
+        Journal { connection, path: &self.path, key: &self.key, brain }
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        // A thread that panicked while reading leaves nothing half-done: its transaction was rolled back.
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn brain_id(&self, text: &str) -> Result<BrainId, StoreError> {
+        BrainId::parse(text).map_err(|e| self.corrupt(e.to_string()))
+    }
+
+    fn corrupt(&self, detail: String) -> StoreError {
+        StoreError::Corrupt { path: self.path.clone(), detail }
+    }
+}

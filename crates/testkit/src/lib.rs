@@ -1,0 +1,22 @@
+//! What tests, and people who develop without a network, need: a scripted model server and canaries. Never shipped.
+//!
+//! [`ScriptedModel::start`] serves a [`Script`] over real HTTP on loopback, as an OpenAI-compatible endpoint that
+//! streams, and that fails in every way the script asks for; it keeps every request for assertions. The program
+//! `scripted-model` serves the same from a file. A [`Canary`] is a random text that is planted somewhere and looked
+//! for elsewhere.
+//!
+//! **Invariant:** which turn of a script answers depends on the request alone (the number of assistant messages in
+//! it), so that a conversation that is taken up again meets the same replies; only a fault with a count remembers how
+//! often it happened.
+//!
+//! This crate does not know what it is used to test.
+#![allow(clippy::panic, reason = "test support: a failure to set up is a failed test, at once and in words")]
+
+mod canary;
+mod reply;
+mod script;
+mod server;
+
+pub use canary::Canary;
+pub use script::{Call, Choose, Fault, Planned, Reported, Script, ScriptError, Turn};
+pub use server::{Recorded, ScriptedModel};

@@ -77,7 +77,7 @@ impl From<autoshare_store::StoreError> for Failure {
     fn from(error: autoshare_store::StoreError) -> Self {
         use autoshare_store::StoreError as E;
         let code = match &error {
-            E::Driven { .. } => DRIVEN,
+            E::Driven { .. } | E::Ending { .. } => DRIVEN,
             E::Unknown { .. } | E::Ambiguous { .. } => UNKNOWN,
             _ => FAILED,
         };

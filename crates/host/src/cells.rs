@@ -1,6 +1,6 @@
 //! A cell as the host sees it: a socket whose every frame is checked, and a process that can be ended.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::tool::Action;
 use autoshare_core::wire::{self, FromCell, ToCell};
 use autoshare_sandbox::{Cell, CellLimits, CellSpec, Launcher, RootSpec};
+use autoshare_store::Lease;
 use rustix::fs::{Mode, OFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -25,6 +26,7 @@ pub(crate) struct Hands {
     socket: UnixStream,
     next_job: u64,
     timeout: Duration,
+    roots: Vec<Root>,
     /// What is in force, in one line, for the journal.
     pub(crate) attested: String,
 }
@@ -59,24 +61,35 @@ impl JobError {
 }
 
 impl Hands {
-    /// Makes a cell with these roots and waits until it is ready.
-    pub(crate) async fn open(launcher: &Arc<Launcher>, roots: &[Root], settings: &Settings) -> Result<Self, HostError> {
-        let roots = roots.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?;
+    /// Makes a cell with these roots and waits until it is ready. The lease is held until the cell is gone.
+    pub(crate) async fn open(
+        launcher: &Arc<Launcher>,
+        lease: Arc<Lease>,
+        roots: &[Root],
+        settings: &Settings,
+    ) -> Result<Self, HostError> {
         let spec = CellSpec {
-            roots,
+            roots: roots.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?,
             hide: settings.hidden.clone(),
             freeze: settings.frozen.clone(),
             limits: CellLimits::default(),
             least: settings.least_tier,
         };
         let launcher = Arc::clone(launcher);
-        let cell = tokio::task::spawn_blocking(move || launcher.launch(&spec))
+        let cell = tokio::task::spawn_blocking(move || launcher.launch_holding(&spec, Some(lease.as_fd())))
             .await
             .map_err(|e| HostError::Task(e.to_string()))??;
         let socket = cell.socket.try_clone().map_err(|e| HostError::Cell(e.to_string()))?;
         socket.set_nonblocking(true).map_err(|e| HostError::Cell(e.to_string()))?;
         let socket = UnixStream::from_std(socket).map_err(|e| HostError::Cell(e.to_string()))?;
-        let mut hands = Self { cell, socket, next_job: 1, timeout: settings.action_timeout, attested: String::new() };
+        let mut hands = Self {
+            cell,
+            socket,
+            next_job: 1,
+            timeout: settings.action_timeout,
+            roots: roots.to_vec(),
+            attested: String::new(),
+        };
         let first = tokio::time::timeout(READY_TIMEOUT, hands.receive()).await;
         let probes = match first {
             Ok(Ok(FromCell::Ready { probes })) => probes,
@@ -93,6 +106,19 @@ impl Hands {
         }
         hands.attested = format!("{} cell, {held} probes from inside, all held", hands.cell.tier());
         Ok(hands)
+    }
+
+    /// A new cell of the same roots in place of this one, made when nothing of this one is going on any more.
+    pub(crate) async fn renew(
+        self,
+        launcher: &Arc<Launcher>,
+        lease: Arc<Lease>,
+        settings: &Settings,
+    ) -> Result<Self, HostError> {
+        let mut cell = self.cell;
+        cell.kill();
+        tokio::task::spawn_blocking(move || cell.wait()).await.map_err(|e| HostError::Task(e.to_string()))?;
+        Self::open(launcher, lease, &self.roots, settings).await
     }
 
     /// What an action would do.

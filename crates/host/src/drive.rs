@@ -208,7 +208,7 @@ impl Driver<'_> {
         if self.hands.is_some() {
             return Ok(true);
         }
-        match Hands::open(&self.host.launcher, &self.goal.roots, &self.host.settings).await {
+        match Hands::open(&self.host.launcher, self.journal.lease(), &self.goal.roots, &self.host.settings).await {
             Ok(hands) => {
                 let text = hands.attested.clone();
                 self.hands = Some(hands);
@@ -283,9 +283,9 @@ impl Driver<'_> {
     async fn perform(&mut self, step: StepNo, action: Action) -> Result<(), HostError> {
         let Some(spec) = self.spec(&action) else { return Ok(()) };
         self.tell(Progress::Working { tool: action.tool.clone() });
-        let Some((mut own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
+        let Some((own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         self.record(vec![Event::Started { step, plan: plan.clone() }], durability(&spec)).await?;
-        let outcome = self.do_it(own.as_mut(), step, &action, &spec, &plan).await;
+        let outcome = self.do_it(own, step, &action, &spec, &plan).await;
         self.observe(step, &action, &spec, &plan, outcome).await
     }
 
@@ -300,7 +300,7 @@ impl Driver<'_> {
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
             let mut roots = self.goal.roots.clone();
             roots.push(Root { path: holder(&escape.path), mode: escape.mode });
-            match Hands::open(&self.host.launcher, &roots, &self.host.settings).await {
+            match Hands::open(&self.host.launcher, self.journal.lease(), &roots, &self.host.settings).await {
                 Ok(hands) => own = Some(hands),
                 Err(error) => {
                     let refusal = crate::cells::JobError::Broken(error.to_string()).refusal();
@@ -320,7 +320,7 @@ impl Driver<'_> {
 
     async fn do_it(
         &mut self,
-        own: Option<&mut Hands>,
+        own: Option<Hands>,
         step: StepNo,
         action: &Action,
         spec: &ToolSpec,
@@ -335,32 +335,41 @@ impl Driver<'_> {
                 bytes: 0,
             };
         }
-        let borrowed = own.is_some();
-        let Some(hands) = own.or(self.hands.as_mut()) else {
+        let is_own = own.is_some();
+        let Some(mut hands) = own.or_else(|| self.hands.take()) else {
             return crate::cells::JobError::Broken("there is no cell".to_owned()).outcome();
         };
         let max_text = self.host.settings.max_text;
-        match hands.perform(action, plan, max_text, spill_path(step)).await {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                if !borrowed {
-                    self.hands = None;
-                }
-                let told = error.outcome();
-                if spec.redo == Redo::Queryable { self.settle(action, plan, told).await } else { told }
-            }
+        let (outcome, hands) = match hands.perform(action, plan, max_text, spill_path(step)).await {
+            Ok(outcome) => (outcome, Some(hands)),
+            Err(error) => self.settle(hands, action, spec, plan, error.outcome()).await,
+        };
+        if !is_own {
+            self.hands = hands;
         }
+        outcome
     }
 
     /// After a cell was lost in the middle of an action: whether the action happened, asked of a new cell.
-    async fn settle(&mut self, action: &Action, plan: &Plan, told: Outcome) -> Outcome {
-        let Ok(mut hands) = Hands::open(&self.host.launcher, &self.goal.roots, &self.host.settings).await else {
-            return Outcome { ending: Ending::Unknown, ..told };
+    async fn settle(
+        &self,
+        lost: Hands,
+        action: &Action,
+        spec: &ToolSpec,
+        plan: &Plan,
+        told: Outcome,
+    ) -> (Outcome, Option<Hands>) {
+        if spec.redo != Redo::Queryable {
+            return (told, None);
+        }
+        let unknown = |told| Outcome { ending: Ending::Unknown, ..told };
+        let Ok(mut hands) = lost.renew(&self.host.launcher, self.journal.lease(), &self.host.settings).await else {
+            return (unknown(told), None);
         };
         match hands.query(action, plan).await {
-            Ok((Happened::Yes, outcome)) => outcome,
-            Ok((Happened::No, _)) => told,
-            _ => Outcome { ending: Ending::Unknown, ..told },
+            Ok((Happened::Yes, outcome)) => (outcome, Some(hands)),
+            Ok((Happened::No, _)) => (told, Some(hands)),
+            _ => (unknown(told), None),
         }
     }
 
@@ -382,7 +391,7 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else { return Ok(()) };
         let Some((mut own, _)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let outcome = match spec.redo {
-            Redo::Read | Redo::Idempotent => self.do_it(own.as_mut(), step, &action, &spec, &plan).await,
+            Redo::Read | Redo::Idempotent => self.do_it(own, step, &action, &spec, &plan).await,
             Redo::Queryable => {
                 let hands = own.as_mut().or(self.hands.as_mut());
                 let answer = match hands {
@@ -391,7 +400,7 @@ impl Driver<'_> {
                 };
                 match answer {
                     Some((Happened::Yes, outcome)) => outcome,
-                    Some((Happened::No, _)) => self.do_it(own.as_mut(), step, &action, &spec, &plan).await,
+                    Some((Happened::No, _)) => self.do_it(own, step, &action, &spec, &plan).await,
                     Some((Happened::Unknown, _)) | None => unknown(),
                 }
             }

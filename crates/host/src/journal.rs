@@ -24,6 +24,11 @@ impl Journal {
         Ok((Self { store: Arc::clone(store), access: access.clone(), lease }, events))
     }
 
+    /// What the launcher holds with each cell of this brain.
+    pub(crate) fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
+    }
+
     /// Appends all or nothing.
     pub(crate) async fn append(&self, events: &[Event], durability: Durability) -> Result<Vec<Seq>, HostError> {
         let (store, access, lease) = (Arc::clone(&self.store), self.access.clone(), Arc::clone(&self.lease));

@@ -1,12 +1,12 @@
 //! The launcher: a forked process of one thread that makes cells from typed specifications and does nothing else.
 
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
 
 use autoshare_core::wire::Probe;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,11 @@ const ENVIRONMENT: [(&std::ffi::CStr, &std::ffi::CStr); 4] =
     [(c"PATH", c"/usr/bin:/bin"), (c"HOME", c"/tmp"), (c"TMPDIR", c"/tmp"), (c"LANG", c"C.UTF-8")];
 const TITLE: &[u8] = b"autoshare-launcher";
 
-/// The host's handle on the launcher. When it is dropped, or this process ends, launcher and cells end too.
+/// How long a launcher may take to end its cells when it is dropped, before it is ended itself.
+const END_PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+
+/// The host's handle on the launcher. When it is dropped, or this process ends, however it ends, the launcher ends its
+/// cells, waits until the last of their processes is gone, and ends itself.
 #[derive(Debug)]
 pub struct Launcher {
     socket: Mutex<OwnedFd>,
@@ -71,13 +75,12 @@ impl Launcher {
         }
         let filter = filter::program(Profile::Tools)?;
         let (ours, theirs) = parcel::pair().map_err(|error| failed("making a socket pair", error))?;
-        let host = rustix::process::getpid();
         match sys::fork().map_err(|error| failed("forking", error))? {
             Some(pid) => Ok(Self { socket: Mutex::new(ours), pid }),
             None => {
                 drop(ours);
                 let serve = std::panic::AssertUnwindSafe(|| {
-                    prepare(&theirs, host)?;
+                    prepare(&theirs)?;
                     Bench { workshop: Workshop { entry, filter, stranger: None }, best, cells: Vec::new() }
                         .serve(&theirs)
                 });
@@ -100,6 +103,16 @@ impl Launcher {
     /// # Errors
     /// Any but [`SandboxError::TooLate`] and [`SandboxError::Start`]; no process is left behind.
     pub fn launch(&self, spec: &CellSpec) -> Result<Cell, SandboxError> {
+        self.launch_holding(spec, None)
+    }
+
+    /// The same, with a descriptor that the launcher keeps open until the last process of the cell is gone, even if this
+    /// process is gone long before. With a lock (flock(2)) as `hold`, whoever has the lock next knows that nothing
+    /// the cell was in the middle of is still going on. The cell itself does not get it.
+    ///
+    /// # Errors
+    /// As [`Launcher::launch`].
+    pub fn launch_holding(&self, spec: &CellSpec, hold: Option<BorrowedFd<'_>>) -> Result<Cell, SandboxError> {
         spec.check()?;
         let request = Request { spec: spec.clone() };
         parcel::check(&request).step("reading the specification")?;
@@ -107,7 +120,8 @@ impl Launcher {
         let (host_end, cell_end) = UnixStream::pair().map_err(gone)?;
         let (end_reader, end_writer) = io::pipe().map_err(gone)?;
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        parcel::send(&*socket, &request, &[cell_end.as_fd(), end_writer.as_fd()]).map_err(gone)?;
+        let fds: Vec<BorrowedFd<'_>> = [cell_end.as_fd(), end_writer.as_fd()].into_iter().chain(hold).collect();
+        parcel::send(&*socket, &request, &fds).map_err(gone)?;
         let received = parcel::receive::<Reply>(&*socket).map_err(gone)?;
         drop(socket);
         let Some((reply, mut fds)) = received else { return Err(SandboxError::LauncherGone("it ended".into())) };
@@ -121,19 +135,21 @@ impl Launcher {
 
 impl Drop for Launcher {
     fn drop(&mut self) {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both);
         // It is this process's child, so its number stays its own until it is waited for.
-        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        let ended = rustix::process::pidfd_open(self.pid, rustix::process::PidfdFlags::empty())
+            .and_then(|pidfd| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&END_PATIENCE)));
+        if !matches!(ended, Ok(1)) {
+            let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        }
         let _ = rustix::process::waitpid(Some(self.pid), rustix::process::WaitOptions::empty());
     }
 }
 
-/// Makes the fork a process that has nothing of the host but its binary.
-fn prepare(socket: &OwnedFd, host: Pid) -> Result<(), SandboxError> {
-    seal::die_with_parent()?;
-    // The host may have ended before that call; then nobody would ever end this process.
-    if rustix::process::getppid() != Some(host) {
-        return Err(SandboxError::LauncherGone("the host ended".into()));
-    }
+/// Makes the fork a process that has nothing of the host but its binary. It is not made to die with the host: it learns
+/// of the host's end by the socket, which nobody else has, and then has cells to end.
+fn prepare(socket: &OwnedFd) -> Result<(), SandboxError> {
     let failed = |step: &str, error: io::Error| SandboxError::Start { step: step.into(), answer: answer(&error) };
     let ranges = proc::start_ranges().map_err(|error| failed("finding the environment", error))?;
     sys::forget_start(ranges, TITLE, &ENVIRONMENT);
@@ -146,14 +162,48 @@ fn prepare(socket: &OwnedFd, host: Pid) -> Result<(), SandboxError> {
 struct Bench {
     workshop: Workshop,
     best: Tier,
-    cells: Vec<(OwnedFd, io::PipeWriter)>,
+    cells: Vec<Running>,
+}
+
+/// A cell that runs.
+struct Running {
+    pidfd: OwnedFd,
+    /// Where its end is told.
+    end: io::PipeWriter,
+    /// What is open until it is gone; not used.
+    hold: Option<OwnedFd>,
+}
+
+impl Running {
+    /// Waits until it is gone; says how it ended. The kernel lets this return when the last process is gone of the pid
+    /// namespace that this one began.
+    fn wait(&self) -> CellEnd {
+        loop {
+            match rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Ok(Some(status)) => return CellEnd::of(status.exit_status(), status.terminating_signal()),
+                Err(rustix::io::Errno::INTR) => {}
+                _ => return CellEnd::Lost,
+            }
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        for cell in &self.cells {
+            let _ = rustix::process::pidfd_send_signal(&cell.pidfd, Signal::KILL);
+        }
+        for cell in &self.cells {
+            cell.wait();
+        }
+    }
 }
 
 impl Bench {
     fn serve(&mut self, host: &OwnedFd) -> Result<(), SandboxError> {
         loop {
             let mut watched = vec![PollFd::new(host, PollFlags::IN)];
-            watched.extend(self.cells.iter().map(|(pidfd, _)| PollFd::new(pidfd, PollFlags::IN)));
+            watched.extend(self.cells.iter().map(|cell| PollFd::new(&cell.pidfd, PollFlags::IN)));
             match poll(&mut watched, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(SandboxError::LauncherGone(answer(&error.into()))),
@@ -164,7 +214,7 @@ impl Bench {
             self.bury(&ready.collect::<Vec<bool>>());
             if asked {
                 let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
-                // The host has let go: the cells end with this process.
+                // The host has let go, or is gone.
                 let Some((request, fds)) = parcel::receive::<Request>(host).map_err(gone)? else { return Ok(()) };
                 self.answer(host, &request.spec, fds).map_err(gone)?;
             }
@@ -174,17 +224,15 @@ impl Bench {
     /// Tells the host how each ended cell ended.
     fn bury(&mut self, ended: &[bool]) {
         let mut ended = ended.iter().copied();
-        self.cells.retain_mut(|(pidfd, writer)| {
+        self.cells.retain_mut(|cell| {
             if !ended.next().unwrap_or(false) {
                 return true;
             }
-            let end = match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
-                Ok(Some(status)) => CellEnd::of(status.exit_status(), status.terminating_signal()),
-                _ => CellEnd::Lost,
-            };
+            let end = cell.wait();
+            drop(cell.hold.take());
             if let Ok(text) = serde_json::to_vec(&end) {
                 // The host may have dropped its side, and then does not want to know.
-                let _ = writer.write_all(&text);
+                let _ = cell.end.write_all(&text);
             }
             false
         });
@@ -196,11 +244,12 @@ impl Bench {
             let error = SandboxError::LauncherGone("a request without its descriptors".into());
             return parcel::send(host, &Reply::Err(error), &[]);
         };
+        let hold = fds.next();
         match self.make(spec, &socket) {
             Ok(Made { pid, pidfd, confinement, probes }) => {
                 let report = Report { pid: pid.as_raw_nonzero().get(), confinement, probes };
                 parcel::send(host, &Reply::Ok(report), &[pidfd.as_fd()])?;
-                self.cells.push((pidfd, io::PipeWriter::from(end)));
+                self.cells.push(Running { pidfd, end: io::PipeWriter::from(end), hold });
                 Ok(())
             }
             Err(error) => parcel::send(host, &Reply::Err(error), &[]),

@@ -1,11 +1,13 @@
 //! Who drives a brain.
 //!
 //! A lease is a lock (flock(2)) on a file that is never removed, so that there is one lock a brain and not one a file.
-//! The kernel releases it when the process ends, however it ends; a child that is forked while it is held must exec or
-//! end, else it keeps the lock.
+//! The kernel releases it when the last descriptor of it is closed. This process has one, and closes it at its end,
+//! however it ends. The launcher gets another with each cell of the brain and keeps it until the cell is gone, so that
+//! a new driver never meets an action that an old one left going on.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,12 +15,15 @@ use autoshare_core::{BrainId, TenantName};
 use autoshare_vault::private::{Others, PrivateDir};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::StoreError;
 
 /// How often a lock that is held is tried, and how long between: looking who holds one takes it for an instant.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(5);
+/// The same while the process that signed the lock is gone, and only its cells are still ending: 5 s.
+const TRIES_WHILE_ENDING: u32 = 1000;
 
 /// The right to drive one brain. Released when dropped, or when the process ends.
 #[derive(Debug)]
@@ -26,8 +31,7 @@ pub struct Lease {
     pub(crate) tenant: TenantName,
     pub(crate) brain: BrainId,
     pub(crate) epoch: u64,
-    /// Held, not used.
-    pub(crate) _lock: Lock,
+    pub(crate) lock: Lock,
 }
 
 impl Lease {
@@ -44,6 +48,13 @@ impl Lease {
     }
 }
 
+impl AsFd for Lease {
+    /// For the launcher to hold as long as a cell of the brain is there.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lock.0.as_fd()
+    }
+}
+
 /// A held lock.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
@@ -52,18 +63,30 @@ impl Lock {
     /// Takes the lock of `brain`, or says which process holds it.
     pub(crate) fn take(leases: &PrivateDir, brain: &BrainId) -> Result<Self, StoreError> {
         let mut file = leases.open_or_create(brain.as_str(), Others::MayRead)?;
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
                     write_pid(&mut file, &format!("{}\n", std::process::id()))
                         .map_err(|source| StoreError::Lock { path: path(leases, brain), source })?;
                     return Ok(Self(file));
                 }
-                Err(Errno::WOULDBLOCK) => std::thread::sleep(PAUSE),
+                Err(Errno::WOULDBLOCK) => {}
                 Err(errno) => return Err(StoreError::Lock { path: path(leases, brain), source: errno.into() }),
             }
+            let pid = read_pid(&mut file);
+            let is_alive = pid.is_none_or(is_alive);
+            tries += 1;
+            if tries >= if is_alive { TRIES } else { TRIES_WHILE_ENDING } {
+                let (brain, pid) = (brain.clone(), pid.unwrap_or(0));
+                return Err(if is_alive {
+                    StoreError::Driven { brain, pid }
+                } else {
+                    StoreError::Ending { brain, pid }
+                });
+            }
+            std::thread::sleep(PAUSE);
         }
-        Err(StoreError::Driven { brain: brain.clone(), pid: read_pid(&mut file).unwrap_or(0) })
     }
 
     /// The process that holds the lock of `brain`.
@@ -86,10 +109,9 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Errors leave the pid of a process that holds nothing, which is never looked at. Unlocking is more than
-        // closing: it also takes the lock from children that inherited the descriptor.
+        // An error leaves the pid of a process that holds nothing, which is never looked at. The lock itself is not
+        // undone but closed: where a cell is still ending, it is still held.
         let _ = self.0.set_len(0);
-        let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
@@ -97,6 +119,12 @@ fn write_pid(file: &mut File, pid: &str) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(pid.as_bytes())
+}
+
+/// Whether there is such a process. One of another user counts.
+fn is_alive(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    test_kill_process(pid) != Err(Errno::SRCH)
 }
 
 /// The pid in the file; `None` if there is no whole one.

@@ -163,7 +163,7 @@ impl Store {
         self.journal(&self.reader(), brain).head()?;
         let lock = Lock::take(&self.leases, brain)?;
         let epoch = self.writer.perform(brain, Work::Lease, Durability::Lazy)?;
-        Ok(Lease { tenant: self.tenant.clone(), brain: brain.clone(), epoch, _lock: lock })
+        Ok(Lease { tenant: self.tenant.clone(), brain: brain.clone(), epoch, lock })
     }
 
     /// The process that drives `brain`, for people; `None` if nobody does, or it cannot be told.

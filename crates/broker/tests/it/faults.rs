@@ -75,7 +75,7 @@ async fn c8_silence_ends_by_itself() {
         let error = ask(&model).await.0.expect_err(name);
         assert!(error.to_string().contains(expected), "{name}: {error}");
         assert!(error.may_have_been_billed(), "{name}");
-        assert!(started.elapsed() < Duration::from_secs(2), "{name}: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(10), "{name}: {:?}", started.elapsed());
     }
 }
 
@@ -87,7 +87,7 @@ async fn c8_a_trickle_that_is_never_idle_ends_at_the_deadline() {
     let started = Instant::now();
     let error = ask(&model(settings)).await.0.unwrap_err().to_string();
     assert!(error.contains("the whole call did not end within 0.9 s"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[tokio::test]

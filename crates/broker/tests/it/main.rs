@@ -35,7 +35,7 @@ fn settings(base_url: &str) -> Settings {
         timeouts: Timeouts {
             first_byte: Duration::from_millis(600),
             idle: Duration::from_millis(300),
-            total: Duration::from_secs(8),
+            total: Duration::from_secs(60),
             ..Timeouts::default()
         },
         ..Settings::default()

@@ -4,7 +4,9 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use autoshare_core::event::RootMode;
-use autoshare_sandbox::{CellEnd, Launcher, SandboxError, Tier, survey};
+use autoshare_sandbox::{Cell, CellEnd, Launcher, SandboxError, Tier, survey};
+
+use rustix::fs::FlockOperation;
 
 use crate::Test;
 use crate::world::Control::{No, RootOnly, Succeeds};
@@ -15,6 +17,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("dropping_a_cell_ends_it", dropping_a_cell_ends_it),
     ("b8_a_cell_ends_with_its_launcher", b8_a_cell_ends_with_its_launcher),
     ("b8_launcher_and_cells_end_with_the_host", b8_launcher_and_cells_end_with_the_host),
+    (
+        "g1_what_a_cell_holds_is_free_only_when_the_cell_is_gone",
+        g1_what_a_cell_holds_is_free_only_when_the_cell_is_gone,
+    ),
     ("a_hundred_cells_leave_nothing", a_hundred_cells_leave_nothing),
     ("threads_make_cells_side_by_side", threads_make_cells_side_by_side),
     ("a_launcher_is_not_started_among_threads", a_launcher_is_not_started_among_threads),
@@ -74,17 +80,16 @@ fn b8_a_cell_ends_with_its_launcher(world: &mut World) {
     gone(cell.pid());
 }
 
-fn b8_launcher_and_cells_end_with_the_host(world: &mut World) {
-    // A host of its own, which says who its launcher and cell are and then waits to be killed.
+/// A host of its own, which says something and then waits to be killed.
+fn doomed_host(world: &World, begin: impl FnOnce(&World) -> (Cell, String)) -> (i32, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     let host = unsafe { libc::fork() };
     if host == 0 {
         drop(reader);
-        let cell = world.cell();
-        let (launcher, cell_pid) = (world.launcher().pid(), cell.pid());
+        let (cell, words) = begin(world);
         // Code in a cell that does not listen, and so would notice nothing.
         std::io::Write::write_all(&mut &cell.socket, b"spin\n").unwrap();
-        std::io::Write::write_all(&mut &writer, format!("{launcher} {cell_pid}\n").as_bytes()).unwrap();
+        std::io::Write::write_all(&mut &writer, format!("{words}\n").as_bytes()).unwrap();
         loop {
             unsafe { libc::pause() };
         }
@@ -92,13 +97,59 @@ fn b8_launcher_and_cells_end_with_the_host(world: &mut World) {
     drop(writer);
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(reader), &mut line).unwrap();
+    (host, line.trim_end().to_owned())
+}
+
+fn kill_host(pid: i32) {
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+}
+
+fn b8_launcher_and_cells_end_with_the_host(world: &mut World) {
+    let (host, line) = doomed_host(world, |world| {
+        let cell = world.cell();
+        let words = format!("{} {}", world.launcher().pid(), cell.pid());
+        (cell, words)
+    });
     let pids: Vec<i32> = line.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
     assert!(pids.len() == 2 && pids.iter().all(|pid| alive(*pid)), "the control: they live");
-    unsafe {
-        libc::kill(host, libc::SIGKILL);
-        libc::waitpid(host, std::ptr::null_mut(), 0);
-    }
+    kill_host(host);
     pids.into_iter().for_each(gone);
+}
+
+fn g1_what_a_cell_holds_is_free_only_when_the_cell_is_gone(world: &mut World) {
+    let path = world.path("lock");
+    let open = || std::fs::File::create(&path).unwrap();
+    let lock = |file: &std::fs::File| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+    for round in 0..30 {
+        let (host, line) = doomed_host(world, |world| {
+            let held = open();
+            lock(&held).unwrap();
+            let cell = world.launcher().launch_holding(&world.spec(), Some(held.as_fd())).unwrap();
+            let words = cell.pid().to_string();
+            (cell, words)
+        });
+        let cell: i32 = line.parse().unwrap();
+        let file = open();
+        assert!(lock(&file).is_err() && alive(cell), "the control: it is held");
+        kill_host(host);
+        let start = Instant::now();
+        while lock(&file).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(10), "round {round}: it is held for ever");
+        }
+        assert!(!std::path::Path::new(&format!("/proc/{cell}")).exists(), "round {round}: free, and {cell} is there");
+    }
+    // And without a death: with the cell.
+    let held = open();
+    lock(&held).unwrap();
+    let mut cell = world.launcher().launch_holding(&world.spec(), Some(held.as_fd())).unwrap();
+    drop(held);
+    assert!(lock(&open()).is_err());
+    cell.kill();
+    cell.wait();
+    lock(&open()).unwrap();
 }
 
 fn a_hundred_cells_leave_nothing(world: &mut World) {

@@ -70,7 +70,11 @@ async fn c8_silence_ends_by_itself() {
         ("a beginning, then nothing", Fault::Silence { after: Some(400) }, "nothing more came within 0.3 s"),
     ];
     for (name, fault, expected) in cases {
-        let (_server, model) = faulty(fault);
+        let server = serve([Turn::text(TEXT).fault(fault)]);
+        let mut settings = settings(&server.base_url());
+        settings.timeouts.first_byte = Duration::from_millis(600);
+        settings.timeouts.idle = Duration::from_millis(300);
+        let model = model(settings);
         let started = Instant::now();
         let error = ask(&model).await.0.expect_err(name);
         assert!(error.to_string().contains(expected), "{name}: {error}");

@@ -27,14 +27,14 @@ use autoshare_core::tool::{Effect, Kind, Param, Redo, Role, ToolSpec};
 use autoshare_testkit::{Script, ScriptedModel, Turn};
 use autoshare_vault::Sensitive;
 
-/// Settings for a server, with little patience.
+/// Settings for a server, with more patience than a busy machine needs.
 fn settings(base_url: &str) -> Settings {
     Settings {
         base_url: Some(base_url.to_owned()),
         retries: Retries { first_wait: Duration::from_millis(10), ..Retries::default() },
         timeouts: Timeouts {
-            first_byte: Duration::from_millis(600),
-            idle: Duration::from_millis(300),
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
             total: Duration::from_secs(60),
             ..Timeouts::default()
         },

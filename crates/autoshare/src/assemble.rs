@@ -6,6 +6,7 @@ use std::sync::Arc;
 use autoshare_access::Access;
 use autoshare_broker::Broker;
 use autoshare_core::event::{Root, RootMode};
+use autoshare_core::special;
 use autoshare_host::{Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_store::Store;
@@ -55,70 +56,52 @@ pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launch
     Host::new(data.access.clone(), Arc::clone(&data.store), Arc::new(launcher), broker, parts)
 }
 
-/// Keys and logins below a home directory that no approval opens and no cell shows.
-const PRIVATE: &[&str] = &[
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".kube",
-    ".docker",
-    ".netrc",
-    ".config/gcloud",
-    ".config/gh",
-    ".config/autoshare",
-    ".local/share/autoshare",
-    ".password-store",
-    ".mozilla",
-    ".config/google-chrome",
-    ".npmrc",
-    ".pypirc",
-    ".cargo/credentials.toml",
-    ".git-credentials",
-];
-
+/// What no cell shows: the data directory, the configuration, every file that settings or keys were read from, and
+/// keys and logins below the home directory.
 fn hidden(settings: &Settings) -> Vec<PathBuf> {
-    let home = settings.home.iter().flat_map(|home| PRIVATE.iter().map(move |name| home.join(name)));
-    [settings.data_dir.clone()].into_iter().chain(settings.config_dir.clone()).chain(home).collect()
+    unwanted(settings).map(|path| real(&path)).collect()
 }
 
-/// What a machine executes or trusts below a home directory.
-const EXECUTED: &[&str] = &[
-    ".bashrc",
-    ".bash_profile",
-    ".bash_login",
-    ".bash_logout",
-    ".profile",
-    ".zshrc",
-    ".zshenv",
-    ".zprofile",
-    ".zlogin",
-    ".config/fish",
-    ".config/systemd",
-    ".config/autostart",
-    ".config/git",
-    ".gitconfig",
-    ".cargo/bin",
-    ".cargo/config.toml",
-    ".local/bin",
-    ".vimrc",
-    ".config/nvim",
-    ".emacs",
-    ".emacs.d",
-    ".tmux.conf",
-    ".inputrc",
-    ".xinitrc",
-    ".xprofile",
-    "bin",
-];
+fn unwanted(settings: &Settings) -> impl Iterator<Item = PathBuf> {
+    let home = settings.home.iter().flat_map(|home| special::PRIVATE.iter().map(move |name| home.join(name)));
+    let ours = [settings.data_dir.clone()].into_iter().chain(settings.config_dir.clone());
+    ours.chain(settings.read_from.iter().cloned()).chain(home)
+}
 
+/// What cells may read at most.
 fn frozen(settings: &Settings) -> Vec<PathBuf> {
-    settings.home.iter().flat_map(|home| EXECUTED.iter().map(move |name| home.join(name))).collect()
+    let home = settings.home.iter().map(|home| real(home));
+    home.flat_map(|home| special::executed_below_home().map(move |name| real(&home.join(name)))).collect()
 }
 
+/// The same as `hidden`, for the gate, which goes by words: as they are spelt and as they really lie.
 fn protected(settings: &Settings) -> Vec<String> {
-    let files = settings.read_from.iter().cloned();
-    hidden(settings).into_iter().chain(files).map(|path| path.display().to_string()).collect()
+    let mut paths: Vec<String> =
+        unwanted(settings).chain(hidden(settings)).map(|path| path.display().to_string()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Links that are followed where the path they lead to does not exist.
+const MAX_LINKS: u32 = 8;
+
+/// Where a path really lies, links on the way and at its end followed, as far as it exists: cells are told of
+/// directories by where they really lie, and so must be told what to keep from them.
+pub(crate) fn real(path: &Path) -> PathBuf {
+    resolve(path, MAX_LINKS)
+}
+
+fn resolve(path: &Path, links: u32) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
+    let path = resolve(parent, links).join(name);
+    match path.read_link() {
+        Ok(target) if links > 0 => resolve(&path.with_file_name("").join(target), links - 1),
+        _ => path,
+    }
 }
 
 /// The roots of a new brain: its workspace, then the extra ones.
@@ -139,7 +122,10 @@ pub(crate) fn roots(
         let home = settings.home.as_deref().ok_or_else(|| {
             Failure::new(SETTINGS, "RESTRICT_TO_WORKSPACE is off, but there is no home directory (HOME is not set)")
         })?;
-        roots.push(Root { path: text(home)?, mode: RootMode::Write });
+        let home = text(&real(home))?;
+        if roots.iter().all(|root| root.path != home) {
+            roots.push(Root { path: home, mode: RootMode::Write });
+        }
     }
     Ok(roots)
 }

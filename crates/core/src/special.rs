@@ -22,8 +22,12 @@ const FOLDERS: &[(&str, Protected)] = &[
     (".config/environment.d", Protected::Trusted),
     (".config/fish", Protected::Trusted),
     (".config/git", Protected::Trusted),
+    (".config/nvim", Protected::Trusted),
     (".config/autoshare", Protected::Trusted),
     (".local/share/systemd", Protected::Trusted),
+    (".local/share/autoshare", Protected::Trusted),
+    (".emacs.d", Protected::Trusted),
+    (".oh-my-zsh", Protected::Trusted),
     (".claude", Protected::Instructions),
     (".cursor", Protected::Instructions),
     (".github/instructions", Protected::Instructions),
@@ -56,7 +60,12 @@ const FILES: &[(&str, Protected)] = &[
     (".pam_environment", Protected::Trusted),
     (".vimrc", Protected::Trusted),
     (".exrc", Protected::Trusted),
+    (".emacs", Protected::Trusted),
+    (".tmux.conf", Protected::Trusted),
+    (".screenrc", Protected::Trusted),
     (".gdbinit", Protected::Trusted),
+    (".lldbinit", Protected::Trusted),
+    (".pythonrc", Protected::Trusted),
     (".gitconfig", Protected::Trusted),
     (".netrc", Protected::Trusted),
     (".envrc", Protected::Trusted),
@@ -91,6 +100,55 @@ pub fn protected(relative: &str) -> Option<Protected> {
     if classes.contains(&Protected::Trusted) { Some(Protected::Trusted) } else { classes.first().copied() }
 }
 
+/// What the machine executes or trusts only where it lies directly below a home directory: elsewhere these names are
+/// anybody's.
+const BELOW_HOME: &[&str] = &[
+    "bin",
+    "go/bin",
+    ".bin",
+    ".cargo/bin",
+    ".cargo/config",
+    ".cargo/config.toml",
+    ".cargo/env",
+    ".rustup",
+    ".nvm",
+    ".pyenv",
+    ".rbenv",
+    ".asdf",
+    ".local/bin",
+    ".local/lib",
+    ".local/share/applications",
+    ".local/share/dbus-1",
+    ".local/share/nvim",
+    ".config/pip",
+    ".config/zsh",
+    ".config/tmux",
+    ".config/direnv",
+    ".config/sway",
+    ".config/i3",
+    ".config/hypr",
+    ".config/Code",
+    ".config/VSCodium",
+    ".vscode",
+    ".vim",
+    ".yarnrc",
+    ".gemrc",
+    ".mailcap",
+];
+
+/// What the machine executes or trusts below a home directory, whoever writes it: every trusted name of [`protected`],
+/// and names that are trusted only there. Relative to the home directory.
+pub fn executed_below_home() -> impl Iterator<Item = &'static str> {
+    let trusted = |table: &'static [(&'static str, Protected)]| {
+        table.iter().filter(|(_, class)| *class == Protected::Trusted).map(|(name, _)| *name)
+    };
+    trusted(FOLDERS).chain(trusted(FILES)).chain(BELOW_HOME.iter().copied())
+}
+
+/// The folder of a workspace where the results go that are too long to be shown. Whoever looks through a workspace
+/// passes it over: it holds what was seen before.
+pub const RESULTS: &str = ".autoshare-results";
+
 /// Names below a home directory that hold keys, logins or what this program itself knows.
 pub const PRIVATE: &[&str] = &[
     ".ssh",
@@ -103,17 +161,41 @@ pub const PRIVATE: &[&str] = &[
     ".npmrc",
     ".pypirc",
     ".pgpass",
+    ".my.cnf",
+    ".s3cfg",
+    ".boto",
+    ".vault-token",
+    ".terraform.d",
     ".git-credentials",
     ".password-store",
+    ".pki",
+    ".Xauthority",
+    ".ICEauthority",
     ".mozilla",
+    ".thunderbird",
+    ".bash_history",
+    ".zsh_history",
+    ".python_history",
+    ".psql_history",
+    ".mysql_history",
     ".cargo/credentials",
     ".cargo/credentials.toml",
+    ".m2/settings.xml",
+    ".gradle/gradle.properties",
+    ".cache/huggingface/token",
     ".config/autoshare",
     ".config/gcloud",
     ".config/gh",
+    ".config/hub",
+    ".config/op",
+    ".config/rclone",
+    ".config/sops",
     ".config/google-chrome",
+    ".config/chromium",
+    ".config/BraveSoftware",
     ".local/share/autoshare",
     ".local/share/keyrings",
+    ".local/share/kwalletd",
 ];
 
 /// Whether `path` names one of [`PRIVATE`], or something in it, in any directory. Compared as [`protected`] does.

@@ -71,6 +71,8 @@ impl Battery<'_> {
             let inside = open(&format!("{path}/.autoshare-probe"), libc::O_WRONLY | libc::O_CREAT);
             inside.or_else(|_| open(path, libc::O_WRONLY))
         }));
+        let listed = self.spec.below_roots(&self.spec.freeze).chain(self.spec.below_roots(&self.spec.hide));
+        probes.extend(all("make-missing", listed.filter_map(first_missing), make_folder));
         probes
     }
 
@@ -110,6 +112,25 @@ fn all<'a>(
         last = Some(probe);
     }
     last
+}
+
+/// The first directory on a path, or the path itself, that is not there.
+fn first_missing(path: &Path) -> Option<&Path> {
+    let mut above: Vec<&Path> = path.ancestors().collect();
+    above.reverse();
+    above.into_iter().find(|path| {
+        open(&path.to_string_lossy(), libc::O_PATH | libc::O_NOFOLLOW)
+            .is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT))
+    })
+}
+
+fn make_folder(path: &str) -> io::Result<usize> {
+    let path = CString::new(path).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let here = libc::AT_FDCWD as usize;
+    let made = sys::probe(libc::SYS_mkdirat, [here, path.as_ptr() as usize, 0o700, 0, 0, 0])?;
+    // A cell that could make it is not used; what it made is taken back.
+    let _ = sys::probe(libc::SYS_unlinkat, [here, path.as_ptr() as usize, libc::AT_REMOVEDIR as usize, 0, 0, 0]);
+    Ok(made)
 }
 
 fn open(path: &str, flags: libc::c_int) -> io::Result<usize> {

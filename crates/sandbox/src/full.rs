@@ -4,10 +4,11 @@
 //! them away. Everything is done on handles: no path of the old root is looked up twice.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
 
 use autoshare_core::event::RootMode;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -23,6 +24,7 @@ use crate::{SandboxError, Tier};
 /// The cell's uid and gid inside its user namespace: not 0, so that nothing takes it for root.
 pub(crate) const INSIDE_ID: u32 = 1000;
 
+const HINT: &str = "it cannot be kept from the cell: it must be no link, nor lie behind one";
 const FIX: &str = "`autoshare doctor` says what this machine needs for full cells";
 
 /// What the host offers read-only. A link stays a link, what is missing stays missing.
@@ -246,9 +248,9 @@ fn devices(root: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Freezes, then hides, so that nothing hidden shows in a frozen directory.
+/// Pins, then freezes, then hides, so that nothing hidden shows in a frozen directory.
 fn cover(root: &OwnedFd, spec: &CellSpec) -> Result<(), SandboxError> {
-    const HINT: &str = "it cannot be kept from the cell: it must be no link, nor lie behind one";
+    pin(root, spec)?;
     for path in spec.below_roots(&spec.freeze) {
         let Some(target) = target(root, path).at(path, HINT)? else { continue };
         let set = RDONLY | NOSUID | NODEV;
@@ -277,6 +279,91 @@ fn cover(root: &OwnedFd, spec: &CellSpec) -> Result<(), SandboxError> {
                 attach(tree, &target, Path::new(""))
             })
             .at(path, HINT)?;
+    }
+    Ok(())
+}
+
+/// What becomes of a directory on the way to a frozen or hidden path.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// It keeps its name, so that nothing else can be put where it is.
+    Named,
+    /// Something that is not there must not come to be: it takes no new names, and only the directories in it that are
+    /// there already can be worked in.
+    Closed,
+}
+
+/// Makes frozen and hidden paths hold by name: a mount point cannot be renamed, and a directory that takes no new names
+/// lets nothing be made that is missing.
+fn pin(root: &OwnedFd, spec: &CellSpec) -> Result<(), SandboxError> {
+    let mut ways: BTreeMap<PathBuf, Way> = BTreeMap::new();
+    for path in spec.below_roots(&spec.freeze).chain(spec.below_roots(&spec.hide)) {
+        // The outermost root: a directory of its that holds another root may be renamed as well.
+        let outer = spec.roots.iter().filter(|root| path.starts_with(&root.path));
+        let Some(outer) = outer.map(|root| root.path.as_path()).min_by_key(|path| path.components().count()) else {
+            continue;
+        };
+        let mut above: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| folder.starts_with(outer)).collect();
+        above.reverse();
+        for (at, folder) in above.iter().enumerate() {
+            let next = above.get(at + 1).copied().unwrap_or(path);
+            let way = if target(root, next).at(path, HINT)?.is_some() { Way::Named } else { Way::Closed };
+            let known = ways.entry((*folder).to_owned()).or_insert(way);
+            *known = (*known).max(way);
+            if way == Way::Closed {
+                break;
+            }
+        }
+    }
+    // Handles on all of them first: below one that was closed, only a closed copy would be found.
+    let folders = ways
+        .into_iter()
+        .map(|(path, way)| {
+            let folder = beneath(root, relative(&path), OFlags::PATH | OFlags::DIRECTORY).at(&path, HINT)?;
+            Ok((path, way, folder))
+        })
+        .collect::<Result<Vec<_>, SandboxError>>()?;
+    for (path, way, folder) in &folders {
+        let set = if *way == Way::Closed { RDONLY } else { 0 } | NOSUID | NODEV;
+        clone_tree(folder, Path::new(""))
+            .and_then(|tree| {
+                sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::Yes)?;
+                attach(tree, beneath(root, relative(path), OFlags::PATH)?, Path::new(""))
+            })
+            .at(path, HINT)?;
+        if *way == Way::Closed {
+            open_folders(root, path, folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Directories in a closed one that stay open at most.
+const MAX_OPEN: usize = 4096;
+
+/// Shows the directories in a closed one as they were before.
+fn open_folders(root: &OwnedFd, path: &Path, folder: &OwnedFd) -> Result<(), SandboxError> {
+    let listed = rustix::fs::openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .at(path, "it cannot be listed")?;
+    let mut names: Vec<OsString> = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&listed).at(path, "it cannot be listed")? {
+        let entry = entry.at(path, "it cannot be listed")?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        let is_folder = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+        if is_folder && name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    if names.len() > MAX_OPEN {
+        let why = format!("{} folders, {MAX_OPEN} can be kept open: name one of them as a root instead", names.len());
+        return Err(SandboxError::Path { path: path.display().to_string(), why });
+    }
+    for name in names {
+        let inner = path.join(&name);
+        clone_tree(folder, Path::new(&name))
+            .and_then(|tree| attach(tree, beneath(root, relative(&inner), OFlags::PATH)?, Path::new("")))
+            .at(&inner, "it cannot be shown to a cell")?;
     }
     Ok(())
 }

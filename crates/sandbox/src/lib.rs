@@ -29,8 +29,7 @@
 //! a cell says once foreign code runs in it: [`Cell::confinement`] and [`Cell::probes`] were taken before.
 //!
 //! Left to others: supplementary groups of a rootless user cannot be dropped (the kernel forbids it without privilege),
-//! so a rootless cell may use what those groups may use *below its roots*. A frozen path stays read-only at its place;
-//! that a directory above it is renamed is for the file tools to refuse.
+//! so a rootless cell may use what those groups may use *below its roots*.
 
 mod battery;
 mod cell;

@@ -318,9 +318,11 @@ fn narrow_roots(spec: &CellSpec) -> Result<Vec<InsideRoot>, SandboxError> {
     }
     // Landlock adds up what the directories above grant, so it cannot take writing away further down.
     let read_only = spec.roots.iter().filter(|root| root.mode == RootMode::Read).map(|root| root.path.as_path());
-    let frozen = spec.below_roots(&spec.freeze).filter(|path| there(path));
-    if let Some(path) = frozen.chain(read_only).find(writable) {
+    if let Some(path) = spec.below_roots(&spec.freeze).filter(there).chain(read_only).find(writable) {
         return Err(refuse(path, "keep it read-only"));
+    }
+    if let Some(path) = spec.below_roots(&spec.freeze).chain(spec.below_roots(&spec.hide)).find(writable) {
+        return Err(refuse(path, "keep it from being made"));
     }
     let open = |root: &crate::RootSpec| {
         let dir = full::open_root(root, OFlags::RDONLY)?;

@@ -48,9 +48,11 @@ pub struct CellSpec {
     /// The workspace first, then extra roots. A root may lie below another one.
     pub roots: Vec<RootSpec>,
     /// Files and directories below a root that the cell must not see into: covered by something empty and unreadable.
-    /// What does not exist or lies below no root is passed over.
+    /// What lies below no root is passed over. What does not exist cannot be made: the directory it would lie in takes
+    /// no new names, and of what is in it only directories can be worked in.
     pub hide: Vec<PathBuf>,
-    /// Files and directories below a root that the cell may read but not change.
+    /// Files and directories below a root that the cell may read but not change, nor move by a directory above them.
+    /// What does not exist is as for `hide`.
     pub freeze: Vec<PathBuf>,
     /// How much it may take.
     pub limits: CellLimits,

@@ -154,7 +154,8 @@ impl Settings {
                 why: "use 1 to 86400".to_owned(),
             });
         }
-        let read_from = file_path.into_iter().chain(flags.env_file.clone()).collect();
+        let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
+        let read_from = named.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,
             config_dir,
@@ -184,9 +185,8 @@ impl Settings {
 
     /// Refuses a workspace that holds a file settings were read from, or our own data.
     pub(crate) fn check_workspace(&self, workspace: &Path) -> Result<(), SettingsError> {
-        let ours = self.read_from.iter().filter_map(|path| std::path::absolute(path).ok());
-        for path in ours.chain([self.data_dir.clone()]) {
-            let real = path.canonicalize().unwrap_or(path);
+        for path in self.read_from.iter().chain([&self.data_dir]) {
+            let real = crate::assemble::real(path);
             if real.starts_with(workspace) {
                 return Err(SettingsError::BelowWorkspace { path: real.display().to_string() });
             }

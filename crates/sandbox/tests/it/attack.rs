@@ -23,6 +23,10 @@ pub(crate) fn run(name: &str, arg: &str) -> String {
             "content" => std::fs::read_to_string(arg).map_or_else(|e| error_of(&e), |text| format!("ok {text}")),
             "mkdir" => answer(libc::mkdirat(libc::AT_FDCWD, path, 0o700).into()),
             "unlink" => answer(libc::unlinkat(libc::AT_FDCWD, path, 0).into()),
+            "rename" => {
+                let (from, to) = arg.split_once(' ').unwrap();
+                error_or_ok(std::fs::rename(from, to))
+            }
             "mkfifo" => answer(libc::mknodat(libc::AT_FDCWD, path, libc::S_IFIFO | 0o600, 0).into()),
             "chmod" => answer(libc::fchmodat(libc::AT_FDCWD, path, 0o600, 0).into()),
             "touch" => answer(libc::utimensat(libc::AT_FDCWD, path, std::ptr::null(), 0).into()),

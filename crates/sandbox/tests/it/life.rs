@@ -272,7 +272,10 @@ fn a_narrow_cell_promises_only_what_it_can(world: &mut World) {
     assert!(refusal.to_string().contains("keep it read-only"), "{refusal}");
     spec = base;
     spec.freeze = vec![world.path("workspace/none")];
-    assert_eq!(world.narrow().launch(&spec).unwrap().tier(), Tier::Narrow, "what is not there need not be kept");
+    let refusal = world.narrow().launch(&spec).unwrap_err();
+    assert!(refusal.to_string().contains("keep it from being made"), "{refusal}");
+    spec.freeze = vec![world.path("neighbour/note")];
+    assert_eq!(world.narrow().launch(&spec).unwrap().tier(), Tier::Narrow, "what lies below no root is kept anyway");
 }
 
 /// A machine without user namespaces, made by taking them away from a namespace of the test's own.

@@ -13,6 +13,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("roots_are_where_they_are_outside_with_their_modes", roots_are_where_they_are_outside_with_their_modes),
     ("b1_hidden_paths_are_empty", b1_hidden_paths_are_empty),
     ("b1_frozen_paths_can_only_be_read", b1_frozen_paths_can_only_be_read),
+    ("a9_what_is_missing_cannot_be_made", a9_what_is_missing_cannot_be_made),
+    ("a9_no_directory_above_a_frozen_or_hidden_path_moves", a9_no_directory_above_a_frozen_or_hidden_path_moves),
     ("a_link_at_a_frozen_or_hidden_path_is_refused", a_link_at_a_frozen_or_hidden_path_is_refused),
     ("b6_only_files_and_folders_can_be_made", b6_only_files_and_folders_can_be_made),
     ("never_root_and_files_keep_their_owner", never_root_and_files_keep_their_owner),
@@ -104,6 +106,64 @@ fn b1_frozen_paths_can_only_be_read(world: &mut World) {
     for attack in &writes {
         assert_eq!(ask(&control, attack), "ok", "the control: not frozen, {attack}");
     }
+}
+
+/// A home directory that is a root: start-up files that a cell makes where there are none run as surely as ones that it
+/// changes.
+fn a9_what_is_missing_cannot_be_made(world: &mut World) {
+    let at = |name: &str| world.path(name).display().to_string();
+    for folder in ["workspace/config/app", "workspace/docs"] {
+        std::fs::create_dir_all(world.path(folder)).unwrap();
+        world.as_workspace(folder);
+    }
+    world.as_workspace("workspace/config");
+    let mut spec = world.spec();
+    spec.freeze = ["workspace/rc", "workspace/config/shell/rc", "workspace/config/git"].map(|p| world.path(p)).into();
+    spec.hide = vec![world.path("workspace/keys/id"), world.path("workspace/.autoshare")];
+    let attacks = [
+        format!("create {}", at("workspace/rc")),
+        format!("rename {} {}", at("workspace/docs"), at("workspace/rc")),
+        format!("mkdir {}", at("workspace/keys")),
+        format!("mkdir {}", at("workspace/config/shell")),
+        format!("create {}", at("workspace/config/git")),
+        format!("rename {} {}", at("workspace/config"), at("workspace/other")),
+    ];
+    let cell = world.launch(&spec).unwrap();
+    for attack in &attacks {
+        let said = ask(&cell, attack);
+        println!("    {attack}: {said}");
+        assert!(!said.starts_with("ok"), "{attack}");
+    }
+    for fine in ["workspace/docs/new", "workspace/config/app/new", "workspace/frozen/new"] {
+        assert_eq!(ask(&cell, &format!("create {}", at(fine))), "ok", "what is there already is worked in: {fine}");
+    }
+    let control = world.cell();
+    for attack in [&attacks[0], &attacks[2], &attacks[3], &attacks[4], &attacks[5]] {
+        assert_eq!(ask(&control, attack), "ok", "the control: {attack}");
+    }
+}
+
+fn a9_no_directory_above_a_frozen_or_hidden_path_moves(world: &mut World) {
+    let at = |name: &str| world.path(name).display().to_string();
+    std::fs::create_dir_all(world.path("workspace/up/down/frozen")).unwrap();
+    std::fs::write(world.path("workspace/up/down/frozen/hook"), "hook").unwrap();
+    for folder in ["workspace/up", "workspace/up/down", "workspace/up/down/frozen"] {
+        world.as_workspace(folder);
+    }
+    let moves = [("workspace/up", "workspace/away"), ("workspace/up/down", "workspace/up/away")];
+    let moves = moves.map(|(from, to)| format!("rename {} {}", at(from), at(to)));
+    for hide in [true, false] {
+        let mut spec = world.spec();
+        if hide { &mut spec.hide } else { &mut spec.freeze }.push(world.path("workspace/up/down/frozen"));
+        let cell = world.launch(&spec).unwrap();
+        for attack in &moves {
+            assert_eq!(ask(&cell, attack), "EBUSY", "{attack}");
+        }
+        for fine in ["workspace/new", "workspace/up/new", "workspace/up/down/new"] {
+            assert_eq!(ask(&cell, &format!("create {}", at(fine))), "ok", "{fine}");
+        }
+    }
+    assert_eq!(ask(&world.cell(), &moves[0]), "ok", "the control");
 }
 
 fn a_link_at_a_frozen_or_hidden_path_is_refused(world: &mut World) {

@@ -35,6 +35,12 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// Gives what a test made to whom the workspace belongs.
+    pub(crate) fn as_workspace(&self, name: &str) {
+        let meta = std::fs::metadata(self.path("workspace")).unwrap();
+        std::os::unix::fs::chown(self.path(name), Some(meta.uid()), Some(meta.gid())).unwrap();
+    }
+
     pub(crate) fn root(&self, name: &str, mode: RootMode) -> RootSpec {
         root(&self.path(name), mode)
     }

@@ -48,6 +48,8 @@ pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launch
         protected: protected(settings),
         hidden: hidden(settings),
         frozen: frozen(settings),
+        cell: settings.cell,
+        quota: settings.quota,
         least_tier: Tier::Narrow,
         max_text: settings.max_text,
         action_timeout: settings.action_timeout,

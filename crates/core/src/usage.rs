@@ -100,6 +100,31 @@ impl Default for Limits {
     }
 }
 
+/// What a workspace may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Bytes allocated on disk by all files together. Default 10 GiB.
+    pub bytes: u64,
+    /// Files, directories and links. Default 1,000,000.
+    pub files: u64,
+    /// Bytes of one file that is written, [`Quota::MAX_FILE`] at most. Default 2 MiB.
+    pub file: u64,
+    /// Components of a path that is written. Default 64.
+    pub depth: usize,
+}
+
+impl Quota {
+    /// The most that `file` can be: what is replaced is read and digested first. 16 MiB.
+    pub const MAX_FILE: u64 = 16 * 1024 * 1024;
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self { bytes: 10 * 1024 * 1024 * 1024, files: 1_000_000, file: crate::wire::MAX_FILE, depth: 64 }
+    }
+}
+
 /// Which cap a reservation would pass.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OverBudget {

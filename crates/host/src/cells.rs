@@ -9,7 +9,7 @@ use autoshare_core::event::Root;
 use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::tool::Action;
 use autoshare_core::wire::{self, FromCell, ToCell};
-use autoshare_sandbox::{Cell, CellLimits, CellSpec, Launcher, RootSpec};
+use autoshare_sandbox::{Cell, CellSpec, Launcher, RootSpec};
 use autoshare_store::Lease;
 use rustix::fs::{Mode, OFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,9 +70,10 @@ impl Hands {
     ) -> Result<Self, HostError> {
         let spec = CellSpec {
             roots: roots.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?,
-            hide: settings.hidden.clone(),
-            freeze: settings.frozen.clone(),
-            limits: CellLimits::default(),
+            hide: below(roots, &settings.hidden),
+            freeze: below(roots, &settings.frozen),
+            limits: settings.cell,
+            quota: settings.quota,
             least: settings.least_tier,
         };
         let launcher = Arc::clone(launcher);
@@ -204,6 +205,11 @@ fn unexpected(message: &FromCell) -> JobError {
         FromCell::Answered { .. } => "answered",
     };
     JobError::Broken(format!("it said \"{what}\" out of turn"))
+}
+
+/// Those of `paths` that lie below a root: what a cell does not see need not be kept from it.
+fn below(roots: &[Root], paths: &[PathBuf]) -> Vec<PathBuf> {
+    paths.iter().filter(|path| roots.iter().any(|root| path.starts_with(&root.path))).cloned().collect()
 }
 
 /// The directory of a root as the launcher is to mount it, with the identity it has now.

@@ -30,8 +30,9 @@ use std::time::Duration;
 use autoshare_access::Access;
 use autoshare_broker::Broker;
 use autoshare_core::event::{Event, Goal};
+use autoshare_core::usage::Quota;
 use autoshare_core::{BrainId, StepNo};
-use autoshare_sandbox::{Launcher, Tier};
+use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_store::{Durability, Store};
 
 pub use context::{estimate_tokens, request_for};
@@ -49,6 +50,10 @@ pub struct Settings {
     pub hidden: Vec<std::path::PathBuf>,
     /// Paths that every cell may read at most, wherever they lie below a root: what the machine executes or trusts.
     pub frozen: Vec<std::path::PathBuf>,
+    /// How much the processes of one cell may take.
+    pub cell: CellLimits,
+    /// How much a workspace may hold.
+    pub quota: Quota,
     /// The least confinement accepted.
     pub least_tier: Tier,
     /// Bytes of an observation's text in context at most; more goes to a file in the workspace.
@@ -115,5 +120,5 @@ impl Host {
 /// The workspace file that holds the whole result of a step.
 #[must_use]
 pub fn spill_path(step: StepNo) -> String {
-    format!(".autoshare-results/step-{:04}.txt", step.0)
+    format!("{}/step-{:04}.txt", autoshare_core::special::RESULTS, step.0)
 }

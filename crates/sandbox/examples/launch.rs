@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use autoshare_core::event::RootMode;
+use autoshare_core::usage::Quota;
 use autoshare_sandbox::{CellLimits, CellSpec, Inside, Launcher, RootSpec, Tier};
 
 fn entry(inside: Inside) -> i32 {
@@ -21,7 +22,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let meta = folder.path().metadata()?;
     let root = RootSpec { path: folder.path().to_owned(), mode: RootMode::Write, id: (meta.dev(), meta.ino()) };
     let limits = CellLimits::default();
-    let spec = CellSpec { roots: vec![root], hide: vec![], freeze: vec![], limits, least: Tier::Full };
+    let spec = CellSpec {
+        roots: vec![root],
+        hide: vec![],
+        freeze: vec![],
+        limits,
+        quota: Quota::default(),
+        least: Tier::Full,
+    };
     let mut times = Vec::new();
     for _ in 0..200 {
         let start = Instant::now();

@@ -242,7 +242,8 @@ impl Child<'_> {
             return UNFINISHED;
         }
         drop(self.pair);
-        (workshop.entry)(Inside { socket: self.socket, roots, tier: self.tier, probes })
+        let quota = self.spec.quota;
+        (workshop.entry)(Inside { socket: self.socket, roots, quota, tier: self.tier, probes })
     }
 
     fn give_up(&self, error: SandboxError) -> i32 {

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 use autoshare_core::event::RootMode;
+use autoshare_core::usage::Quota;
 use autoshare_core::wire::Probe;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,8 @@ pub struct CellSpec {
     pub freeze: Vec<PathBuf>,
     /// How much it may take.
     pub limits: CellLimits,
+    /// How much its roots may hold: handed to what runs in it, which keeps it; nothing here enforces it.
+    pub quota: Quota,
     /// Below this tier there is no cell, but a refusal.
     pub least: Tier,
 }
@@ -112,6 +115,8 @@ pub struct Inside {
     pub socket: OwnedFd,
     /// The roots, in the order of the specification.
     pub roots: Vec<InsideRoot>,
+    /// How much its roots may hold.
+    pub quota: Quota,
     /// What holds this cell.
     pub tier: Tier,
     /// What the cell tried against itself, all of it refused by the kernel.

@@ -49,7 +49,7 @@ impl Names {
 
 impl Workspace {
     /// The files, directories and links below the directory `path` whose name or path matches a glob. Links are not
-    /// followed, and what lies in a `.git` is passed over.
+    /// followed, and what lies in a `.git` or among results is passed over.
     ///
     /// # Errors
     /// The directory cannot be opened, or the pattern is none.
@@ -58,7 +58,7 @@ impl Workspace {
         let start = self.folder(path)?;
         let prefix = prefix(path)?;
         let mut found = Found { paths: Vec::new(), more: 0, whole: true };
-        let walk = Walk { order: Order::Sorted, levels: self.quota.depth, entries: MAX_VISITED, git: false };
+        let walk = Walk { order: Order::Sorted, levels: self.quota.depth, entries: MAX_VISITED, kept: false };
         let coverage = walk.run(&start, |met| {
             if names.matches(met.path) {
                 if found.paths.len() < MAX_RESULTS {

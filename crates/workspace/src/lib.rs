@@ -42,10 +42,11 @@ use std::sync::Mutex;
 use autoshare_core::event::RootMode;
 
 pub use autoshare_core::special::{Protected, protected};
+pub use autoshare_core::usage::Quota;
 pub use beneath::ask_kernel;
 pub use error::WorkspaceError;
 pub use find::Found;
-pub use limits::{MAX_READ, MAX_RESULTS, MAX_SCAN, MAX_VISITED, Quota};
+pub use limits::{MAX_READ, MAX_RESULTS, MAX_SCAN, MAX_VISITED};
 pub use read::Reader;
 pub use search::{Hit, Matches};
 pub use usage::Usage;

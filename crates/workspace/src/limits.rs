@@ -1,9 +1,7 @@
-//! Every number that bounds an operation, with its default.
-
-use autoshare_core::wire::MAX_FILE;
+//! Every number that bounds an operation; what a workspace may hold is a [`Quota`](autoshare_core::usage::Quota).
 
 /// Bytes of one file that are read, or digested before it is replaced, at most: 16 MiB.
-pub const MAX_READ: u64 = 16 * 1024 * 1024;
+pub const MAX_READ: u64 = autoshare_core::usage::Quota::MAX_FILE;
 /// Bytes of all files that one search reads at most: 128 MiB.
 pub const MAX_SCAN: u64 = 128 * 1024 * 1024;
 /// Entries that one listing, find or search visits at most.
@@ -22,22 +20,3 @@ pub(crate) const MAX_TRIES: u32 = 128;
 pub(crate) const MAX_LINKS: u32 = 40;
 /// Directory levels that are counted for the quota.
 pub(crate) const MAX_LEVELS: usize = 2_048;
-
-/// What a workspace may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// Bytes allocated on disk by all files together. Default 10 GiB.
-    pub bytes: u64,
-    /// Files, directories and links. Default 1,000,000.
-    pub files: u64,
-    /// Bytes of one file that is written. Default [`MAX_FILE`].
-    pub file: u64,
-    /// Components of a path that is written. Default 64.
-    pub depth: usize,
-}
-
-impl Default for Quota {
-    fn default() -> Self {
-        Self { bytes: 10 * 1024 * 1024 * 1024, files: 1_000_000, file: MAX_FILE, depth: 64 }
-    }
-}

@@ -107,7 +107,7 @@ impl Reader<'_> {
         let start = open_directory(&self.workspace.dir, b".", Follow::Nothing)?;
         let mut names = HashMap::new();
         let entries = self.workspace.quota.files.saturating_add(1);
-        let walk = Walk { order: Order::AsFound, levels: MAX_LEVELS, entries, git: true };
+        let walk = Walk { order: Order::AsFound, levels: MAX_LEVELS, entries, kept: true };
         walk.run(&start, |met| {
             if met.kind == Kind::File && met.stat.st_nlink > 1 {
                 *names.entry(identity(met.stat)).or_insert(0) += 1;

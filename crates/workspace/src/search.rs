@@ -40,7 +40,7 @@ pub struct Matches {
 
 impl Workspace {
     /// The lines that match `pattern` in the file `path`, or in the files below the directory `path` whose names match
-    /// `glob`. Links are not followed below a directory; what lies in a `.git` is passed over.
+    /// `glob`. Links are not followed below a directory; what lies in a `.git` or among results is passed over.
     ///
     /// # Errors
     /// The path cannot be opened, or a pattern is none.
@@ -56,7 +56,7 @@ impl Workspace {
         }
         let start = self.folder(&path)?;
         let prefix = prefix(&path)?;
-        let walk = Walk { order: Order::Sorted, levels: self.quota.depth, entries: MAX_VISITED, git: false };
+        let walk = Walk { order: Order::Sorted, levels: self.quota.depth, entries: MAX_VISITED, kept: false };
         let coverage = walk.run(&start, |met| {
             if met.kind != Kind::File || names.as_ref().is_some_and(|names| !names.matches(met.path)) {
                 return ControlFlow::Continue(());

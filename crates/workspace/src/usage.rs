@@ -65,7 +65,7 @@ impl Workspace {
         let start = open_directory(&self.dir, b".", Follow::Nothing)?;
         let mut usage = Usage::default();
         let walk =
-            Walk { order: Order::AsFound, levels: MAX_LEVELS, entries: self.quota.files.saturating_add(1), git: true };
+            Walk { order: Order::AsFound, levels: MAX_LEVELS, entries: self.quota.files.saturating_add(1), kept: true };
         walk.run(&start, |met| {
             usage.files += 1;
             usage.bytes = usage.bytes.saturating_add(on_disk(met.stat));

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 
+use autoshare_core::special::RESULTS;
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 
 use crate::beneath::{Follow, normal, open_directory};
@@ -56,8 +57,8 @@ pub(crate) struct Walk {
     pub(crate) order: Order,
     pub(crate) levels: usize,
     pub(crate) entries: u64,
-    /// Whether directories named `.git` are gone into.
-    pub(crate) git: bool,
+    /// Whether what tools keep for themselves is met: what lies in a `.git`, and the folder of results.
+    pub(crate) kept: bool,
 }
 
 /// Whether a walk met everything.
@@ -96,13 +97,16 @@ impl Walk {
                     return ControlFlow::Break(());
                 }
                 left -= 1;
+                if !self.kept && name == RESULTS.as_bytes() {
+                    return ControlFlow::Continue(());
+                }
                 let path = if level == 0 { name.to_vec() } else { [folder.as_slice(), b"/", name].concat() };
                 let kind = kind(stat);
                 if visit(&Met { path: &path, kind, stat }).is_break() {
                     stopped = true;
                     return ControlFlow::Break(());
                 }
-                if kind == Kind::Folder && (self.git || name != b".git") {
+                if kind == Kind::Folder && (self.kept || name != b".git") {
                     if level + 1 < self.levels {
                         below.push((path, level + 1));
                     } else {
@@ -192,7 +196,7 @@ impl Workspace {
     pub fn list(&self, path: &str) -> Result<(Vec<Entry>, bool), WorkspaceError> {
         let start = self.folder(path)?;
         let mut found = Vec::new();
-        let walk = Walk { order: Order::Sorted, levels: 1, entries: MAX_VISITED, git: true };
+        let walk = Walk { order: Order::Sorted, levels: 1, entries: MAX_VISITED, kept: false };
         walk.run(&start, |met| {
             let len = if met.kind == Kind::File { u64::try_from(met.stat.st_size).unwrap_or(0) } else { 0 };
             found.push(Entry { name: shown(met.path), kind: met.kind, len });

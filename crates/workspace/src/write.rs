@@ -40,6 +40,7 @@ pub struct Target {
 }
 
 const NEW_FILE: Mode = Mode::from_raw_mode(0o644);
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 const NEW_FOLDER: Mode = Mode::from_raw_mode(0o755);
 
 impl Workspace {
@@ -186,8 +187,9 @@ impl Workspace {
     fn put(&self, dir: &OwnedFd, name: &str, content: &[u8], target: &Target, tag: Tag) -> Result<(), WorkspaceError> {
         let fail = |errno| WorkspaceError::from_errno(target.path.as_bytes(), errno);
         let temp = tag.name();
-        let file = create(dir, &temp).map_err(fail)?;
-        let done = fill(file, content, target.mode).map_err(fail).and_then(|()| match &target.before {
+        let kept = target.before.as_ref().map(|_| target.mode);
+        let file = create(dir, &temp, if kept.is_some() { PRIVATE } else { target.mode }).map_err(fail)?;
+        let done = fill(file, content, kept).map_err(fail).and_then(|()| match &target.before {
             Some(before) => {
                 let (now, _) = self.reader().read_at(dir, name.as_bytes(), Follow::Nothing)?;
                 if state(&now) != *before {
@@ -208,24 +210,26 @@ impl Workspace {
     }
 }
 
-/// A new file for writing. One that a crash left under this name is removed first.
-fn create(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+/// A new file for writing, of this mode less the umask. One that a crash left under this name is removed first.
+fn create(dir: &OwnedFd, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let private = Mode::RUSR | Mode::WUSR;
-    match rustix::fs::openat(dir, name, flags, private) {
+    match rustix::fs::openat(dir, name, flags, mode) {
         Err(Errno::EXIST) => {
             rustix::fs::unlinkat(dir, name, AtFlags::empty())?;
-            rustix::fs::openat(dir, name, flags, private)
+            rustix::fs::openat(dir, name, flags, mode)
         }
         other => other,
     }
 }
 
-fn fill(file: OwnedFd, content: &[u8], mode: Mode) -> Result<(), Errno> {
+/// Fills a file; one that takes another's place gets its permissions.
+fn fill(file: OwnedFd, content: &[u8], kept: Option<Mode>) -> Result<(), Errno> {
     let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     let mut file = File::from(file);
     file.write_all(content).map_err(errno)?;
-    rustix::fs::fchmod(&file, mode)?;
+    if let Some(mode) = kept {
+        rustix::fs::fchmod(&file, mode)?;
+    }
     file.sync_all().map_err(errno)
 }
 

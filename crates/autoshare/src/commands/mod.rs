@@ -25,7 +25,7 @@ pub(crate) fn cell_entry(inside: Inside) -> i32 {
         .into_iter()
         .map(|root| autoshare_cell::CellRoot { path: root.path, dir: root.dir, mode: root.mode })
         .collect();
-    match autoshare_cell::serve(inside.socket, roots, autoshare_workspace::Quota::default(), inside.probes) {
+    match autoshare_cell::serve(inside.socket, roots, inside.quota, inside.probes) {
         Ok(()) => 0,
         Err(_) => 1,
     }

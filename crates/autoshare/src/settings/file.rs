@@ -39,6 +39,12 @@ pub(crate) struct LimitsSection {
     pub(crate) max_cost: Option<String>,
     pub(crate) max_text: Option<u64>,
     pub(crate) action_timeout_s: Option<u64>,
+    pub(crate) max_workspace_bytes: Option<u64>,
+    pub(crate) max_workspace_files: Option<u64>,
+    pub(crate) max_file_bytes: Option<u64>,
+    pub(crate) cell_memory_bytes: Option<u64>,
+    pub(crate) cell_cpu_s: Option<u64>,
+    pub(crate) cell_open_files: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -7,7 +7,8 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use autoshare_core::usage::{Limits, MicroUsd};
+use autoshare_core::usage::{Limits, MicroUsd, Quota};
+use autoshare_sandbox::CellLimits;
 use autoshare_vault::Sensitive;
 
 pub(crate) use file::ConfigFile;
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) action_timeout: Duration,
     pub(crate) max_text: u64,
+    pub(crate) quota: Quota,
+    pub(crate) cell: CellLimits,
     pub(crate) restrict: bool,
     pub(crate) warnings: Vec<String>,
     /// Files that were read, which no workspace may hold.
@@ -146,14 +149,10 @@ impl Settings {
                     .to_owned(),
             );
         }
-        let seconds = file.limits.action_timeout_s.unwrap_or(60);
-        if !(1..=86_400).contains(&seconds) {
-            return Err(SettingsError::Wrong {
-                name: "limits.action_timeout_s".to_owned(),
-                value: seconds.to_string(),
-                why: "use 1 to 86400".to_owned(),
-            });
-        }
+        let section = &file.limits;
+        let seconds = bounded("action_timeout_s", section.action_timeout_s, 60, 1..=86_400)?;
+        let max_text = bounded("max_text", section.max_text, 32 * 1024, 1_000..=1024 * 1024)?;
+        let (quota, cell) = (quota(section)?, cell_limits(section)?);
         let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
         let read_from = named.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
@@ -167,7 +166,9 @@ impl Settings {
             prices,
             limits,
             action_timeout: Duration::from_secs(seconds),
-            max_text: file.limits.max_text.unwrap_or(32 * 1024),
+            max_text,
+            quota,
+            cell,
             restrict,
             warnings,
             read_from,
@@ -193,6 +194,43 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// What a workspace may hold.
+fn quota(set: &file::LimitsSection) -> Result<Quota, SettingsError> {
+    let usual = Quota::default();
+    Ok(Quota {
+        bytes: bounded("max_workspace_bytes", set.max_workspace_bytes, usual.bytes, 4_096..=1 << 60)?,
+        files: bounded("max_workspace_files", set.max_workspace_files, usual.files, 1..=100_000_000)?,
+        file: bounded("max_file_bytes", set.max_file_bytes, usual.file, 1..=Quota::MAX_FILE)?,
+        depth: usual.depth,
+    })
+}
+
+/// What a cell may take.
+fn cell_limits(set: &file::LimitsSection) -> Result<CellLimits, SettingsError> {
+    let usual = CellLimits::default();
+    Ok(CellLimits {
+        memory: bounded("cell_memory_bytes", set.cell_memory_bytes, usual.memory, 256 << 20..=1 << 40)?,
+        cpu_seconds: bounded("cell_cpu_s", set.cell_cpu_s, usual.cpu_seconds, 1..=86_400)?,
+        open_files: bounded("cell_open_files", set.cell_open_files, usual.open_files, 64..=65_536)?,
+        ..usual
+    })
+}
+
+/// A number below `[limits]`, or its default.
+fn bounded(
+    name: &str,
+    set: Option<u64>,
+    usual: u64,
+    accepted: std::ops::RangeInclusive<u64>,
+) -> Result<u64, SettingsError> {
+    let number = set.unwrap_or(usual);
+    if accepted.contains(&number) {
+        return Ok(number);
+    }
+    let why = format!("use {} to {}", accepted.start(), accepted.end());
+    Err(SettingsError::Wrong { name: format!("limits.{name}"), value: number.to_string(), why })
 }
 
 /// A number of dollars from the command line or a file.

@@ -51,6 +51,7 @@ impl World {
             hide: vec![],
             freeze: vec![],
             limits: CellLimits::default(),
+            quota: autoshare_core::usage::Quota::default(),
             least: Tier::Full,
         }
     }

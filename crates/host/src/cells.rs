@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use autoshare_core::event::Root;
 use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
+use autoshare_core::place::MAX_PATH;
 use autoshare_core::tool::Action;
 use autoshare_core::wire::{self, FromCell, ToCell};
 use autoshare_sandbox::{Cell, CellSpec, Launcher, RootSpec};
 use autoshare_store::Lease;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -27,8 +28,18 @@ pub(crate) struct Hands {
     next_job: u64,
     timeout: Duration,
     roots: Vec<Root>,
+    extra: Option<Extra>,
     /// What is in force, in one line, for the journal.
     pub(crate) attested: String,
+}
+
+/// A path outside the roots that an approval opened, for one action.
+#[derive(Debug, Clone)]
+pub(crate) struct Extra {
+    /// The directory, and what may be done there.
+    pub(crate) root: Root,
+    /// Of it, nothing but this file.
+    pub(crate) only: Option<String>,
 }
 
 /// Why a job got no answer.
@@ -66,12 +77,18 @@ impl Hands {
         launcher: &Arc<Launcher>,
         lease: Arc<Lease>,
         roots: &[Root],
+        extra: Option<&Extra>,
         settings: &Settings,
     ) -> Result<Self, HostError> {
+        let every: Vec<Root> = roots.iter().chain(extra.map(|extra| &extra.root)).cloned().collect();
+        let mut specs = every.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?;
+        if let (Some(extra), Some(last)) = (extra, specs.last_mut()) {
+            last.only.clone_from(&extra.only);
+        }
         let spec = CellSpec {
-            roots: roots.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?,
-            hide: below(roots, &settings.hidden),
-            freeze: below(roots, &settings.frozen),
+            roots: specs,
+            hide: below(&every, &settings.hidden),
+            freeze: below(&every, &settings.frozen),
             limits: settings.cell,
             quota: settings.quota,
             least: settings.least_tier,
@@ -89,15 +106,18 @@ impl Hands {
             next_job: 1,
             timeout: settings.action_timeout,
             roots: roots.to_vec(),
+            extra: extra.cloned(),
             attested: String::new(),
         };
         let first = tokio::time::timeout(READY_TIMEOUT, hands.receive()).await;
-        let probes = match first {
-            Ok(Ok(FromCell::Ready { probes })) => probes,
-            Ok(Ok(other)) => return Err(HostError::Cell(format!("its first word was {other:?}"))),
+        match first {
+            Ok(Ok(FromCell::Ready { .. })) => {}
+            Ok(Ok(other)) => return Err(HostError::Cell(unexpected(&other).outcome().text)),
             Ok(Err(why)) => return Err(HostError::Cell(why)),
             Err(_) => return Err(HostError::Cell("it did not become ready in 20 s".to_owned())),
-        };
+        }
+        // As the launcher took them: what the cell says of itself is not believed.
+        let probes = hands.cell.probes();
         let held = probes.iter().filter(|probe| probe.held).count();
         if let Some(open) = probes.iter().find(|probe| !probe.held) {
             return Err(HostError::Cell(format!(
@@ -119,14 +139,14 @@ impl Hands {
         let mut cell = self.cell;
         cell.kill();
         tokio::task::spawn_blocking(move || cell.wait()).await.map_err(|e| HostError::Task(e.to_string()))?;
-        Self::open(launcher, lease, &self.roots, settings).await
+        Self::open(launcher, lease, &self.roots, self.extra.as_ref(), settings).await
     }
 
     /// What an action would do.
     pub(crate) async fn plan(&mut self, action: &Action) -> Result<Plan, JobError> {
         let job = self.number();
         match self.exchange(&ToCell::Plan { job, action: action.clone() }).await? {
-            FromCell::Planned { job: answered, plan } if answered == job => Ok(plan),
+            FromCell::Planned { job: answered, plan } if answered == job => claimed(plan),
             other => Err(unexpected(&other)),
         }
     }
@@ -140,9 +160,12 @@ impl Hands {
         spill_to: String,
     ) -> Result<Outcome, JobError> {
         let job = self.number();
-        let message = ToCell::Perform { job, action: action.clone(), plan: plan.clone(), max_text, spill_to };
+        let message =
+            ToCell::Perform { job, action: action.clone(), plan: plan.clone(), max_text, spill_to: spill_to.clone() };
         match self.exchange(&message).await? {
-            FromCell::Performed { job: answered, outcome } if answered == job => Ok(outcome),
+            FromCell::Performed { job: answered, outcome } if answered == job => {
+                Ok(said(outcome, plan, Some(spill_to.as_str())))
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -151,7 +174,9 @@ impl Hands {
     pub(crate) async fn query(&mut self, action: &Action, plan: &Plan) -> Result<(Happened, Outcome), JobError> {
         let job = self.number();
         match self.exchange(&ToCell::Query { job, action: action.clone(), plan: plan.clone() }).await? {
-            FromCell::Answered { job: answered, happened, outcome } if answered == job => Ok((happened, outcome)),
+            FromCell::Answered { job: answered, happened, outcome } if answered == job => {
+                Ok((happened, said(outcome, plan, None)))
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -212,15 +237,47 @@ fn below(roots: &[Root], paths: &[PathBuf]) -> Vec<PathBuf> {
     paths.iter().filter(|path| roots.iter().any(|root| path.starts_with(&root.path))).cloned().collect()
 }
 
-/// The directory of a root as the launcher is to mount it, with the identity it has now.
+/// Bytes of a cell's reason for a refusal that are kept.
+const MAX_WORDS: usize = 16 * 1024;
+
+/// A plan as a cell may state it: a path that could be one, and words that are no more than words.
+fn claimed(mut plan: Plan) -> Result<Plan, JobError> {
+    if plan.path.as_ref().is_some_and(|path| path.len() > MAX_PATH || path.contains('\0')) {
+        return Err(JobError::Broken("its plan names what is no path".to_owned()));
+    }
+    if let Some(refusal) = &mut plan.refusal {
+        refusal.words = autoshare_guard::plain(&refusal.words, MAX_WORDS).text;
+        if !["workspace", "kernel", "quota", "tool"].contains(&refusal.layer.as_str()) {
+            "cell".clone_into(&mut refusal.layer);
+        }
+    }
+    Ok(plan)
+}
+
+/// An outcome as a cell may state it: of the file that was asked for and the place that was named, or of none. Its text
+/// passes the guard before it is journaled.
+fn said(mut outcome: Outcome, plan: &Plan, spill_to: Option<&str>) -> Outcome {
+    outcome.after = outcome.after.filter(|after| plan.after.as_ref() == Some(after));
+    outcome.spilled = outcome.spilled.filter(|path| Some(path.as_str()) == spill_to);
+    outcome
+}
+
+/// The directory of a root as the launcher is to mount it, with the identity it has now. No link leads there: the path
+/// that was judged is the path that is opened.
 fn root_spec(root: &Root) -> Result<RootSpec, HostError> {
     let refused = |why: String| HostError::Root { path: root.path.clone(), why };
-    let dir: OwnedFd = rustix::fs::open(
+    let dir: OwnedFd = rustix::fs::openat2(
+        rustix::fs::CWD,
         root.path.as_str(),
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
+        ResolveFlags::NO_SYMLINKS,
     )
-    .map_err(|e| refused(format!("{e}; it must be a directory that you may enter")))?;
+    .map_err(|e| match e {
+        rustix::io::Errno::LOOP => refused("a link leads there; name the real path".to_owned()),
+        _ => refused(format!("{e}; it must be a directory that you may enter")),
+    })?;
     let stat = rustix::fs::fstat(&dir).map_err(|e| refused(e.to_string()))?;
-    Ok(RootSpec { path: PathBuf::from(&root.path), mode: root.mode, id: (stat.st_dev, stat.st_ino) })
+    let id = (stat.st_dev, stat.st_ino);
+    Ok(RootSpec { path: PathBuf::from(&root.path), mode: root.mode, id, only: None })
 }

@@ -3,16 +3,16 @@
 use autoshare_brain::{Brain, Command, Status};
 use autoshare_broker::{Delta, Model, ModelError};
 use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, Root, Thought};
-use autoshare_core::outcome::{Ending, Happened, Outcome, Plan};
+use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::tool::{Action, Effect, Redo, ToolSpec};
 use autoshare_core::usage::Usage;
-use autoshare_core::verdict::Verdict;
+use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
 use autoshare_store::Durability;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cells::Hands;
+use crate::cells::{Extra, Hands};
 use crate::context::request_for;
 use crate::journal::Journal;
 use crate::switchboard::{Question, Stop};
@@ -45,9 +45,13 @@ impl Host {
         let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
         let mut state = Brain::new();
         let mut history = gate::History::new();
+        let mut judged = None;
         for event in &events {
             state.apply(event);
             learn(&mut history, event);
+            if let Event::Verdict { verdict, .. } = event {
+                judged = Some(verdict.clone());
+            }
         }
         let goal = state.goal().cloned().ok_or_else(|| HostError::NoGoal(brain.clone()))?;
         let model = self.broker.model(&goal.model)?;
@@ -58,6 +62,7 @@ impl Host {
             journal,
             brain: state,
             history,
+            judged,
             model,
             hands: None,
             feed,
@@ -77,6 +82,8 @@ struct Driver<'h> {
     journal: Journal,
     brain: Brain,
     history: gate::History,
+    /// The last verdict.
+    judged: Option<Verdict>,
     model: Model,
     hands: Option<Hands>,
     feed: UnboundedSender<Progress>,
@@ -128,6 +135,7 @@ impl Driver<'_> {
             self.brain.apply(&event);
             learn(&mut self.history, &event);
             match &event {
+                Event::Verdict { verdict, .. } => self.judged = Some(verdict.clone()),
                 Event::Answer { text } | Event::Fault { text, .. } => self.words.clone_from(text),
                 Event::Finish { text, .. } if self.words.is_empty() => self.words.clone_from(text),
                 _ => {}
@@ -208,7 +216,8 @@ impl Driver<'_> {
         if self.hands.is_some() {
             return Ok(true);
         }
-        match Hands::open(&self.host.launcher, self.journal.lease(), &self.goal.roots, &self.host.settings).await {
+        match Hands::open(&self.host.launcher, self.journal.lease(), &self.goal.roots, None, &self.host.settings).await
+        {
             Ok(hands) => {
                 let text = hands.attested.clone();
                 self.hands = Some(hands);
@@ -264,6 +273,30 @@ impl Driver<'_> {
         })
     }
 
+    /// The plan by which an action is performed, which was made after the one it was judged by: where the gate would now
+    /// be stricter, or ask for another reason, the world has changed meanwhile, and a yes was said to something else.
+    fn still(&self, action: &Action, spec: &ToolSpec, plan: Plan) -> Plan {
+        if plan.refusal.is_some() {
+            return plan;
+        }
+        let now = self.judge(action, spec, &plan);
+        // What lies outside was judged unseen, and is seen only now that a yes has opened it.
+        let is_outside = gate::escape(action, spec, &self.goal.roots).is_some();
+        let holds = self.judged.as_ref().is_some_and(|judged| {
+            let same = judged.digest == now.digest;
+            let no_stricter = now.decision < judged.decision
+                || (now.decision == judged.decision
+                    && (now.decision == Decision::Allow || now.reasons == judged.reasons));
+            same && (no_stricter || (is_outside && now.decision != Decision::Deny))
+        });
+        if holds {
+            return plan;
+        }
+        let words = format!("what it concerns changed after it was judged, and nothing was done: {}", now.why());
+        let refusal = Refusal { ending: Ending::Failed, layer: "gate".to_owned(), words };
+        Plan { refusal: Some(refusal), ..plan }
+    }
+
     async fn ask(&mut self, step: StepNo, action: Action, verdict: Verdict) -> Result<(), HostError> {
         let digest = action.digest();
         let by_rule = gate::answer_by_rule(&verdict, self.goal.ask);
@@ -284,6 +317,7 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else { return Ok(()) };
         self.tell(Progress::Working { tool: action.tool.clone() });
         let Some((own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
+        let plan = self.still(&action, &spec, plan);
         self.record(vec![Event::Started { step, plan: plan.clone() }], durability(&spec)).await?;
         let outcome = self.do_it(own, step, &action, &spec, &plan).await;
         self.observe(step, &action, &spec, &plan, outcome).await
@@ -298,9 +332,17 @@ impl Driver<'_> {
     ) -> Result<Option<(Option<Hands>, Plan)>, HostError> {
         let mut own = None;
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
-            let mut roots = self.goal.roots.clone();
-            roots.push(Root { path: holder(&escape.path), mode: escape.mode });
-            match Hands::open(&self.host.launcher, self.journal.lease(), &roots, &self.host.settings).await {
+            let (path, only) = holder(&escape.path);
+            let extra = Extra { root: Root { path, mode: escape.mode }, only };
+            match Hands::open(
+                &self.host.launcher,
+                self.journal.lease(),
+                &self.goal.roots,
+                Some(&extra),
+                &self.host.settings,
+            )
+            .await
+            {
                 Ok(hands) => own = Some(hands),
                 Err(error) => {
                     let refusal = crate::cells::JobError::Broken(error.to_string()).refusal();
@@ -447,13 +489,16 @@ fn source_of(action: &Action, plan: &Plan) -> String {
     }
 }
 
-/// The directory that has to be opened for a path outside: the path itself, or what holds it.
-fn holder(path: &str) -> String {
-    let is_dir = rustix::fs::stat(path)
+/// The directory that has to be opened for a path outside: the path itself, or what holds it, and then the name of the
+/// one file in it that is meant. A link is a name like any other: what it leads to was not what was asked about.
+fn holder(path: &str) -> (String, Option<String>) {
+    let is_dir = rustix::fs::lstat(path)
         .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
     match path.rsplit_once('/') {
-        Some((parent, _)) if !is_dir => if parent.is_empty() { "/" } else { parent }.to_owned(),
-        _ => path.to_owned(),
+        Some((parent, name)) if !is_dir => {
+            (if parent.is_empty() { "/" } else { parent }.to_owned(), Some(name.to_owned()))
+        }
+        _ => (path.to_owned(), None),
     }
 }
 

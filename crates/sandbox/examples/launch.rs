@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let launcher = Launcher::start(entry)?;
     let folder = tempfile::tempdir()?;
     let meta = folder.path().metadata()?;
-    let root = RootSpec { path: folder.path().to_owned(), mode: RootMode::Write, id: (meta.dev(), meta.ino()) };
+    let root =
+        RootSpec { path: folder.path().to_owned(), mode: RootMode::Write, id: (meta.dev(), meta.ino()), only: None };
     let limits = CellLimits::default();
     let spec = CellSpec {
         roots: vec![root],

@@ -24,6 +24,10 @@ use crate::{SandboxError, Tier};
 /// The cell's uid and gid inside its user namespace: not 0, so that nothing takes it for root.
 pub(crate) const INSIDE_ID: u32 = 1000;
 
+/// What covers what is hidden.
+const VOID: &str = ".void";
+const VOID_FILE: &str = ".void-file";
+
 const HINT: &str = "it cannot be kept from the cell: it must be no link, nor lie behind one";
 const FIX: &str = "`autoshare doctor` says what this machine needs for full cells";
 
@@ -60,6 +64,8 @@ pub(crate) fn build(spec: &CellSpec, trees: &Trees) -> Result<Vec<InsideRoot>, S
     )?;
     attach(&root, CWD, Path::new("/")).offered(Tier::Full, "placing the root", FIX)?;
     system(&root).step("placing the system directories")?;
+    rustix::fs::mkdirat(&root, VOID, Mode::empty()).step("making an empty folder")?;
+    make_file(&root, VOID_FILE, "", 0).step("making an empty file")?;
     devices(&root).step("placing /dev")?;
     proc(&root).offered(Tier::Full, "mounting /proc", "a container hides parts of /proc: run outside of it")?;
     let tmp_size = spec.limits.tmp_bytes.to_string();
@@ -73,8 +79,17 @@ pub(crate) fn build(spec: &CellSpec, trees: &Trees) -> Result<Vec<InsideRoot>, S
     order.sort_by_key(|(_, root)| root.path.components().count());
     for (number, wanted) in order {
         let Some(tree) = trees.get(&number).or_else(|| opened.get(&number)) else { continue };
-        place(&root, tree, relative(&wanted.path))
-            .at(&wanted.path, "links and files on the way to a root are refused")?;
+        const WAY: &str = "links and files on the way to a root are refused";
+        match (&wanted.only, wanted.mode) {
+            (None, _) => place(&root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?,
+            (Some(name), RootMode::Read) => {
+                place_file(&root, tree, relative(&wanted.path), name).at(&wanted.path, WAY)?
+            }
+            (Some(name), RootMode::Write) => {
+                place(&root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?;
+                cover_others(&root, &wanted.path, name, spec)?;
+            }
+        }
     }
     cover(&root, spec)?;
     sys::mount_setattr(&root, &MountAttr { set: RDONLY | NOSUID | NODEV, ..MountAttr::default() }, Recursive::No)
@@ -94,7 +109,11 @@ pub(crate) fn build(spec: &CellSpec, trees: &Trees) -> Result<Vec<InsideRoot>, S
 /// A detached copy of the mounts at a root, checked to be the one that was meant. With `userns`, ids are mapped by it.
 pub(crate) fn take(root: &RootSpec, userns: Option<&OwnedFd>) -> Result<OwnedFd, SandboxError> {
     let dir = open_root(root, OFlags::PATH)?;
-    let tree = clone_tree(&dir, Path::new("")).at(&root.path, "its file system cannot be shown to a cell")?;
+    let meant = match &root.only {
+        Some(name) if root.mode == RootMode::Read => open_only(root, &dir, name)?,
+        _ => dir,
+    };
+    let tree = clone_tree(&meant, Path::new("")).at(&root.path, "its file system cannot be shown to a cell")?;
     let read_only = if root.mode == RootMode::Read { RDONLY } else { 0 };
     let attr = MountAttr { set: NOSUID | NODEV | read_only, propagation: libc::MS_PRIVATE, ..MountAttr::default() };
     sys::mount_setattr(&tree, &attr, Recursive::Yes).at(&root.path, "its mount flags cannot be set")?;
@@ -124,9 +143,27 @@ pub(crate) fn open_root(root: &RootSpec, how: OFlags) -> Result<OwnedFd, Sandbox
     Ok(dir)
 }
 
+/// The one file that is meant of a root, which must be a regular file and no link.
+pub(crate) fn open_only(root: &RootSpec, dir: &OwnedFd, name: &str) -> Result<OwnedFd, SandboxError> {
+    let path = root.path.join(name);
+    let file =
+        beneath(dir, Path::new(name), OFlags::PATH).at(&path, "a link is not followed; name what it leads to")?;
+    let stat = rustix::fs::fstat(&file).at(&path, "it cannot be looked at")?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        return Ok(file);
+    }
+    Err(SandboxError::Path { path: path.display().to_string(), why: "it is no regular file; name one".into() })
+}
+
 fn open_inside(root: &RootSpec) -> Result<InsideRoot, SandboxError> {
-    let dir = open_root(root, OFlags::RDONLY)?;
-    Ok(InsideRoot { path: root.path.display().to_string(), dir, mode: root.mode })
+    let dir = if root.only.is_some() && root.mode == RootMode::Read {
+        // A directory of the cell's own, in which the one file is shown.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, &root.path, flags, Mode::empty()).at(&root.path, "it cannot be opened")?
+    } else {
+        open_root(root, OFlags::RDONLY)?
+    };
+    Ok(InsideRoot { path: root.path.display().to_string(), dir, mode: root.mode, file: None })
 }
 
 fn tmpfs(options: &[(&str, &str)], attributes: u64) -> io::Result<OwnedFd> {
@@ -167,6 +204,36 @@ fn attach(tree: impl AsFd, at: impl AsFd, path: &Path) -> io::Result<()> {
 /// Attaches `tree` at `path` in the new root, making directories on the way; follows no link.
 fn place(root: &OwnedFd, tree: &OwnedFd, path: &Path) -> io::Result<()> {
     attach(tree, make_folder(root, path)?, Path::new(""))
+}
+
+/// Shows one file, in a directory that holds nothing else.
+fn place_file(root: &OwnedFd, tree: &OwnedFd, path: &Path, name: &str) -> io::Result<()> {
+    let folder = make_folder(root, path)?;
+    make_file(&folder, name, "", 0o644)?;
+    attach(tree, &folder, Path::new(name))
+}
+
+/// Covers all that is in a directory but the file `name`. Where another root lies below, an empty directory stands, for
+/// it to be placed in.
+fn cover_others(root: &OwnedFd, path: &Path, name: &str, spec: &CellSpec) -> Result<(), SandboxError> {
+    let folder = beneath(root, relative(path), OFlags::PATH | OFlags::DIRECTORY).at(path, HINT)?;
+    let names = names(path, &folder, |other, kind| {
+        other != name && matches!(kind, FileType::Directory | FileType::RegularFile)
+    })?;
+    for other in names {
+        let inner = path.join(&other);
+        let target = beneath(root, relative(&inner), OFlags::PATH).at(&inner, HINT)?;
+        let stat = rustix::fs::fstat(&target).at(&inner, HINT)?;
+        let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let leads_on = spec.roots.iter().any(|root| root.path.starts_with(&inner));
+        let empty = if is_dir && leads_on {
+            tmpfs(&[("size", "4k"), ("nr_inodes", "64"), ("mode", "0755")], NOSUID | NODEV)
+        } else {
+            void(root, is_dir)
+        };
+        empty.and_then(|tree| attach(tree, &target, Path::new(""))).at(&inner, HINT)?;
+    }
+    Ok(())
 }
 
 fn make_folder(root: &OwnedFd, path: &Path) -> io::Result<OwnedFd> {
@@ -261,26 +328,21 @@ fn cover(root: &OwnedFd, spec: &CellSpec) -> Result<(), SandboxError> {
             })
             .at(path, HINT)?;
     }
-    let mut hidden = spec.below_roots(&spec.hide).peekable();
-    if hidden.peek().is_none() {
-        return Ok(());
-    }
-    let (void_dir, void_file) = (OsStr::new(".void"), OsStr::new(".void-file"));
-    rustix::fs::mkdirat(root, void_dir, Mode::empty()).step("making an empty folder")?;
-    make_file(root, ".void-file", "", 0).step("making an empty file")?;
-    for path in hidden {
+    for path in spec.below_roots(&spec.hide) {
         let Some(target) = target(root, path).at(path, HINT)? else { continue };
         let stat = rustix::fs::fstat(&target).at(path, HINT)?;
         let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        let set = RDONLY | NOSUID | NODEV | NOEXEC;
-        clone_tree(root, Path::new(if is_dir { void_dir } else { void_file }))
-            .and_then(|tree| {
-                sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::No)?;
-                attach(tree, &target, Path::new(""))
-            })
-            .at(path, HINT)?;
+        void(root, is_dir).and_then(|tree| attach(tree, &target, Path::new(""))).at(path, HINT)?;
     }
     Ok(())
+}
+
+/// Something empty that nobody may open.
+fn void(root: &OwnedFd, is_dir: bool) -> io::Result<OwnedFd> {
+    let tree = clone_tree(root, Path::new(if is_dir { VOID } else { VOID_FILE }))?;
+    let set = RDONLY | NOSUID | NODEV | NOEXEC;
+    sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::No)?;
+    Ok(tree)
 }
 
 /// What becomes of a directory on the way to a frozen or hidden path.
@@ -338,27 +400,37 @@ fn pin(root: &OwnedFd, spec: &CellSpec) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Directories in a closed one that stay open at most.
-const MAX_OPEN: usize = 4096;
+/// Names in one directory that are mounted one by one at most.
+const MAX_NAMES: usize = 4096;
 
-/// Shows the directories in a closed one as they were before.
-fn open_folders(root: &OwnedFd, path: &Path, folder: &OwnedFd) -> Result<(), SandboxError> {
-    let listed = rustix::fs::openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .at(path, "it cannot be listed")?;
-    let mut names: Vec<OsString> = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&listed).at(path, "it cannot be listed")? {
-        let entry = entry.at(path, "it cannot be listed")?;
+/// The wanted names in a directory.
+fn names(
+    path: &Path,
+    folder: &OwnedFd,
+    wanted: impl Fn(&OsStr, FileType) -> bool,
+) -> Result<Vec<OsString>, SandboxError> {
+    const HINT: &str = "it cannot be listed";
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listed = rustix::fs::openat(folder, ".", flags, Mode::empty()).at(path, HINT)?;
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&listed).at(path, HINT)? {
+        let entry = entry.at(path, HINT)?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        let is_folder = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
-        if is_folder && name != "." && name != ".." {
+        let Ok(stat) = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        if name != "." && name != ".." && wanted(name, FileType::from_raw_mode(stat.st_mode)) {
             names.push(name.to_owned());
         }
     }
-    if names.len() > MAX_OPEN {
-        let why = format!("{} folders, {MAX_OPEN} can be kept open: name one of them as a root instead", names.len());
+    if names.len() > MAX_NAMES {
+        let why = format!("it holds {} names, and {MAX_NAMES} can be dealt with one by one", names.len());
         return Err(SandboxError::Path { path: path.display().to_string(), why });
     }
+    Ok(names)
+}
+
+/// Shows the directories in a closed one as they were before.
+fn open_folders(root: &OwnedFd, path: &Path, folder: &OwnedFd) -> Result<(), SandboxError> {
+    let names = names(path, folder, |_, kind| kind == FileType::Directory)?;
     for name in names {
         let inner = path.join(&name);
         clone_tree(folder, Path::new(&name))

@@ -326,8 +326,22 @@ fn narrow_roots(spec: &CellSpec) -> Result<Vec<InsideRoot>, SandboxError> {
         return Err(refuse(path, "keep it from being made"));
     }
     let open = |root: &crate::RootSpec| {
-        let dir = full::open_root(root, OFlags::RDONLY)?;
-        Ok(InsideRoot { path: root.path.display().to_string(), dir, mode: root.mode })
+        let path = root.path.display().to_string();
+        let Some(name) = &root.only else {
+            let dir = full::open_root(root, OFlags::RDONLY)?;
+            return Ok(InsideRoot { path, dir, mode: root.mode, file: None });
+        };
+        if root.mode == RootMode::Write {
+            return Err(SandboxError::Path {
+                path: root.path.join(name).display().to_string(),
+                why: "a narrow cell cannot write one file and be kept off its neighbours: open the folder with \
+                      --write, or allow user namespaces for a full cell"
+                    .into(),
+            });
+        }
+        let dir = full::open_root(root, OFlags::PATH)?;
+        let file = Some(full::open_only(root, &dir, name)?);
+        Ok(InsideRoot { path, dir, mode: root.mode, file })
     };
     let roots: Vec<InsideRoot> = spec.roots.iter().map(open).collect::<Result<_, SandboxError>>()?;
     if let Some(first) = roots.first() {

@@ -116,6 +116,10 @@ pub(crate) fn landlock(tier: Tier, roots: &[InsideRoot]) -> Result<(), SandboxEr
         }
         let mut created = ruleset.create()?;
         for root in roots {
+            if let Some(file) = &root.file {
+                created = created.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
+                continue;
+            }
             let rights = match root.mode {
                 RootMode::Read => AccessFs::ReadFile | AccessFs::ReadDir,
                 RootMode::Write => write_rights(abi),

@@ -40,6 +40,11 @@ pub struct RootSpec {
     pub mode: RootMode,
     /// `st_dev` and `st_ino` of the directory that was meant; anything else found at `path` is refused.
     pub id: (u64, u64),
+    /// Of the directory, nothing but the file of this name. To be read, it must be there, and be no link; to be
+    /// written, the directory takes new names too, since writing is replacing, but what else is in it is covered (a
+    /// narrow cell cannot cover, and is refused for writing).
+    #[serde(default)]
+    pub only: Option<String>,
 }
 
 /// A cell to be made.
@@ -106,6 +111,8 @@ pub struct InsideRoot {
     pub dir: OwnedFd,
     /// What may be done there.
     pub mode: RootMode,
+    /// The one file of it that Landlock is to allow, where no mount leaves out the others.
+    pub(crate) file: Option<OwnedFd>,
 }
 
 /// All that a cell's code is given.
@@ -143,6 +150,13 @@ impl CellSpec {
             }
             if OWN.iter().any(|own| root.path.starts_with(own)) {
                 return Err(refuse("a cell has /proc and /dev of its own and no /sys; name another directory"));
+            }
+            if root.only.as_ref().is_some_and(|name| matches!(name.as_str(), "" | "." | "..") || name.contains('/')) {
+                return Err(refuse("the one file of it that is meant has no plain name"));
+            }
+            let below = |other: &&RootSpec| other.path != root.path && root.path.starts_with(&other.path);
+            if root.only.is_some() && self.roots.iter().any(|other| below(&other)) {
+                return Err(refuse("it lies below another root; what is to be opened of it is open already"));
             }
             if self.roots.iter().filter(|other| other.path == root.path).count() > 1 {
                 return Err(refuse("named twice as a root; name it once"));

@@ -80,7 +80,7 @@ impl World {
 
 pub(crate) fn root(path: &Path, mode: RootMode) -> RootSpec {
     let meta = std::fs::metadata(path).unwrap();
-    RootSpec { path: path.to_owned(), mode, id: (meta.dev(), meta.ino()) }
+    RootSpec { path: path.to_owned(), mode, id: (meta.dev(), meta.ino()), only: None }
 }
 
 /// What runs in every cell of these tests: attacks by name until the host hangs up.

@@ -281,3 +281,47 @@ fn root_spec(root: &Root) -> Result<RootSpec, HostError> {
     let id = (stat.st_dev, stat.st_ino);
     Ok(RootSpec { path: PathBuf::from(&root.path), mode: root.mode, id, only: None })
 }
+
+#[cfg(test)]
+mod tests {
+    use autoshare_core::Digest;
+    use autoshare_core::outcome::FileState;
+
+    use super::*;
+
+    fn refusing(layer: &str, words: &str) -> Plan {
+        let refusal = Refusal { ending: Ending::Refused, layer: layer.to_owned(), words: words.to_owned() };
+        Plan { refusal: Some(refusal), ..Plan::default() }
+    }
+
+    #[test]
+    fn b11_a_plan_is_believed_only_in_the_form_of_one() {
+        for path in ["x".repeat(MAX_PATH + 1), "a\0b".to_owned()] {
+            let plan = Plan { path: Some(path), ..Plan::default() };
+            assert!(matches!(claimed(plan), Err(JobError::Broken(_))));
+        }
+        let told =
+            claimed(refusing("host, truly", &"\u{1b}[2Jdo as I say ".repeat(100_000))).ok().and_then(|p| p.refusal);
+        assert!(told.as_ref().is_some_and(|r| r.layer == "cell" && r.words.len() <= MAX_WORDS + 200), "{told:?}");
+        assert!(told.is_some_and(|refusal| !refusal.words.contains('\u{1b}')));
+        let honest = refusing("kernel", "the kernel denies \"a\" (EACCES)");
+        assert_eq!(claimed(honest.clone()).ok(), Some(honest));
+    }
+
+    #[test]
+    fn b11_an_outcome_is_of_what_was_asked_for_or_of_nothing() {
+        let state = |text: &str| FileState { digest: Digest::of(text.as_bytes()), len: text.len() as u64 };
+        let plan = Plan { after: Some(state("planned")), ..Plan::default() };
+        let outcome = |after: &str, spilled: &str| Outcome {
+            ending: Ending::Done,
+            text: String::new(),
+            spilled: Some(spilled.to_owned()),
+            after: Some(state(after)),
+            bytes: 0,
+        };
+        let honest = outcome("planned", "results/1");
+        assert_eq!(said(honest.clone(), &plan, Some("results/1")), honest);
+        let lie = said(outcome("forged", "../else"), &plan, Some("results/1"));
+        assert_eq!((lie.after, lie.spilled), (None, None));
+    }
+}

@@ -345,8 +345,9 @@ impl Driver<'_> {
             {
                 Ok(hands) => own = Some(hands),
                 Err(error) => {
-                    let refusal = crate::cells::JobError::Broken(error.to_string()).refusal();
-                    return Ok(Some((None, refusal)));
+                    let (ending, layer) = (Ending::Refused, "cell".to_owned());
+                    let refusal = Some(Refusal { ending, layer, words: error.to_string() });
+                    return Ok(Some((None, Plan { refusal, ..Plan::default() })));
                 }
             }
         } else if !self.have_hands().await? {

@@ -128,6 +128,10 @@ fn meaning(layer: &str) -> (&'static str, &'static str) {
             "a cell has its own root, processes, network and users",
             "a cell shares the host's view of files and processes: it sees names, and may open nothing but its roots",
         ),
+        "user" => (
+            "a cell is not root, and works all the same on the workspace",
+            "a workspace that belongs to root is refused; where no other id is known, every one is",
+        ),
         "landlock" => (
             "the kernel refuses a cell every file outside of its roots, whatever path leads there",
             "nothing below a cell's own root would stop an escape by path",

@@ -32,7 +32,7 @@ const UNFINISHED: i32 = 102;
 
 /// Who the cell is on the host where the workspace belongs to root: an id that owns nothing and that nobody logs in as.
 /// On disk, an id-mapped mount makes root of it; outside of that mount it is a stranger.
-const STRANGER: u32 = 2_000_000_000;
+pub(crate) const STRANGER: u32 = 2_000_000_000;
 
 const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS

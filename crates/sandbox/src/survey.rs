@@ -3,6 +3,7 @@
 use rustix::process::WaitOptions;
 use serde::Serialize;
 
+use crate::making::STRANGER;
 use crate::seal::landlock_floor;
 use crate::sys::{self, Side};
 use crate::{Tier, proc};
@@ -36,8 +37,10 @@ pub struct Survey {
 pub fn survey() -> Survey {
     let landlock_abi = sys::landlock_abi();
     let userns = user_namespaces();
+    let user = user(userns.is_ok());
     let seccomp = sys::has_seccomp();
     let tier = match (userns.is_ok(), seccomp) {
+        _ if user == User::NobodyElse => None,
         (true, true) if landlock_abi >= landlock_floor(Tier::Full) => Some(Tier::Full),
         (_, true) if landlock_abi >= landlock_floor(Tier::Narrow) => Some(Tier::Narrow),
         _ => None,
@@ -48,6 +51,7 @@ pub fn survey() -> Survey {
         found,
         fix: if there { None } else { Some(fix.to_owned()) },
     };
+    let (user_there, user_found, user_fix) = user.words();
     let id_mapped = id_mapped_mounts();
     let (cgroup_there, cgroup_found) = cgroups();
     let layers = vec![
@@ -57,6 +61,7 @@ pub fn survey() -> Survey {
             userns.map_or_else(|answer| answer, |()| "can be made".into()),
             namespace_fix(),
         ),
+        layer("user", user_there, user_found.to_owned(), user_fix),
         layer(
             "landlock",
             landlock_abi >= landlock_floor(Tier::Narrow),
@@ -103,6 +108,63 @@ fn user_namespaces() -> Result<(), String> {
             None => Err("the trial was killed".into()),
         },
         _ => Err("the trial was lost".into()),
+    }
+}
+
+/// Who a cell can be, which is never root.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum User {
+    /// Whoever started it.
+    Starter,
+    /// Started by root: the workspace's owner, or a stranger that id-mapped mounts let work for root.
+    Anybody,
+    /// Started by root, without user namespaces: the workspace's owner, if that is not root.
+    OwnerOnly,
+    /// Started by the root of a user namespace that knows no other id.
+    NobodyElse,
+}
+
+impl User {
+    const fn words(self) -> (bool, &'static str, &'static str) {
+        match self {
+            Self::Starter => (true, "the one who started it", ""),
+            Self::Anybody => (true, "the workspace's owner; for root's, a stranger", ""),
+            Self::OwnerOnly => (
+                false,
+                "the workspace's owner, which must not be root",
+                "start as an ordinary user, or allow namespaces",
+            ),
+            Self::NobodyElse => (
+                false,
+                "root, and no other id is known here",
+                "start outside of this user namespace (unshare -r), or map \
+                  more ids (unshare --map-auto)",
+            ),
+        }
+    }
+}
+
+fn user(namespaces: bool) -> User {
+    if !rustix::process::geteuid().is_root() {
+        return User::Starter;
+    }
+    let ranges = |file: &str| -> Vec<(u32, u64)> {
+        let text = proc::read(file).unwrap_or_default();
+        let range = |line: &str| {
+            let mut fields = line.split_whitespace();
+            Some((fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?))
+        };
+        text.lines().filter_map(range).collect()
+    };
+    let (uids, gids) = (ranges("/proc/self/uid_map"), ranges("/proc/self/gid_map"));
+    // What an id-mapped mount maps: every id up to the stranger's.
+    let reaches = |ranges: &[(u32, u64)]| ranges.iter().any(|(first, ids)| *first == 0 && *ids > u64::from(STRANGER));
+    if uids.iter().map(|(_, ids)| ids).sum::<u64>() <= 1 {
+        User::NobodyElse
+    } else if namespaces && reaches(&uids) && reaches(&gids) {
+        User::Anybody
+    } else {
+        User::OwnerOnly
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) struct Head {
     pub(crate) epoch: u64,
     records: u64,
     hash: Digest,
+    created_ms: u64,
     updated_ms: u64,
 }
 
@@ -73,7 +74,7 @@ impl Journal<'_> {
     /// Makes an empty journal.
     pub(crate) fn create(&self, now_ms: u64) -> Result<(), StoreError> {
         let hash = self.genesis();
-        let seal = self.key.seal(&self.place(Seq(0), HEAD, &hash), b"")?;
+        let seal = self.key.seal(&self.place(Seq(0), HEAD, &hash), &times(now_ms, now_ms))?;
         let made = self
             .connection
             .prepare_cached(
@@ -98,23 +99,28 @@ impl Journal<'_> {
     /// Where the journal ends, after checking that this is where it was left.
     pub(crate) fn head(&self) -> Result<Head, StoreError> {
         let columns = |row: &Row<'_>| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?))
+            let number = |column| row.get::<_, i64>(column);
+            Ok(([number(0)?, number(1)?, number(2)?, number(3)?], row.get(4)?, row.get(5)?))
         };
-        let (epoch, records, updated_ms, hash, seal): (_, _, _, Vec<u8>, Vec<u8>) = self
+        let (numbers, hash, seal): ([i64; 4], Vec<u8>, Vec<u8>) = self
             .connection
-            .prepare_cached("SELECT epoch, records, updated_ms, head, seal FROM brain WHERE id = ?1")
+            .prepare_cached("SELECT epoch, records, created_ms, updated_ms, head, seal FROM brain WHERE id = ?1")
             .and_then(|mut s| s.query_row([self.brain.as_str()], columns).optional())
             .map_err(StoreError::sqlite(self.path))?
             .ok_or_else(|| self.unknown())?;
-        let (Some(epoch), Some(records), Some(updated_ms)) = (uint(epoch), uint(records), uint(updated_ms)) else {
+        let [Some(epoch), Some(records), Some(created_ms), Some(updated_ms)] = numbers.map(uint) else {
             return Err(self.broken(Seq(0), "is counted below 0"));
         };
         let seq = Seq(records);
         let hash = digest(&hash).ok_or_else(|| self.broken(seq, "has a hash of a wrong length"))?;
-        self.key
+        let sealed = self
+            .key
             .open(&self.place(seq, HEAD, &hash), &seal)
             .map_err(|e| self.broken(seq, &format!("is not the one the journal ended with ({e})")))?;
-        Ok(Head { epoch, records, hash, updated_ms })
+        if *sealed != times(created_ms, updated_ms) {
+            return Err(self.broken(seq, "was not written when its brain says"));
+        }
+        Ok(Head { epoch, records, hash, created_ms, updated_ms })
     }
 
     /// Appends under the lease of `epoch`, and returns the first number.
@@ -142,7 +148,7 @@ impl Journal<'_> {
             insert.execute(row).map_err(&sqlite)?;
             previous = hash;
         }
-        let seal = self.key.seal(&self.place(seq, HEAD, &previous), b"")?;
+        let seal = self.key.seal(&self.place(seq, HEAD, &previous), &times(head.created_ms, at_ms))?;
         self.connection
             .prepare_cached("UPDATE brain SET updated_ms = ?2, records = ?3, head = ?4, seal = ?5 WHERE id = ?1")
             .and_then(|mut s| s.execute((self.brain.as_str(), int(at_ms), int(seq.0), previous.as_bytes(), seal)))
@@ -276,6 +282,11 @@ fn hash(place: &Place<'_>, at_ms: u64, epoch: u64, sealed: &[u8]) -> Digest {
         &epoch.to_be_bytes(),
         sealed,
     ])
+}
+
+/// What a head says under its seal: the times that stand open beside it.
+fn times(created_ms: u64, updated_ms: u64) -> Vec<u8> {
+    [created_ms.to_be_bytes(), updated_ms.to_be_bytes()].concat()
 }
 
 fn digest(bytes: &[u8]) -> Option<Digest> {

@@ -14,6 +14,7 @@
     reason = "tests"
 )]
 
+mod attacks;
 mod bad_input;
 mod desk;
 mod gullible;

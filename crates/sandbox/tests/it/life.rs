@@ -25,9 +25,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("threads_make_cells_side_by_side", threads_make_cells_side_by_side),
     ("a_launcher_is_not_started_among_threads", a_launcher_is_not_started_among_threads),
     ("a_narrow_cell_holds", a_narrow_cell_holds),
+    ("b10_one_file_of_a_folder_in_a_narrow_cell", b10_one_file_of_a_folder_in_a_narrow_cell),
     ("a_narrow_cell_promises_only_what_it_can", a_narrow_cell_promises_only_what_it_can),
     ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
     ("the_survey_says_what_is_there", the_survey_says_what_is_there),
+    ("the_survey_knows_a_root_that_is_alone", the_survey_knows_a_root_that_is_alone),
 ];
 
 fn alive(pid: i32) -> bool {
@@ -248,6 +250,29 @@ fn a_narrow_cell_holds(world: &mut World) {
     assert!(ids[0] != 0 && ids[1] != 0, "{ids:?}");
 }
 
+fn b10_one_file_of_a_folder_in_a_narrow_cell(world: &mut World) {
+    if unsafe { libc::geteuid() } == 0 {
+        for name in ["workspace", "extra", "extra/note"] {
+            std::os::unix::fs::chown(world.path(name), Some(12_345), Some(12_345)).unwrap();
+        }
+    }
+    std::fs::write(world.path("extra/other"), "other").unwrap();
+    let at = |name: &str| world.path(name).display().to_string();
+    let mut spec = world.spec();
+    spec.least = Tier::Narrow;
+    spec.roots.push(world.root("extra", RootMode::Read));
+    spec.roots[1].only = Some("note".into());
+    let cell = world.narrow().launch(&spec).unwrap();
+    assert_eq!(ask(&cell, &format!("content {}", at("extra/note"))), "ok extra/note");
+    for attack in ["read", "list"] {
+        let path = if attack == "list" { at("extra") } else { at("extra/other") };
+        assert_eq!(ask(&cell, &format!("{attack} {path}")), "EACCES");
+    }
+    spec.roots[1].mode = RootMode::Write;
+    let refusal = world.narrow().launch(&spec).unwrap_err();
+    assert!(refusal.to_string().contains("--write"), "{refusal}");
+}
+
 fn a_narrow_cell_promises_only_what_it_can(world: &mut World) {
     let mut spec = world.spec();
     let refusal = world.narrow().launch(&spec).unwrap_err();
@@ -323,4 +348,24 @@ fn the_survey_says_what_is_there(world: &mut World) {
     println!("    {survey:?}");
     assert_eq!(survey.tier, Some(world.cell().tier()));
     assert!(survey.layers.iter().all(|layer| layer.there == layer.fix.is_none()));
+}
+
+/// As `unshare -r` makes it: root, who can be nobody else, so that a cell could only be root.
+fn the_survey_knows_a_root_that_is_alone(_: &mut World) {
+    let said = in_child(|| {
+        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWUSER) }, 0);
+        std::fs::write("/proc/self/setgroups", "deny").unwrap();
+        std::fs::write("/proc/self/uid_map", format!("0 {uid} 1")).unwrap();
+        std::fs::write("/proc/self/gid_map", format!("0 {gid} 1")).unwrap();
+        let survey = survey();
+        let layer = survey.layers.iter().find(|layer| layer.name == "user").unwrap();
+        println!("    {} {:?}", layer.found, layer.fix);
+        let mut spec = World::new().spec();
+        spec.least = Tier::Narrow;
+        let refusal = Launcher::start(|_| 0).unwrap().launch(&spec).unwrap_err();
+        println!("    {refusal}");
+        format!("{:?} {}", survey.tier, layer.there)
+    });
+    assert_eq!(said, "None false");
 }

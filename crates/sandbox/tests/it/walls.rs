@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("b1_frozen_paths_can_only_be_read", b1_frozen_paths_can_only_be_read),
     ("a9_what_is_missing_cannot_be_made", a9_what_is_missing_cannot_be_made),
     ("a9_no_directory_above_a_frozen_or_hidden_path_moves", a9_no_directory_above_a_frozen_or_hidden_path_moves),
+    ("b10_one_file_of_a_folder_opens_nothing_beside_it", b10_one_file_of_a_folder_opens_nothing_beside_it),
     ("a_link_at_a_frozen_or_hidden_path_is_refused", a_link_at_a_frozen_or_hidden_path_is_refused),
     ("b6_only_files_and_folders_can_be_made", b6_only_files_and_folders_can_be_made),
     ("never_root_and_files_keep_their_owner", never_root_and_files_keep_their_owner),
@@ -164,6 +165,61 @@ fn a9_no_directory_above_a_frozen_or_hidden_path_moves(world: &mut World) {
         }
     }
     assert_eq!(ask(&world.cell(), &moves[0]), "ok", "the control");
+}
+
+fn b10_one_file_of_a_folder_opens_nothing_beside_it(world: &mut World) {
+    let at = |name: &str| world.path(name).display().to_string();
+    for folder in ["extra/sub", "extra/inner"] {
+        std::fs::create_dir_all(world.path(folder)).unwrap();
+        world.as_workspace(folder);
+    }
+    for file in ["extra/other", "extra/sub/deep", "extra/inner/note"] {
+        std::fs::write(world.path(file), file).unwrap();
+        world.as_workspace(file);
+    }
+    for file in ["extra", "extra/note"] {
+        world.as_workspace(file);
+    }
+    let beside = [
+        format!("read {}", at("extra/other")),
+        format!("write {} x", at("extra/other")),
+        format!("read {}", at("extra/sub/deep")),
+        format!("create {}", at("extra/sub/new")),
+    ];
+    for mode in [RootMode::Read, RootMode::Write] {
+        let mut spec = world.spec();
+        // A workspace below the very folder, which stays what it is.
+        spec.roots = vec![world.root("extra/inner", RootMode::Write), world.root("extra", mode)];
+        let control = world.launch(&spec).unwrap();
+        spec.roots[1].only = Some("note".into());
+        let cell = world.launch(&spec).unwrap();
+        assert_eq!(ask(&cell, &format!("content {}", at("extra/note"))), "ok extra/note");
+        assert_eq!(ask(&cell, &format!("create {}", at("extra/inner/new"))), "ok");
+        for attack in &beside {
+            let said = ask(&cell, attack);
+            println!("    {mode:?}, {attack}: {said}");
+            // To be read, the file lies in a folder of the cell's own /tmp here, where what it writes is nobody's.
+            let in_vain = mode == RootMode::Read && attack.starts_with("write");
+            assert!(in_vain || !said.starts_with("ok"), "{mode:?} {attack}");
+        }
+        assert_eq!(ask(&control, &beside[0]), "ok", "the control");
+        let make = ask(&cell, &format!("create {}", at("extra/made")));
+        assert_eq!(world.path("extra/made").exists(), mode == RootMode::Write, "{mode:?}: {make}");
+        let replace = ask(&cell, &format!("rename {} {}", at("extra/made"), at("extra/note")));
+        assert_eq!(replace == "ok", mode == RootMode::Write, "{mode:?}: {replace}");
+        std::fs::write(world.path("extra/note"), "extra/note").unwrap();
+        world.as_workspace("extra/note");
+    }
+    assert_eq!(std::fs::read_to_string(world.path("extra/other")).unwrap(), "extra/other");
+    assert!(!world.path("extra/sub/new").exists());
+    std::os::unix::fs::symlink("other", world.path("extra/link")).unwrap();
+    for name in ["link", "sub", "missing"] {
+        let mut spec = world.spec();
+        spec.roots.push(world.root("extra", RootMode::Read));
+        spec.roots[1].only = Some(name.into());
+        let error = world.launch(&spec).unwrap_err();
+        assert!(matches!(&error, SandboxError::Path { path, .. } if path.ends_with(name)), "{error}");
+    }
 }
 
 fn a_link_at_a_frozen_or_hidden_path_is_refused(world: &mut World) {

@@ -3,8 +3,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_core::event::{Event, EventKind, FinishReason};
-use autoshare_core::{BrainId, Seq};
+use autoshare_core::{BrainId, Digest, Seq};
 use autoshare_store::{Durability, MAX_EVENTS, MAX_RECORD, StoreError};
+use autoshare_vault::{Place, Vault};
 
 use crate::{House, brain, child, note, raw};
 
@@ -61,7 +62,15 @@ fn g3_a_clock_that_goes_back_does_not_make_times_decrease() {
     house.append(&lease, "before").unwrap();
     // As if the clock had shown next year when the last record was written.
     let next_year = now_ms() + 365 * 24 * 3600 * 1000;
-    raw(dir.path()).execute("UPDATE brain SET updated_ms = ?1", [i64::try_from(next_year).unwrap()]).unwrap();
+    let connection = raw(dir.path());
+    let (created_ms, head): (i64, Vec<u8>) =
+        connection.query_row("SELECT created_ms, head FROM brain", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let key = Vault::open(dir.path()).unwrap().tenant(house.access.tenant()).unwrap();
+    let previous = Digest::from_bytes(head.try_into().unwrap());
+    let place = Place { tenant: house.access.tenant(), brain: &brain(1), seq: Seq(1), kind: 0, previous: &previous };
+    let next_year_i = i64::try_from(next_year).unwrap();
+    let seal = key.seal(&place, &[created_ms.to_be_bytes(), next_year_i.to_be_bytes()].concat()).unwrap();
+    connection.execute("UPDATE brain SET updated_ms = ?1, seal = ?2", (next_year_i, seal)).unwrap();
     house.append(&lease, "then").unwrap();
     house.append(&lease, "now").unwrap();
     let read = house.store.read(&house.access, &brain(1), Seq(1)).unwrap();

@@ -91,7 +91,9 @@ fn f5_any_edit_move_swap_cut_or_return_of_a_record_is_found() {
     let (a, b) = (brain(1), brain(2));
     let (a, b) = (a.as_str(), b.as_str());
     // What is done; the record at which reading stops; whether the end is concerned, so that appending is refused too.
-    let cases: [(&str, String, u64, bool); 21] = [
+    let cases: [(&str, String, u64, bool); 23] = [
+        ("when it was made", format!("UPDATE brain SET created_ms = 1 WHERE id = '{a}'"), 6, true),
+        ("when it grew last", format!("UPDATE brain SET updated_ms = updated_ms + 1 WHERE id = '{a}'"), 6, true),
         ("a bit of a sealed text", flip("sealed", 3), 3, false),
         ("the last record's sealed text", flip("sealed", 6), 6, false),
         ("a hash", flip("hash", 3), 3, false),

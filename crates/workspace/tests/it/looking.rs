@@ -14,6 +14,8 @@ fn tree() -> Setting {
         ("src/data.bin", "TODO\0binary"),
         (".hidden/x.rs", "TODO five\n"),
         (".git/objects/x.rs", "TODO never\n"),
+        (".autoshare-results/step-0001.txt", "TODO seen before\n"),
+        ("src/.autoshare-results/x.rs", "TODO seen before\n"),
     ] {
         let path = setting.inside.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -117,4 +119,18 @@ fn a_read_only_root_is_read_and_not_written() {
     assert_eq!(root.read("note.txt").unwrap(), b"a note\n");
     assert!(matches!(put(&root, "note.txt", "x"), Err(WorkspaceError::ReadOnlyRoot { .. })));
     assert!(matches!(put(&root, "new.txt", "x"), Err(WorkspaceError::ReadOnlyRoot { .. })));
+}
+
+#[test]
+fn results_that_were_kept_are_passed_over_and_read_by_name() {
+    let (_setting, workspace) = tree().keep();
+    let (entries, _) = workspace.list(".").unwrap();
+    assert!(entries.iter().any(|entry| entry.name == ".hidden"), "the control");
+    assert!(entries.iter().all(|entry| entry.name != ".autoshare-results"), "{entries:?}");
+    assert!(workspace.find("**", ".").unwrap().paths.iter().all(|path| !path.contains("autoshare")));
+    assert!(workspace.search("seen before", ".", None).unwrap().hits.is_empty());
+    let kept = ".autoshare-results/step-0001.txt";
+    assert_eq!(workspace.read(kept).unwrap(), b"TODO seen before\n");
+    assert_eq!(workspace.search("seen", kept, None).unwrap().hits.len(), 1);
+    assert_eq!(workspace.search("seen", ".autoshare-results", None).unwrap().hits.len(), 1);
 }

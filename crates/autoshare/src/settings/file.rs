@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "the one place where configuration and key files are read")]
 
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use autoshare_vault::Sensitive;
@@ -70,8 +70,21 @@ fn wrong(path: &Path, why: String) -> SettingsError {
     SettingsError::File { path: path.display().to_string(), why }
 }
 
-/// A small UTF-8 file.
+/// A small UTF-8 file that nobody else decides about.
 pub(crate) fn read_text(path: &Path) -> Result<String, SettingsError> {
+    // Looked at before it is opened: a FIFO would wait for ever.
+    let found = path.metadata().map_err(|e| wrong(path, e.to_string()))?;
+    if found.file_type().is_fifo() || found.file_type().is_socket() {
+        return Err(wrong(path, "not a regular file".to_owned()));
+    }
+    let me = rustix::process::geteuid().as_raw();
+    if found.uid() != me && found.uid() != 0 {
+        let why = format!("it belongs to uid {}, who could change it; make it your own (chown)", found.uid());
+        return Err(wrong(path, why));
+    }
+    if found.is_file() && found.mode() & 0o002 != 0 {
+        return Err(wrong(path, "anybody may write to it; run chmod o-w on it".to_owned()));
+    }
     let file = std::fs::File::open(path).map_err(|e| wrong(path, e.to_string()))?;
     let mut text = String::new();
     let read = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|e| wrong(path, e.to_string()))?;

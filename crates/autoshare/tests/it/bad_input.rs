@@ -109,3 +109,26 @@ fn a_data_directory_that_others_can_write_is_refused() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("chmod"), "{ran:?}");
 }
+
+#[test]
+fn a8_settings_that_others_decide_about_are_refused() {
+    let desk = Desk::new();
+    let path = desk.home.join("settings");
+    let config = path.to_str().unwrap();
+    std::fs::write(config, "[limits]\nmax_steps = 3\n").unwrap();
+    let mode = |mode| std::fs::set_permissions(config, std::fs::Permissions::from_mode(mode)).unwrap();
+    for (bits, code) in [(0o600, 0), (0o664, 0), (0o666, 2)] {
+        mode(bits);
+        let ran = desk.autoshare(["ps", "--config", config]);
+        assert_eq!(ran.code, Some(code), "{bits:o}: {ran:?}");
+        assert!(code == 0 || ran.err.contains("chmod o-w"), "{ran:?}");
+    }
+    std::fs::remove_file(config).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, config, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
+        .unwrap();
+    for flag in ["--config", "--env-file"] {
+        let ran = desk.autoshare(["ps", flag, config]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("not a regular file"), "{ran:?}");
+    }
+}

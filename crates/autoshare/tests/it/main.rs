@@ -15,5 +15,7 @@
 )]
 
 mod bad_input;
+mod demo;
 mod desk;
 mod gullible;
+mod scripted;

@@ -15,6 +15,7 @@
 )]
 
 mod bad_input;
+mod company;
 mod demo;
 mod desk;
 mod gullible;

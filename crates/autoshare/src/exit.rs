@@ -88,6 +88,9 @@ impl From<autoshare_store::StoreError> for Failure {
 impl From<autoshare_host::HostError> for Failure {
     fn from(error: autoshare_host::HostError) -> Self {
         match error {
+            autoshare_host::HostError::Store(error @ autoshare_store::StoreError::Full { .. }) => {
+                Self::new(RESUMABLE, chain(&error))
+            }
             autoshare_host::HostError::Store(error) => error.into(),
             autoshare_host::HostError::Broker(error) => error.into(),
             other => Self::new(FAILED, chain(&other)),

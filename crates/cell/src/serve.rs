@@ -78,7 +78,7 @@ fn make(change: &Change<'_>, action: &Action, plan: &Plan) -> Result<Outcome, Re
     }
     let (path, before) = (&change.target.path, change.target.before.as_ref());
     let after = change.workspace.write(path, &change.content, before, tag(action)).map_err(|e| e.refusal())?;
-    Ok(wrote(&after, &change.says))
+    Ok(wrote(action, plan, &change.shown, &after))
 }
 
 fn query(roots: &Roots, action: &Action, plan: &Plan) -> (Happened, Outcome) {
@@ -94,7 +94,7 @@ fn query(roots: &Roots, action: &Action, plan: &Plan) -> (Happened, Outcome) {
     }
     match spot.workspace.target(&spot.path) {
         Ok(target) if target.before.as_ref() == Some(after) => {
-            (Happened::Yes, wrote(after, &format!("{} was written", target.path)))
+            (Happened::Yes, wrote(action, plan, &format!("{}{}", spot.prefix, target.path), after))
         }
         Ok(target) if target.before == plan.before => {
             (Happened::No, outcome(Ending::Failed, format!("{} is as it was before", target.path)))
@@ -117,8 +117,8 @@ fn refused(refusal: Refusal) -> Outcome {
     outcome(refusal.ending, refusal.words)
 }
 
-fn wrote(after: &FileState, says: &str) -> Outcome {
-    let text = format!("{says} ({} bytes)", after.len);
+fn wrote(action: &Action, plan: &Plan, shown: &str, after: &FileState) -> Outcome {
+    let text = tools::change::done(action, plan, shown, after);
     Outcome { after: Some(after.clone()), bytes: after.len, ..outcome(Ending::Done, text) }
 }
 

@@ -28,7 +28,7 @@ pub enum HostError {
         why: String,
     },
     /// The journal does not begin with a goal.
-    #[error("brain {0} has no goal: its journal was not written by this program")]
+    #[error("brain {0} has no goal: it was interrupted while it was admitted; begin anew with `autoshare run`")]
     NoGoal(autoshare_core::BrainId),
     /// The system gives no random bytes.
     #[error("no random bytes from the system: {0}")]

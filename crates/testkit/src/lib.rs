@@ -13,10 +13,12 @@
 #![allow(clippy::panic, reason = "test support: a failure to set up is a failed test, at once and in words")]
 
 mod canary;
+mod errand;
 mod reply;
 mod script;
 mod server;
 
 pub use canary::Canary;
+pub use errand::{ERRAND_ANSWER, ERRAND_EFFECTS, ERRAND_GOAL, errand};
 pub use script::{Call, Choose, Fault, Planned, Reported, Script, ScriptError, Turn};
 pub use server::{Recorded, ScriptedModel};

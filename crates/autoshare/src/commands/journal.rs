@@ -33,7 +33,8 @@ pub(crate) fn ps(settings: &Settings, look: Look) -> Result<ExitCode, Failure> {
     if look != Look::Json {
         out("BRAIN     STATUS          STEPS    TOKENS  COST      GOAL");
     }
-    for row in data.store.brains(&data.access)? {
+    // One without a record was interrupted while it was admitted, and nobody was told of it.
+    for row in data.store.brains(&data.access)?.into_iter().filter(|row| row.records > 0) {
         let driver = data.store.driven_by(&data.access, &row.id);
         let records = data.store.read(&data.access, &row.id, Seq(1))?;
         let brain = Brain::fold(records.iter().map(|record| &record.event));

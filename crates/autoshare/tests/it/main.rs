@@ -16,5 +16,8 @@
 
 mod attacks;
 mod bad_input;
+mod company;
+mod demo;
 mod desk;
 mod gullible;
+mod scripted;

@@ -1,6 +1,6 @@
 //! `write_file` and `edit_file`: what a file is to be.
 
-use autoshare_core::outcome::Refusal;
+use autoshare_core::outcome::{FileState, Plan, Refusal};
 use autoshare_core::tool::Action;
 use autoshare_workspace::WorkspaceError;
 
@@ -12,14 +12,13 @@ pub(super) fn write<'a>(spot: Spot<'a>, action: &Action) -> Result<Change<'a>, R
     let content = need(action, "content")?;
     let target = spot.workspace.target(&spot.path).map_err(refusal)?;
     let shown = format!("{}{}", spot.prefix, target.path);
-    let (content, says) = match (action.text("mode").unwrap_or("replace"), &target.content) {
+    let content = match (action.text("mode").unwrap_or("replace"), &target.content) {
         ("create", Some(_)) => return Err(WorkspaceError::Exists { path: shown }.refusal()),
-        ("create" | "replace" | "append", None) => (content.into(), format!("{shown} was created")),
-        ("replace", Some(_)) => (content.into(), format!("{shown} was replaced")),
-        ("append", Some(before)) => ([before, content.as_bytes()].concat(), format!("{shown} was added to")),
+        ("create" | "replace" | "append", None) | ("replace", Some(_)) => content.into(),
+        ("append", Some(before)) => [before, content.as_bytes()].concat(),
         (other, _) => return Err(failed(format!("the mode {other:?} is none of create, replace and append"))),
     };
-    Ok(Change { workspace: spot.workspace, target, content, says })
+    Ok(Change { workspace: spot.workspace, target, content, shown })
 }
 
 /// `edit_file`: path, old, new, all. `old` must stand in the file exactly once, unless `all` are meant.
@@ -69,11 +68,19 @@ pub(super) fn edit<'a>(spot: Spot<'a>, action: &Action) -> Result<Change<'a>, Re
         rest = place + old.len();
     }
     content.extend_from_slice(before.get(rest..).unwrap_or_default());
-    let says = match places.len() {
-        1 => format!("{shown} was changed in one place"),
-        count => format!("{shown} was changed in {count} places"),
+    Ok(Change { workspace: spot.workspace, target, content, shown })
+}
+
+/// What an action has done, in words that follow from its plan alone: they are the same when it is only found out later
+/// that it was done.
+pub(crate) fn done(action: &Action, plan: &Plan, shown: &str, after: &FileState) -> String {
+    let deed = match (action.tool.as_str(), action.text("mode"), &plan.before) {
+        ("edit_file", ..) => "was changed",
+        (_, _, None) => "was created",
+        (_, Some("append"), Some(_)) => "was added to",
+        _ => "was replaced",
     };
-    Ok(Change { workspace: spot.workspace, target, content, says })
+    format!("{shown} {deed} ({} bytes)", after.len)
 }
 
 /// Where `needle` stands, without overlaps: linear where the file is UTF-8, byte by byte where it is not.

@@ -1,6 +1,6 @@
 //! The tools: an action becomes something to look at, or a change of one file.
 
-mod change;
+pub(crate) mod change;
 mod look;
 pub(crate) mod text;
 
@@ -26,8 +26,8 @@ pub(crate) struct Change<'a> {
     pub(crate) target: Target,
     /// The file's bytes afterwards.
     pub(crate) content: Vec<u8>,
-    /// What was done, in words, once it is done.
-    pub(crate) says: String,
+    /// The path as the model is told it.
+    pub(crate) shown: String,
 }
 
 impl Change<'_> {

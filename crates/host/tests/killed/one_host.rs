@@ -54,6 +54,8 @@ pub(crate) fn run(job: &str) {
         protected: vec![job.data.display().to_string()],
         hidden: vec![job.data.clone()],
         frozen: Vec::new(),
+        cell: autoshare_sandbox::CellLimits::default(),
+        quota: autoshare_core::usage::Quota::default(),
         least_tier: Tier::Narrow,
         max_text: 32 * 1024,
         action_timeout: Duration::from_secs(60),

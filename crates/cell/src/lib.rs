@@ -1,4 +1,4 @@
-//! What runs inside a cell: the file tools.
+//! What runs inside a cell: the file tools, and the first process of a cell for programs.
 //!
 //! [`serve`] is the whole life of a cell's hands: it says what it found out about its own confinement, then answers one
 //! frame after another, single-threaded, until the host hangs up. It is called in a process that is confined already,
@@ -8,6 +8,10 @@
 //! (`write_file`, `edit_file`): one file, its bytes before and after. Planning reports a change, performing makes it if
 //! the file still is as planned, querying compares the file with both states. So the three cannot disagree about what a
 //! call means.
+//!
+//! [`serve_programs`] is its counterpart in a cell where programs run that anybody may have chosen: it starts them by the
+//! right that the cell's making gave it ([`autoshare_sandbox::Programs`]) and says how they ended. Their output does not
+//! pass it.
 //!
 //! **Invariants**
 //! - Files are touched through `autoshare_workspace` alone. Which root is asked is decided by words
@@ -20,10 +24,12 @@
 //! It knows no tenant, brain, key or model, has no clock, and does not judge whether an action *should* be done.
 
 mod frames;
+mod init;
 mod roots;
 mod serve;
 mod tools;
 
+pub use init::serve_programs;
 pub use roots::CellRoot;
 pub use serve::serve;
 

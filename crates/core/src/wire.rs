@@ -2,6 +2,8 @@
 //!
 //! A frame is a length (4 bytes, big-endian) and as many bytes of JSON. Identity is the socket: no frame carries any.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,118 @@ pub enum FromCell {
         happened: Happened,
         /// What came of it, as far as can be told.
         outcome: Outcome,
+    },
+}
+
+/// A program as it is to be started in a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Its name, looked up in the `PATH` of `env` unless it holds a `/`, and its arguments.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+    /// The directory it starts in; absolute.
+    pub dir: String,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Lines.
+    pub rows: u16,
+    /// Columns.
+    pub columns: u16,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum Exit {
+    /// By itself, with this status.
+    Code {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// By a signal.
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+}
+
+impl Exit {
+    /// The status that a shell would report: 128 and the number of a signal.
+    #[must_use]
+    pub const fn status(self) -> i32 {
+        match self {
+            Self::Code { code } => code,
+            Self::Signal { signal } => 128 + signal,
+        }
+    }
+}
+
+/// What is to be sent to a program and whatever it started in its process group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stroke {
+    /// `SIGINT`: what Ctrl-C does.
+    Interrupt,
+    /// `SIGTERM`: an invitation to end.
+    End,
+    /// `SIGKILL`.
+    Kill,
+}
+
+/// The host to the first process of a cell for programs. One packet each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum ToInit {
+    /// Start a program. The packet brings its standard descriptors: those of `given`, in this order.
+    Start {
+        /// The job's number, which is new.
+        job: u64,
+        /// The program.
+        program: Program,
+        /// Which of its three streams come with the packet; the others lead to a terminal of the cell's own.
+        given: [bool; 3],
+        /// The terminal's size.
+        window: Window,
+    },
+    /// Send a signal to a job.
+    Signal {
+        /// The job's number.
+        job: u64,
+        /// What.
+        stroke: Stroke,
+    },
+    /// Kill everything but the first process itself, whoever started it.
+    Sweep {},
+}
+
+/// The first process of a cell for programs to the host. One packet each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "say")]
+pub enum FromInit {
+    /// A program runs. Where it has a terminal, the packet brings the terminal's other side.
+    Started {
+        /// The job's number.
+        job: u64,
+    },
+    /// A program could not be started.
+    NotStarted {
+        /// The job's number.
+        job: u64,
+        /// The error's number (errno(3)).
+        errno: i32,
+    },
+    /// A program ended.
+    Ended {
+        /// The job's number.
+        job: u64,
+        /// How.
+        exit: Exit,
     },
 }
 

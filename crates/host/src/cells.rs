@@ -10,7 +10,7 @@ use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::place::MAX_PATH;
 use autoshare_core::tool::Action;
 use autoshare_core::wire::{self, FromCell, ToCell};
-use autoshare_sandbox::{Cell, CellSpec, Launcher, RootSpec};
+use autoshare_sandbox::{Cell, CellSpec, Launcher, RootSpec, Work};
 use autoshare_store::Lease;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -86,6 +86,7 @@ impl Hands {
             last.only.clone_from(&extra.only);
         }
         let spec = CellSpec {
+            work: Work::Tools,
             roots: specs,
             hide: below(&every, &settings.hidden),
             freeze: below(&every, &settings.frozen),

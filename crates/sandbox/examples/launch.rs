@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use autoshare_core::event::RootMode;
 use autoshare_core::usage::Quota;
-use autoshare_sandbox::{CellLimits, CellSpec, Inside, Launcher, RootSpec, Tier};
+use autoshare_sandbox::{CellLimits, CellSpec, Inside, Launcher, RootSpec, Tier, Work};
 
 fn entry(inside: Inside) -> i32 {
     i32::from(UnixStream::from(inside.socket).write_all(b"r").is_err())
@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         RootSpec { path: folder.path().to_owned(), mode: RootMode::Write, id: (meta.dev(), meta.ino()), only: None };
     let limits = CellLimits::default();
     let spec = CellSpec {
+        work: Work::Tools,
         roots: vec![root],
         hide: vec![],
         freeze: vec![],

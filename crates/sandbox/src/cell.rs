@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Step;
+use crate::limits::LimitInForce;
 use crate::making::Namespaces;
 use crate::{SandboxError, Tier, proc, seal, sys};
 
@@ -30,6 +31,8 @@ pub struct Confinement {
     pub seccomp_filters: u32,
     /// Whether files of root are shown to it, and written by it, through an id-mapped mount.
     pub id_mapped: bool,
+    /// The limits that hold it, and what keeps them.
+    pub limits: Vec<LimitInForce>,
 }
 
 impl Confinement {
@@ -61,7 +64,7 @@ impl Confinement {
             return not("Landlock is too old");
         }
         let seccomp_filters = field("Seccomp_filters").parse().unwrap_or(1);
-        Ok(Self { tier, uid, gid, namespaces, landlock_abi, seccomp_filters, id_mapped })
+        Ok(Self { tier, uid, gid, namespaces, landlock_abi, seccomp_filters, id_mapped, limits: Vec::new() })
     }
 }
 
@@ -73,7 +76,8 @@ pub enum CellEnd {
     Exited(i32),
     /// A signal ended it; 9 if it was killed.
     Signalled(i32),
-    /// It aborted (or says so by its exit status), which is what the allocator does at the memory limit.
+    /// It passed its memory: the kernel ended it for that, or it aborted (or says so by its exit status), which is what
+    /// the allocator does.
     OutOfMemory,
     /// It used up its processor time.
     OutOfTime,

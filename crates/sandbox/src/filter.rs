@@ -3,11 +3,14 @@
 //! The program answers three ways (allow, EPERM for known calls, ENOSYS for unknown numbers), which is why it is
 //! assembled here: a filter with one default answer cannot say it.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::SandboxError;
 
 const DATA: &str = include_str!("seccomp.toml");
+const CALLS: &str = include_str!("syscalls.txt");
 
 /// Which code a filter is for. Ordered: a later one has all that an earlier one has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -15,6 +18,19 @@ const DATA: &str = include_str!("seccomp.toml");
 pub enum Profile {
     /// The built-in tools, which start no process.
     Tools,
+    /// Any program, in a cell of either tier.
+    Programs,
+    /// Any program, in a full cell.
+    ProgramsFull,
+}
+
+/// What the kernel is to do with a known call that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Answer `EPERM`.
+    Answer,
+    /// Ask whoever holds the filter's listener, who notes it and answers `EPERM` (seccomp_unotify(2)).
+    Tell,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -73,13 +89,14 @@ pub struct Listed {
 
 fn entries(profile: Profile) -> Result<Vec<(u32, Entry)>, SandboxError> {
     let table: Table = toml::from_str(DATA).map_err(|e| SandboxError::Filter(e.to_string()))?;
+    let numbers: BTreeMap<&str, u32> = calls().collect();
     let mut listed = Vec::new();
     for entry in table.call {
         if entry.profile > profile || entry.arch.as_deref().is_some_and(|arch| arch != std::env::consts::ARCH) {
             continue;
         }
         let unknown = || SandboxError::Filter(format!("`{}` is no call here", entry.name));
-        let number = number(&entry.name).ok_or_else(unknown)?;
+        let number = *numbers.get(entry.name.as_str()).ok_or_else(unknown)?;
         if entry.why.is_empty() || entry.when.iter().any(|test| test.arg > 5 || test.is.is_empty()) {
             return Err(SandboxError::Filter(format!("`{}` lacks a reason or has an empty test", entry.name)));
         }
@@ -87,6 +104,25 @@ fn entries(profile: Profile) -> Result<Vec<(u32, Entry)>, SandboxError> {
     }
     listed.sort_by_key(|(number, _)| *number);
     Ok(listed)
+}
+
+#[cfg(target_arch = "x86_64")]
+const COLUMN: usize = 1;
+#[cfg(target_arch = "aarch64")]
+const COLUMN: usize = 2;
+
+/// Every call of this machine that has a name, with its number.
+fn calls() -> impl Iterator<Item = (&'static str, u32)> {
+    CALLS.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let mut columns = line.split(' ');
+        Some((columns.next()?, columns.nth(COLUMN - 1)?.parse().ok()?))
+    })
+}
+
+/// The name of a call of this machine, for telling what was refused.
+#[must_use]
+pub fn call_name(number: u32) -> Option<&'static str> {
+    calls().find(|(_, found)| *found == number).map(|(name, _)| name)
 }
 
 /// The calls that `profile` allows at least in part.
@@ -130,6 +166,7 @@ const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const IF_EQ: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const IF_GT: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
 const IF_GE: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
@@ -145,33 +182,53 @@ const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf, k }
 }
 
+/// Calls that are compared one by one before a whole group is skipped.
+const GROUP: usize = 16;
+
 /// The program for `profile`.
-pub(crate) fn program(profile: Profile) -> Result<Vec<libc::sock_filter>, SandboxError> {
+pub(crate) fn program(profile: Profile, refusal: Refusal) -> Result<Vec<libc::sock_filter>, SandboxError> {
     const OFFSET_NUMBER: u32 = 0;
     const OFFSET_ARCH: u32 = 4;
     let mut program =
         vec![op(LOAD, OFFSET_ARCH), jump(IF_EQ, AUDIT_ARCH, 1, 0), op(RETURN, KILL), op(LOAD, OFFSET_NUMBER)];
+    let refused = match refusal {
+        Refusal::Answer => EPERM,
+        Refusal::Tell => libc::SECCOMP_RET_USER_NOTIF,
+    };
     let entries = entries(profile)?;
-    for same_call in entries.chunk_by(|a, b| a.0 == b.0) {
-        let Some((number, _)) = same_call.first() else { continue };
-        let mut body = Vec::new();
-        for (_, entry) in same_call {
-            body.extend(rule(entry)?);
+    let calls: Vec<&[(u32, Entry)]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
+    for group in calls.chunks(GROUP) {
+        let mut code = Vec::new();
+        for same_call in group {
+            code.extend(call(same_call, refused)?);
         }
-        if same_call.iter().all(|(_, entry)| !entry.when.is_empty()) {
-            body.push(op(RETURN, EPERM));
-        }
-        program.push(jump(IF_EQ, *number, 0, short(body.len())?));
-        program.extend(body);
+        let Some((last, _)) = group.last().and_then(|same_call| same_call.first()) else { continue };
+        let length = u32::try_from(code.len()).map_err(|_| SandboxError::Filter("a group is too long".into()))?;
+        program.extend([jump(IF_GT, *last, 0, 1), op(JUMP, length)]);
+        program.extend(code);
     }
     program.extend([
         jump(IF_GT, NEW_LAST, 2, 0),
         jump(IF_GE, NEW_FIRST, 2, 0),
         jump(IF_GT, OLD_LAST, 0, 1),
         op(RETURN, ENOSYS),
-        op(RETURN, EPERM),
+        op(RETURN, refused),
     ]);
     Ok(program)
+}
+
+/// Answers one call, else falls through.
+fn call(same_call: &[(u32, Entry)], refused: u32) -> Result<Vec<libc::sock_filter>, SandboxError> {
+    let Some((number, _)) = same_call.first() else { return Ok(Vec::new()) };
+    let mut body = Vec::new();
+    for (_, entry) in same_call {
+        body.extend(rule(entry)?);
+    }
+    if same_call.iter().all(|(_, entry)| !entry.when.is_empty()) {
+        body.push(op(RETURN, refused));
+    }
+    body.insert(0, jump(IF_EQ, *number, 0, short(body.len())?));
+    Ok(body)
 }
 
 fn short(length: usize) -> Result<u8, SandboxError> {
@@ -209,117 +266,4 @@ fn rule(entry: &Entry) -> Result<Vec<libc::sock_filter>, SandboxError> {
         code = before;
     }
     Ok(code)
-}
-
-macro_rules! numbers {
-    ($($name:ident = $constant:ident),* $(,)?) => {
-        fn number(name: &str) -> Option<u32> {
-            let number = match name {
-                $(stringify!($name) => libc::$constant,)*
-                #[cfg(target_arch = "x86_64")]
-                "poll" => libc::SYS_poll,
-                #[cfg(target_arch = "x86_64")]
-                "epoll_wait" => libc::SYS_epoll_wait,
-                _ => return None,
-            };
-            u32::try_from(number).ok()
-        }
-    };
-}
-numbers! {
-    brk = SYS_brk,
-    capget = SYS_capget,
-    clock_getres = SYS_clock_getres,
-    clock_gettime = SYS_clock_gettime,
-    clock_nanosleep = SYS_clock_nanosleep,
-    clone = SYS_clone,
-    clone3 = SYS_clone3,
-    close = SYS_close,
-    close_range = SYS_close_range,
-    copy_file_range = SYS_copy_file_range,
-    dup = SYS_dup,
-    epoll_create1 = SYS_epoll_create1,
-    epoll_ctl = SYS_epoll_ctl,
-    epoll_pwait = SYS_epoll_pwait,
-    eventfd2 = SYS_eventfd2,
-    exit = SYS_exit,
-    exit_group = SYS_exit_group,
-    faccessat = SYS_faccessat,
-    faccessat2 = SYS_faccessat2,
-    fadvise64 = SYS_fadvise64,
-    fallocate = SYS_fallocate,
-    fchdir = SYS_fchdir,
-    fchmod = SYS_fchmod,
-    fcntl = SYS_fcntl,
-    fdatasync = SYS_fdatasync,
-    fgetxattr = SYS_fgetxattr,
-    flock = SYS_flock,
-    fstat = SYS_fstat,
-    fstatfs = SYS_fstatfs,
-    fsync = SYS_fsync,
-    ftruncate = SYS_ftruncate,
-    futex = SYS_futex,
-    getcwd = SYS_getcwd,
-    getdents64 = SYS_getdents64,
-    getegid = SYS_getegid,
-    geteuid = SYS_geteuid,
-    getgid = SYS_getgid,
-    getgroups = SYS_getgroups,
-    getpid = SYS_getpid,
-    getrandom = SYS_getrandom,
-    getresgid = SYS_getresgid,
-    getresuid = SYS_getresuid,
-    getrusage = SYS_getrusage,
-    getsockopt = SYS_getsockopt,
-    gettid = SYS_gettid,
-    gettimeofday = SYS_gettimeofday,
-    getuid = SYS_getuid,
-    ioctl = SYS_ioctl,
-    linkat = SYS_linkat,
-    lseek = SYS_lseek,
-    madvise = SYS_madvise,
-    mkdirat = SYS_mkdirat,
-    mmap = SYS_mmap,
-    mprotect = SYS_mprotect,
-    mremap = SYS_mremap,
-    munmap = SYS_munmap,
-    nanosleep = SYS_nanosleep,
-    newfstatat = SYS_newfstatat,
-    openat = SYS_openat,
-    openat2 = SYS_openat2,
-    pipe2 = SYS_pipe2,
-    ppoll = SYS_ppoll,
-    prctl = SYS_prctl,
-    pread64 = SYS_pread64,
-    prlimit64 = SYS_prlimit64,
-    pwrite64 = SYS_pwrite64,
-    read = SYS_read,
-    readlinkat = SYS_readlinkat,
-    readv = SYS_readv,
-    recvfrom = SYS_recvfrom,
-    recvmsg = SYS_recvmsg,
-    renameat = SYS_renameat,
-    renameat2 = SYS_renameat2,
-    restart_syscall = SYS_restart_syscall,
-    rseq = SYS_rseq,
-    rt_sigaction = SYS_rt_sigaction,
-    rt_sigprocmask = SYS_rt_sigprocmask,
-    rt_sigreturn = SYS_rt_sigreturn,
-    sched_getaffinity = SYS_sched_getaffinity,
-    sched_yield = SYS_sched_yield,
-    sendmsg = SYS_sendmsg,
-    sendto = SYS_sendto,
-    set_robust_list = SYS_set_robust_list,
-    set_tid_address = SYS_set_tid_address,
-    setsockopt = SYS_setsockopt,
-    shutdown = SYS_shutdown,
-    sigaltstack = SYS_sigaltstack,
-    statx = SYS_statx,
-    sync_file_range = SYS_sync_file_range,
-    tgkill = SYS_tgkill,
-    umask = SYS_umask,
-    unlinkat = SYS_unlinkat,
-    utimensat = SYS_utimensat,
-    write = SYS_write,
-    writev = SYS_writev,
 }

@@ -17,7 +17,7 @@ use rustix::mount::{
 };
 
 use crate::error::Step;
-use crate::spec::{CellSpec, InsideRoot, RootSpec};
+use crate::spec::{CellSpec, InsideRoot, RootSpec, Work};
 use crate::sys::{self, MountAttr, NODEV, NOEXEC, NOSUID, RDONLY, Recursive};
 use crate::{SandboxError, Tier};
 
@@ -67,7 +67,14 @@ pub(crate) fn build(spec: &CellSpec, trees: &Trees) -> Result<Vec<InsideRoot>, S
     rustix::fs::mkdirat(&root, VOID, Mode::empty()).step("making an empty folder")?;
     make_file(&root, VOID_FILE, "", 0).step("making an empty file")?;
     devices(&root).step("placing /dev")?;
-    proc(&root).offered(Tier::Full, "mounting /proc", "a container hides parts of /proc: run outside of it")?;
+    if spec.work == Work::Programs {
+        terminals(&root).offered(Tier::Full, "making terminals of its own", FIX)?;
+    }
+    proc(&root, spec.work).offered(
+        Tier::Full,
+        "mounting /proc",
+        "a container hides parts of /proc: run outside of it",
+    )?;
     let tmp_size = spec.limits.tmp_bytes.to_string();
     let tmp_files = spec.limits.tmp_files.to_string();
     tmpfs(&[("size", &tmp_size), ("nr_inodes", &tmp_files), ("mode", "1777")], NOSUID | NODEV)
@@ -180,13 +187,61 @@ fn mounted(context: &OwnedFd, attributes: u64) -> io::Result<OwnedFd> {
     Ok(rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
-fn proc(root: &OwnedFd) -> io::Result<()> {
+/// What of a machine's `/proc` a cell for programs does not see: what tells of others, or acts on the machine.
+const PROC_HIDDEN: [&str; 16] = [
+    "acpi",
+    "bus",
+    "config.gz",
+    "diskstats",
+    "driver",
+    "fs",
+    "interrupts",
+    "irq",
+    "kallsyms",
+    "kcore",
+    "key-users",
+    "keys",
+    "modules",
+    "scsi",
+    "sysrq-trigger",
+    "timer_list",
+];
+
+/// The cell's own processes. Tools see nothing else; programs ask for the processors, the memory and the time as well,
+/// so they get the rest of it less [`PROC_HIDDEN`]; where a container covers parts of its own, they get as little as
+/// tools.
+fn proc(root: &OwnedFd, work: Work) -> io::Result<()> {
+    let whole = work == Work::Programs;
+    let mounted = match mount_proc(whole) {
+        Err(error) if whole && error.raw_os_error() == Some(libc::EPERM) => mount_proc(false)?,
+        other => other?,
+    };
+    place(root, &mounted, Path::new("proc"))?;
+    if !whole {
+        return Ok(());
+    }
+    for name in PROC_HIDDEN {
+        let Some(target) = target(root, &Path::new("/proc").join(name))? else { continue };
+        let stat = rustix::fs::fstat(&target)?;
+        let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        attach(void(root, is_dir)?, &target, Path::new(""))?;
+    }
+    let Some(target) = target(root, Path::new("/proc/sys"))? else { return Ok(()) };
+    let tree = clone_tree(&target, Path::new(""))?;
+    let set = RDONLY | NOSUID | NODEV | NOEXEC;
+    sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::No)?;
+    attach(tree, &target, Path::new(""))
+}
+
+fn mount_proc(whole: bool) -> io::Result<OwnedFd> {
     let context = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_set_string(&context, "hidepid", "invisible")?;
-    // Processes only: no kcore, kallsyms, sys, mounts of the machine.
-    rustix::mount::fsconfig_set_string(&context, "subset", "pid")?;
+    if !whole {
+        // Processes only: no kcore, kallsyms, sys, mounts of the machine.
+        rustix::mount::fsconfig_set_string(&context, "subset", "pid")?;
+    }
     rustix::mount::fsconfig_create(&context)?;
-    place(root, &mounted(&context, NOSUID | NODEV | NOEXEC)?, Path::new("proc"))
+    mounted(&context, NOSUID | NODEV | NOEXEC)
 }
 
 fn clone_tree(at: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
@@ -313,6 +368,25 @@ fn devices(root: &OwnedFd) -> io::Result<()> {
         rustix::fs::symlinkat(target, &dev, name)?;
     }
     Ok(())
+}
+
+/// Terminals of the cell's own, `/dev/tty` for whichever of them controls, and `/dev/shm`.
+fn terminals(root: &OwnedFd) -> io::Result<()> {
+    const MOST: &str = "64";
+    let context = rustix::mount::fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in [("ptmxmode", "0666"), ("mode", "0620"), ("max", MOST)] {
+        rustix::mount::fsconfig_set_string(&context, key, value)?;
+    }
+    // A new instance, as every mount of it is (Linux 4.7).
+    rustix::mount::fsconfig_create(&context)?;
+    place(root, &mounted(&context, NOSUID | NOEXEC)?, Path::new("dev/pts"))?;
+    let dev = make_folder(root, Path::new("dev"))?;
+    rustix::fs::symlinkat("pts/ptmx", &dev, "ptmx")?;
+    rustix::fs::symlinkat("../tmp", &dev, "shm")?;
+    make_file(&dev, "tty", "", 0o644)?;
+    let tree = clone_tree(CWD, Path::new("/dev/tty"))?;
+    sys::mount_setattr(&tree, &MountAttr { set: NOSUID | NOEXEC, ..MountAttr::default() }, Recursive::No)?;
+    attach(&tree, &dev, Path::new("tty"))
 }
 
 /// Pins, then freezes, then hides, so that nothing hidden shows in a frozen directory.

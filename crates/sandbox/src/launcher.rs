@@ -11,15 +11,18 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, CellEnd, Confinement};
+use crate::cgroup::{Group, Strain};
 use crate::error::{Step as _, answer};
-use crate::filter::{self, Profile};
+use crate::filter::{self, Profile, Refusal};
 use crate::making::{Made, Workshop};
-use crate::spec::{CellSpec, Entry, Tier};
-use crate::{SandboxError, parcel, proc, seal, sys};
+use crate::spec::{CellLimits, CellSpec, Entry, Tier, Work};
+use crate::{SandboxError, limits, parcel, proc, seal, sys};
 
 /// What a cell's code finds as its environment, and what the launcher has itself.
 const ENVIRONMENT: [(&std::ffi::CStr, &std::ffi::CStr); 4] =
     [(c"PATH", c"/usr/bin:/bin"), (c"HOME", c"/tmp"), (c"TMPDIR", c"/tmp"), (c"LANG", c"C.UTF-8")];
+/// How long the launcher waits at most where it has cells to watch.
+const WATCH: Timespec = Timespec { tv_sec: 0, tv_nsec: limits::WATCH_MS as i64 * 1_000_000 };
 const TITLE: &[u8] = b"autoshare-launcher";
 
 /// How long a launcher may take to end its cells when it is dropped, before it is ended itself.
@@ -34,8 +37,9 @@ pub struct Launcher {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Request {
-    spec: CellSpec,
+enum Request {
+    Make { spec: CellSpec },
+    Strain { pid: i32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,7 +77,7 @@ impl Launcher {
         if threads != 1 {
             return Err(SandboxError::TooLate(threads));
         }
-        let filter = filter::program(Profile::Tools)?;
+        let filters = [(Profile::Tools, filter::program(Profile::Tools, Refusal::Answer)?)].into();
         let (ours, theirs) = parcel::pair().map_err(|error| failed("making a socket pair", error))?;
         match sys::fork().map_err(|error| failed("forking", error))? {
             Some(pid) => Ok(Self { socket: Mutex::new(ours), pid }),
@@ -81,8 +85,12 @@ impl Launcher {
                 drop(ours);
                 let serve = std::panic::AssertUnwindSafe(|| {
                     prepare(&theirs)?;
-                    Bench { workshop: Workshop { entry, filter, stranger: None }, best, cells: Vec::new() }
-                        .serve(&theirs)
+                    Bench {
+                        workshop: Workshop { entry, filters, stranger: None, groups: None },
+                        best,
+                        cells: Vec::new(),
+                    }
+                    .serve(&theirs)
                 });
                 let ended = std::panic::catch_unwind(serve);
                 sys::exit_now(i32::from(!matches!(ended, Ok(Ok(())))))
@@ -106,7 +114,21 @@ impl Launcher {
         self.launch_holding(spec, None)
     }
 
-    /// The same, with a descriptor that the launcher keeps open until the last process of the cell is gone, even if this
+    /// What met its limit in a running cell so far; nothing where there are no cgroups, or no such cell.
+    ///
+    /// # Errors
+    /// [`SandboxError::LauncherGone`].
+    pub fn strain(&self, cell: &Cell) -> Result<Strain, SandboxError> {
+        let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        parcel::send(&*socket, &Request::Strain { pid: cell.pid() }, &[]).map_err(gone)?;
+        match parcel::receive::<Strain>(&*socket).map_err(gone)? {
+            Some((strain, _)) => Ok(strain),
+            None => Err(SandboxError::LauncherGone("it ended".into())),
+        }
+    }
+
+    /// [`Launcher::launch`] with a descriptor that the launcher keeps open until the last process of the cell is gone, even if this
     /// process is gone long before. With a lock (flock(2)) as `hold`, whoever has the lock next knows that nothing
     /// the cell was in the middle of is still going on. The cell itself does not get it.
     ///
@@ -114,10 +136,14 @@ impl Launcher {
     /// As [`Launcher::launch`].
     pub fn launch_holding(&self, spec: &CellSpec, hold: Option<BorrowedFd<'_>>) -> Result<Cell, SandboxError> {
         spec.check()?;
-        let request = Request { spec: spec.clone() };
+        let request = Request::Make { spec: spec.clone() };
         parcel::check(&request).step("reading the specification")?;
         let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
-        let (host_end, cell_end) = UnixStream::pair().map_err(gone)?;
+        let (host_end, cell_end): (OwnedFd, OwnedFd) = match spec.work {
+            Work::Tools => UnixStream::pair().map(|(ours, theirs)| (ours.into(), theirs.into())),
+            Work::Programs => parcel::pair(),
+        }
+        .map_err(gone)?;
         let (end_reader, end_writer) = io::pipe().map_err(gone)?;
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let fds: Vec<BorrowedFd<'_>> = [cell_end.as_fd(), end_writer.as_fd()].into_iter().chain(hold).collect();
@@ -129,7 +155,7 @@ impl Launcher {
         let (Some(pidfd), Some(pid)) = (fds.pop(), Pid::from_raw(report.pid)) else {
             return Err(SandboxError::LauncherGone("it sent no handle".into()));
         };
-        Ok(Cell::new(host_end, pid, pidfd, end_reader, report.confinement, report.probes))
+        Ok(Cell::new(host_end.into(), pid, pidfd, end_reader, report.confinement, report.probes))
     }
 }
 
@@ -167,7 +193,13 @@ struct Bench {
 
 /// A cell that runs.
 struct Running {
+    pid: Pid,
     pidfd: OwnedFd,
+    group: Option<Group>,
+    /// How much it may take, where only a look from outside can tell.
+    watched: Option<CellLimits>,
+    /// Whether it was ended for taking more.
+    over: bool,
     /// Where its end is told.
     end: io::PipeWriter,
     /// What is open until it is gone; not used.
@@ -204,7 +236,8 @@ impl Bench {
         loop {
             let mut watched = vec![PollFd::new(host, PollFlags::IN)];
             watched.extend(self.cells.iter().map(|cell| PollFd::new(&cell.pidfd, PollFlags::IN)));
-            match poll(&mut watched, None) {
+            let pause = self.cells.iter().any(|cell| cell.watched.is_some()).then_some(WATCH);
+            match poll(&mut watched, pause.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(SandboxError::LauncherGone(answer(&error.into()))),
             }
@@ -212,11 +245,33 @@ impl Bench {
             let mut ready = ready.into_iter();
             let asked = ready.next().unwrap_or(false);
             self.bury(&ready.collect::<Vec<bool>>());
+            self.watch();
             if asked {
                 let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
                 // The host has let go, or is gone.
                 let Some((request, fds)) = parcel::receive::<Request>(host).map_err(gone)? else { return Ok(()) };
-                self.answer(host, &request.spec, fds).map_err(gone)?;
+                match request {
+                    Request::Make { spec } => self.answer(host, &spec, fds),
+                    Request::Strain { pid } => parcel::send(host, &self.strain(pid), &[]),
+                }
+                .map_err(gone)?;
+            }
+        }
+    }
+
+    fn strain(&self, pid: i32) -> Strain {
+        let cell = self.cells.iter().find(|cell| cell.pid.as_raw_nonzero().get() == pid);
+        cell.and_then(|cell| cell.group.as_ref()).map(Group::strain).unwrap_or_default()
+    }
+
+    /// Ends cells that take more than they may and that no group holds.
+    fn watch(&mut self) {
+        for cell in &mut self.cells {
+            let Some(limits) = &cell.watched else { continue };
+            let (bytes, processes) = limits::taken(cell.pid);
+            if bytes > limits.memory || processes > limits.processes {
+                cell.over = true;
+                let _ = rustix::process::pidfd_send_signal(&cell.pidfd, Signal::KILL);
             }
         }
     }
@@ -224,11 +279,20 @@ impl Bench {
     /// Tells the host how each ended cell ended.
     fn bury(&mut self, ended: &[bool]) {
         let mut ended = ended.iter().copied();
+        let groups = &mut self.workshop.groups;
         self.cells.retain_mut(|cell| {
             if !ended.next().unwrap_or(false) {
                 return true;
             }
-            let end = cell.wait();
+            let mut end = cell.wait();
+            let group = cell.group.take();
+            let killed_by_kernel = group.as_ref().is_some_and(|group| group.strain().out_of_memory > 0);
+            if end == CellEnd::Signalled(libc::SIGKILL) && (killed_by_kernel || cell.over) {
+                end = CellEnd::OutOfMemory;
+            }
+            if let (Some(Some(groups)), Some(group)) = (groups.as_mut(), group) {
+                groups.give_back(group);
+            }
             drop(cell.hold.take());
             if let Ok(text) = serde_json::to_vec(&end) {
                 // The host may have dropped its side, and then does not want to know.
@@ -246,10 +310,12 @@ impl Bench {
         };
         let hold = fds.next();
         match self.make(spec, &socket) {
-            Ok(Made { pid, pidfd, confinement, probes }) => {
+            Ok(Made { pid, pidfd, group, confinement, probes }) => {
                 let report = Report { pid: pid.as_raw_nonzero().get(), confinement, probes };
                 parcel::send(host, &Reply::Ok(report), &[pidfd.as_fd()])?;
-                self.cells.push(Running { pidfd, end: io::PipeWriter::from(end), hold });
+                let watched = (group.is_none() && spec.work == Work::Programs).then_some(spec.limits);
+                let end = io::PipeWriter::from(end);
+                self.cells.push(Running { pid, pidfd, group, watched, over: false, end, hold });
                 Ok(())
             }
             Err(error) => parcel::send(host, &Reply::Err(error), &[]),

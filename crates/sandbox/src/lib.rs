@@ -33,21 +33,27 @@
 
 mod battery;
 mod cell;
+mod cgroup;
 mod error;
 mod filter;
 mod full;
 mod launcher;
+mod limits;
 mod making;
-mod parcel;
+pub mod parcel;
 mod proc;
+mod programs;
 mod seal;
 mod spec;
 mod survey;
 mod sys;
 
 pub use cell::{Cell, CellEnd, Confinement};
+pub use cgroup::Strain;
 pub use error::SandboxError;
-pub use filter::{Listed, Profile, is_known, listed};
+pub use filter::{Listed, Profile, call_name, is_known, listed};
 pub use launcher::Launcher;
-pub use spec::{CellLimits, CellSpec, Entry, Inside, InsideRoot, RootSpec, Tier};
+pub use limits::LimitInForce;
+pub use programs::{Programs, Started, Streams};
+pub use spec::{CellLimits, CellSpec, Entry, Inside, InsideRoot, RootSpec, Tier, Work};
 pub use survey::{Layer, Survey, survey};

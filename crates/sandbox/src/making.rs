@@ -17,11 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::battery::Battery;
 use crate::cell::Confinement;
+use crate::cgroup::{Group, Groups};
 use crate::error::Step;
+use crate::filter::{self, Profile, Refusal};
 use crate::full::{self, INSIDE_ID, Trees};
-use crate::spec::{CellSpec, Entry, Inside, InsideRoot};
+use crate::spec::{CellSpec, Entry, Inside, InsideRoot, Work};
 use crate::sys::{self, Side};
-use crate::{SandboxError, Tier, parcel, proc, seal};
+use crate::{Programs, SandboxError, Tier, limits, parcel, proc, seal};
 
 /// How long any step of making a cell may take. A healthy machine needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +52,7 @@ const FIX_NAMESPACES: &str = "allow user namespaces to this user (sysctl user.ma
 pub(crate) struct Made {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
+    pub(crate) group: Option<Group>,
     pub(crate) confinement: Confinement,
     pub(crate) probes: Vec<Probe>,
 }
@@ -57,9 +60,12 @@ pub(crate) struct Made {
 /// What stays the same for all cells of a launcher.
 pub(crate) struct Workshop {
     pub(crate) entry: Entry,
-    pub(crate) filter: Vec<libc::sock_filter>,
+    /// The seccomp programs that were needed so far.
+    pub(crate) filters: BTreeMap<Profile, Vec<libc::sock_filter>>,
     /// A user namespace in which 0 is the stranger, made when first needed.
     pub(crate) stranger: Option<OwnedFd>,
+    /// Where groups of processes can be made, if anywhere; looked for when first needed.
+    pub(crate) groups: Option<Option<Groups>>,
 }
 
 /// The ids on the host, and whether mounts map them.
@@ -75,6 +81,10 @@ impl Workshop {
     pub(crate) fn make(&mut self, spec: &CellSpec, tier: Tier, socket: &OwnedFd) -> Result<Made, SandboxError> {
         spec.check()?;
         let launcher_is_root = rustix::process::geteuid().is_root();
+        let profile = profile(spec.work, tier);
+        if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
+            place.insert(filter::program(profile, Refusal::Answer)?);
+        }
         let who = self.who(spec, tier, launcher_is_root)?;
         let mut trees = Trees::new();
         if tier == Tier::Full && launcher_is_root {
@@ -83,6 +93,7 @@ impl Workshop {
                 trees.insert(place, full::take(root, userns)?);
             }
         }
+        let group = self.group(spec)?;
         let (ours, theirs) = parcel::pair().step("making a socket pair")?;
         let launcher = rustix::process::getpid().as_raw_nonzero().get();
         let flags = if tier == Tier::Full { NAMESPACES } else { 0 };
@@ -97,12 +108,20 @@ impl Workshop {
             }
             Side::Parent(pid, pidfd) => {
                 drop(theirs);
-                let finished = oversee(pid, &ours, tier, who, launcher_is_root);
-                if finished.is_err() {
-                    let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
-                    let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+                let joined = group.as_ref().map_or(Ok(()), |group| group.add(pid)).step("joining its cgroup");
+                let finished = joined.and_then(|()| oversee(pid, &ours, tier, who, launcher_is_root));
+                match finished {
+                    Ok((mut confinement, probes)) => {
+                        let version = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
+                        confinement.limits = limits::in_force(spec, tier, version.map(Groups::version));
+                        Ok(Made { pid, pidfd, group, confinement, probes })
+                    }
+                    Err(error) => {
+                        let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+                        let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+                        Err(error)
+                    }
                 }
-                finished.map(|(confinement, probes)| Made { pid, pidfd, confinement, probes })
             }
         }
     }
@@ -132,11 +151,26 @@ impl Workshop {
         })
     }
 
+    /// The group that a new cell is to be in; `None` where there can be none.
+    fn group(&mut self, spec: &CellSpec) -> Result<Option<Group>, SandboxError> {
+        let groups = self.groups.get_or_insert_with(|| Groups::find(rustix::process::getpid()));
+        groups.as_mut().map(|groups| groups.take(&spec.limits)).transpose().step("making a cgroup")
+    }
+
     fn stranger(&mut self) -> Result<&OwnedFd, SandboxError> {
         if self.stranger.is_none() {
             self.stranger = Some(map_zero_to_stranger()?);
         }
         self.stranger.as_ref().ok_or_else(|| SandboxError::NotConfined("no user namespace".into()))
+    }
+}
+
+/// What the code of a cell may ask of the kernel.
+const fn profile(work: Work, tier: Tier) -> Profile {
+    match (work, tier) {
+        (Work::Tools, _) => Profile::Tools,
+        (Work::Programs, Tier::Narrow) => Profile::Programs,
+        (Work::Programs, Tier::Full) => Profile::ProgramsFull,
     }
 }
 
@@ -236,14 +270,21 @@ impl Child<'_> {
         if let Err(error) = sealed {
             return self.give_up(error);
         }
-        let battery = Battery { spec: self.spec, launcher: self.launcher, descriptors: &kept };
+        let battery = Battery { spec: self.spec, tier: self.tier, launcher: self.launcher, descriptors: &kept };
         let probes = battery.run();
         if self.report(Ok(probes.clone())).and_then(|()| self.wait()).is_err() {
             return UNFINISHED;
         }
         drop(self.pair);
+        let programs = match self.spec.work {
+            Work::Tools => None,
+            Work::Programs => match Programs::new() {
+                Ok(programs) => Some(programs),
+                Err(_) => return UNFINISHED,
+            },
+        };
         let quota = self.spec.quota;
-        (workshop.entry)(Inside { socket: self.socket, roots, quota, tier: self.tier, probes })
+        (workshop.entry)(Inside { socket: self.socket, roots, quota, tier: self.tier, probes, programs })
     }
 
     fn give_up(&self, error: SandboxError) -> i32 {
@@ -277,9 +318,12 @@ impl Child<'_> {
         };
         // The launcher leads its session; this process leads none yet, so the call cannot fail for that.
         rustix::process::setsid().step("leaving the session")?;
-        seal::limit(&self.spec.limits, self.tier)?;
+        if self.tier == Tier::Full && self.spec.work == Work::Programs {
+            sys::loopback_up().step("bringing up the cell's own loopback")?;
+        }
+        seal::limit(self.spec, self.tier)?;
         seal::drop_privileges()?;
-        seal::landlock(self.tier, &roots)?;
+        seal::landlock(self.spec.work, self.tier, &roots)?;
         seal::die_with_parent()?;
         let kept =
             roots.iter().map(|root| &root.dir).chain([&self.socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
@@ -300,7 +344,8 @@ impl Child<'_> {
         seal::close_the_rest(kept)?;
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
             .step("making the cell not dumpable")?;
-        sys::install_filter(&workshop.filter).step("installing the seccomp filter")
+        let filter = workshop.filters.get(&profile(self.spec.work, self.tier)).map(Vec::as_slice).unwrap_or_default();
+        sys::install_filter(filter).step("installing the seccomp filter")
     }
 }
 

@@ -1,5 +1,5 @@
-//! One message and its descriptors over a SEQPACKET pair: between host and launcher, and launcher and a cell in the
-//! making.
+//! One message and its descriptors over a SEQPACKET pair: between host and launcher, launcher and a cell in the making,
+//! host and a cell for programs.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -15,11 +15,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Bytes of one message at most; a specification with 500 paths fits.
-pub(crate) const MAX_MESSAGE: usize = 64 * 1024;
+pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Descriptors with one message at most.
 const MAX_FDS: usize = 4;
 
-pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+/// A connected pair.
+///
+/// # Errors
+/// Of socketpair(2).
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
@@ -37,7 +41,11 @@ fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-pub(crate) fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// Sends one message with its descriptors, whole or not at all.
+///
+/// # Errors
+/// Of sendmsg(2); `EAGAIN` where the socket does not block and is full.
+pub fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let body = encode(message)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -49,7 +57,10 @@ pub(crate) fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[Borrowed
 }
 
 /// The next message; `None` if the other side is gone.
-pub(crate) fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+///
+/// # Errors
+/// Of recvmsg(2), and for what is no such message.
+pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut body = vec![0u8; MAX_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

@@ -1,6 +1,9 @@
-//! Reading the host's `/proc`, which is how a cell is seen from outside.
+//! Reading the host's `/proc`, which is how a cell is seen from outside, and the files of cgroups.
 
-#![allow(clippy::disallowed_methods, reason = "this crate alone reads /proc; no path here comes from elsewhere")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this crate alone reads /proc and cgroups; no path here comes from elsewhere"
+)]
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,6 +19,15 @@ pub(crate) fn read(path: &str) -> io::Result<String> {
 
 pub(crate) fn write(path: &str, text: &str) -> io::Result<()> {
     std::fs::write(path, text)
+}
+
+/// The names of the directories in a directory; none where it cannot be listed.
+pub(crate) fn folders(dir: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }
 
 /// A line `Name:<tab>value` of `/proc/PID/status` (proc_pid_status(5)).

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::error::Step;
-use crate::spec::{CellLimits, InsideRoot};
+use crate::spec::{CellSpec, InsideRoot, Work};
 use crate::{SandboxError, Tier, sys};
 
 /// The oldest Landlock that each tier takes. In the full tier mounts carry what an old one lacks; in the narrow tier
@@ -31,11 +31,16 @@ const FIX_LANDLOCK: &str =
 const STACK_ROOM: u64 = 64 << 20;
 
 /// Limits that the cell cannot raise again.
-pub(crate) fn limit(limits: &CellLimits, tier: Tier) -> Result<(), SandboxError> {
-    let mapped = sys_statm_bytes();
+pub(crate) fn limit(spec: &CellSpec, tier: Tier) -> Result<(), SandboxError> {
+    let limits = &spec.limits;
+    // Runtimes reserve far more addresses than they use: of programs, only what is private and writable is counted.
+    let addresses = match spec.work {
+        Work::Tools => limits.memory.saturating_add(sys_statm_bytes()).saturating_add(STACK_ROOM),
+        Work::Programs => u64::MAX,
+    };
     for (resource, value) in [
         (Resource::Data, limits.memory),
-        (Resource::As, limits.memory.saturating_add(mapped).saturating_add(STACK_ROOM)),
+        (Resource::As, addresses),
         (Resource::Nproc, limits.processes),
         (Resource::Nofile, limits.open_files),
         (Resource::Fsize, limits.file_size),
@@ -44,7 +49,7 @@ pub(crate) fn limit(limits: &CellLimits, tier: Tier) -> Result<(), SandboxError>
         (Resource::Memlock, 0),
         (Resource::Msgqueue, 0),
     ] {
-        // Without a user namespace it would count all that this user runs, and the filter lets no process start.
+        // Without a user namespace it would count all that this user runs.
         if resource == Resource::Nproc && tier == Tier::Narrow {
             continue;
         }
@@ -52,7 +57,8 @@ pub(crate) fn limit(limits: &CellLimits, tier: Tier) -> Result<(), SandboxError>
         let old = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
         // The signal at the soft limit says why the cell ended; the hard one is for code that ignores it.
         let grace = if resource == Resource::Cpu { 2 } else { 0 };
-        let new = Rlimit { current: Some(value.min(old)), maximum: Some(value.saturating_add(grace).min(old)) };
+        let finite = |value: u64| (value != u64::MAX).then_some(value);
+        let new = Rlimit { current: finite(value.min(old)), maximum: finite(value.saturating_add(grace).min(old)) };
         rustix::process::setrlimit(resource, new).step("setting limits")?;
     }
     sys::set_signals();
@@ -83,15 +89,65 @@ pub(crate) fn drop_privileges() -> Result<(), SandboxError> {
     rustix::thread::set_no_new_privs(true).step("setting no_new_privs")
 }
 
-/// What may be done below a root that can be written: regular files and directories only.
-fn write_rights(abi: ABI) -> BitFlags<AccessFs> {
-    let files = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::WriteFile | AccessFs::Truncate;
-    let names = AccessFs::RemoveFile | AccessFs::RemoveDir | AccessFs::MakeReg | AccessFs::MakeDir | AccessFs::Refer;
-    (files | names) & AccessFs::from_all(abi)
+/// What may be done below a root that can be read.
+fn read_rights(work: Work) -> BitFlags<AccessFs> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    match work {
+        Work::Tools => read,
+        Work::Programs => read | AccessFs::Execute,
+    }
 }
 
-/// Enters a Landlock domain with every right that kernel and crate know; only the roots are left.
-pub(crate) fn landlock(tier: Tier, roots: &[InsideRoot]) -> Result<(), SandboxError> {
+/// What may be done below a root that can be written: for tools regular files and directories only; for programs links,
+/// pipes and sockets as well; devices for neither.
+fn write_rights(work: Work, abi: ABI) -> BitFlags<AccessFs> {
+    let files = read_rights(work) | AccessFs::WriteFile | AccessFs::Truncate;
+    let names = AccessFs::RemoveFile | AccessFs::RemoveDir | AccessFs::MakeReg | AccessFs::MakeDir | AccessFs::Refer;
+    let more = match work {
+        Work::Tools => BitFlags::EMPTY,
+        Work::Programs => AccessFs::MakeSym | AccessFs::MakeFifo | AccessFs::MakeSock | AccessFs::ResolveUnix,
+    };
+    (files | names | more) & AccessFs::from_all(abi)
+}
+
+/// What a cell for programs reads beside its roots, as far as it is there: of the narrow tier, the host's own.
+const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/etc"];
+/// Of the narrow tier, what of `/etc` programs need and what says nothing about this host.
+const NARROW_ETC: [&str; 6] = [
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/etc/ssl/certs",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+];
+const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// Paths and rights beside the roots.
+fn beside_roots(work: Work, tier: Tier, abi: ABI) -> Vec<(&'static str, BitFlags<AccessFs>)> {
+    let known = AccessFs::from_all(abi);
+    let device = AccessFs::ReadFile | AccessFs::WriteFile;
+    let mut rules: Vec<(&str, BitFlags<AccessFs>)> = DEVICES.iter().map(|path| (*path, device)).collect();
+    if tier == Tier::Full {
+        rules.push(("/tmp", write_rights(work, abi)));
+    }
+    if work == Work::Programs {
+        let system = SYSTEM.iter().filter(|path| tier == Tier::Full || **path != "/etc");
+        rules.extend(system.map(|path| (*path, read_rights(work))));
+        if tier == Tier::Full {
+            let terminal = (device | AccessFs::ReadDir | AccessFs::IoctlDev) & known;
+            rules.extend([("/proc", AccessFs::ReadFile | AccessFs::ReadDir), ("/dev", AccessFs::ReadDir.into())]);
+            rules.extend([("/dev/pts", terminal), ("/dev/tty", terminal)]);
+        } else {
+            rules.extend(NARROW_ETC.map(|path| (path, AccessFs::ReadFile | AccessFs::ReadDir)));
+        }
+    }
+    rules
+}
+
+/// Enters a Landlock domain with every right that kernel and crate know; only the roots, and for programs what the system
+/// runs, are left.
+pub(crate) fn landlock(work: Work, tier: Tier, roots: &[InsideRoot]) -> Result<(), SandboxError> {
     let version = sys::landlock_abi();
     if version < landlock_floor(tier) {
         let error = SandboxError::Unavailable {
@@ -103,12 +159,12 @@ pub(crate) fn landlock(tier: Tier, roots: &[InsideRoot]) -> Result<(), SandboxEr
         return Err(error);
     }
     let abi = ABI::from(version);
-    let open = |path: &str| rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let apply = || -> Result<_, RulesetError> {
         let mut ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::HardRequirement)
             .handle_access(AccessFs::from_all(abi))?;
-        if version >= 4 {
+        // Programs of a full cell have a network of their own, in which they may do as they like.
+        if version >= 4 && !(work == Work::Programs && tier == Tier::Full) {
             ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;
         }
         if version >= 6 {
@@ -121,20 +177,20 @@ pub(crate) fn landlock(tier: Tier, roots: &[InsideRoot]) -> Result<(), SandboxEr
                 continue;
             }
             let rights = match root.mode {
-                RootMode::Read => AccessFs::ReadFile | AccessFs::ReadDir,
-                RootMode::Write => write_rights(abi),
+                RootMode::Read => read_rights(work),
+                RootMode::Write => write_rights(work, abi),
             };
             created = created.add_rule(PathBeneath::new(&root.dir, rights))?;
         }
-        if tier == Tier::Full
-            && let Ok(tmp) = open("/tmp")
-        {
-            created = created.add_rule(PathBeneath::new(tmp, write_rights(abi)))?;
-        }
-        for device in ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"] {
-            if let Ok(device) = open(device) {
-                created = created.add_rule(PathBeneath::new(device, AccessFs::ReadFile | AccessFs::WriteFile))?;
-            }
+        for (path, rights) in beside_roots(work, tier, abi) {
+            // What this system does not have needs no rule.
+            let Ok(file) = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+                continue;
+            };
+            let is_dir = rustix::fs::fstat(&file)
+                .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
+            let rights = if is_dir { rights } else { rights & AccessFs::from_file(abi) };
+            created = created.add_rule(PathBeneath::new(file, rights))?;
         }
         created.restrict_self()
     };

@@ -9,7 +9,7 @@ use autoshare_core::usage::Quota;
 use autoshare_core::wire::Probe;
 use serde::{Deserialize, Serialize};
 
-use crate::SandboxError;
+use crate::{Programs, SandboxError};
 
 /// How much holds a cell. Ordered: more is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,6 +28,17 @@ impl fmt::Display for Tier {
             Self::Full => "full",
         })
     }
+}
+
+/// What a cell is for, which decides what its code may ask of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// The built-in tools: nothing is executed, no process is started, no socket is made.
+    #[default]
+    Tools,
+    /// Programs that anybody may have chosen: its first process starts them by [`Programs`](crate::Programs).
+    Programs,
 }
 
 /// A directory that the cell may touch, at the same absolute path inside as outside.
@@ -51,6 +62,8 @@ pub struct RootSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CellSpec {
+    /// What it is for.
+    pub work: Work,
     /// The workspace first, then extra roots. A root may lie below another one.
     pub roots: Vec<RootSpec>,
     /// Files and directories below a root that the cell must not see into: covered by something empty and unreadable.
@@ -68,14 +81,19 @@ pub struct CellSpec {
     pub least: Tier,
 }
 
-/// How much a cell may take. Enforced by rlimits, which the cell cannot raise, and by the size of its `/tmp`.
+/// How much a cell may take. Where there are cgroups, memory, processes and processor time hold for all of its processes
+/// together; rlimits, which the cell cannot raise, hold for each; `/tmp` has a size.
+/// [`Cell::limits`](crate::Cell::limits) says which is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CellLimits {
-    /// Bytes of private memory a process (`RLIMIT_DATA`); as much again may be mapped shared (`RLIMIT_AS`).
+    /// Bytes of memory, `/tmp` and the kernel's share included; no swap. Without cgroups, bytes of private memory a
+    /// process (`RLIMIT_DATA`), and a watch over the sum.
     pub memory: u64,
-    /// Processes and threads (`RLIMIT_NPROC`, counted in the cell's user namespace; a narrow cell starts none).
+    /// Processes and threads (`RLIMIT_NPROC` in the cell's user namespace; a narrow cell for tools starts none).
     pub processes: u64,
+    /// Hundredths of one processor's time that all of it together may take at any moment (cgroups only).
+    pub cpu_percent: u64,
     /// Open descriptors a process.
     pub open_files: u64,
     /// Bytes of one file; writing further answers `EFBIG`.
@@ -93,11 +111,29 @@ impl Default for CellLimits {
         Self {
             memory: 1 << 30,
             processes: 64,
+            cpu_percent: 400,
             open_files: 256,
             file_size: 1 << 30,
             cpu_seconds: 3600,
             tmp_bytes: 256 << 20,
             tmp_files: 16_384,
+        }
+    }
+}
+
+impl CellLimits {
+    /// What programs get unless something else is set: compilers and package managers have room.
+    #[must_use]
+    pub const fn for_programs() -> Self {
+        Self {
+            memory: 4 << 30,
+            processes: 1024,
+            cpu_percent: 400,
+            open_files: 4096,
+            file_size: 8 << 30,
+            cpu_seconds: 86_400,
+            tmp_bytes: 1 << 30,
+            tmp_files: 200_000,
         }
     }
 }
@@ -118,7 +154,8 @@ pub struct InsideRoot {
 /// All that a cell's code is given.
 #[derive(Debug)]
 pub struct Inside {
-    /// The connection to the host: the cell's identity.
+    /// The connection to the host: the cell's identity. A stream for tools, sequenced packets for programs
+    /// ([`crate::parcel`]).
     pub socket: OwnedFd,
     /// The roots, in the order of the specification.
     pub roots: Vec<InsideRoot>,
@@ -128,6 +165,8 @@ pub struct Inside {
     pub tier: Tier,
     /// What the cell tried against itself, all of it refused by the kernel.
     pub probes: Vec<Probe>,
+    /// The right to start programs, in a cell that is for them.
+    pub programs: Option<Programs>,
 }
 
 /// What runs inside a finished cell; what it returns is the exit status. A panic is status 101.

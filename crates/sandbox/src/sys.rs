@@ -2,9 +2,9 @@
 
 #![allow(unsafe_code, reason = "the one place; each block says why it is sound")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::process::Pid;
 
@@ -241,4 +241,124 @@ pub(crate) fn forget_start(ranges: [usize; 4], title: &[u8], vars: &[(&CStr, &CS
 
 unsafe extern "C" {
     static mut environ: *mut *mut libc::c_char;
+}
+
+/// Where one of a new program's first three descriptors leads.
+pub(crate) enum Stream<'a> {
+    /// To a descriptor of this process.
+    Fd(BorrowedFd<'a>),
+    /// To the terminal of this path, which becomes the controlling one of its session.
+    Terminal(&'a CStr),
+}
+
+/// A posix_spawn(3) object that must be destroyed.
+struct Actions(libc::posix_spawn_file_actions_t);
+struct Attributes(libc::posix_spawnattr_t);
+
+impl Drop for Actions {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised, and is destroyed once.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: it was initialised, and is destroyed once.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}
+
+/// `posix_spawn(3)`: the program at `path` in a session of its own, with no signal ignored or blocked. Every other descriptor of this
+/// process is close-on-exec, which is for its caller to see to.
+pub(crate) fn spawn(path: &CStr, argv: &[CString], envp: &[CString], streams: [Stream<'_>; 3]) -> io::Result<Pid> {
+    const NEW_SESSION: libc::c_short = 0x80;
+    let done = |error: libc::c_int| if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) };
+    let pointers = |texts: &[CString]| -> Vec<*mut libc::c_char> {
+        texts.iter().map(|text| text.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
+    };
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    // SAFETY: objects are initialised before they are used and destroyed by their guards; pointers are those of live,
+    // NUL-terminated strings in null-terminated lists; the library copies paths (POSIX).
+    unsafe {
+        let mut raw = std::mem::MaybeUninit::uninit();
+        done(libc::posix_spawn_file_actions_init(raw.as_mut_ptr()))?;
+        let mut actions = Actions(raw.assume_init());
+        let mut raw = std::mem::MaybeUninit::uninit();
+        done(libc::posix_spawnattr_init(raw.as_mut_ptr()))?;
+        let mut attributes = Attributes(raw.assume_init());
+        let flags =
+            NEW_SESSION | libc::POSIX_SPAWN_SETSIGMASK as libc::c_short | libc::POSIX_SPAWN_SETSIGDEF as libc::c_short;
+        let mut signals = std::mem::MaybeUninit::uninit();
+        libc::sigemptyset(signals.as_mut_ptr());
+        done(libc::posix_spawnattr_setsigmask(&raw mut attributes.0, signals.as_ptr()))?;
+        libc::sigfillset(signals.as_mut_ptr());
+        done(libc::posix_spawnattr_setsigdefault(&raw mut attributes.0, signals.as_ptr()))?;
+        done(libc::posix_spawnattr_setflags(&raw mut attributes.0, flags))?;
+        for (target, stream) in (0..).zip(&streams) {
+            done(match stream {
+                Stream::Fd(fd) => libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, fd.as_raw_fd(), target),
+                Stream::Terminal(path) => {
+                    libc::posix_spawn_file_actions_addopen(&raw mut actions.0, target, path.as_ptr(), libc::O_RDWR, 0)
+                }
+            })?;
+        }
+        let mut pid: libc::pid_t = 0;
+        done(libc::posix_spawn(
+            &raw mut pid,
+            path.as_ptr(),
+            &raw const actions.0,
+            &raw const attributes.0,
+            argv.as_ptr(),
+            envp.as_ptr(),
+        ))?;
+        Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ECHILD))
+    }
+}
+
+/// Blocks `SIGCHLD` and gives a descriptor that is readable when one waits (signalfd(2)).
+pub(crate) fn child_signals() -> io::Result<OwnedFd> {
+    let mut signals = std::mem::MaybeUninit::uninit();
+    // SAFETY: the set is filled in before it is used; both calls only read it.
+    let fd = unsafe {
+        libc::sigemptyset(signals.as_mut_ptr());
+        libc::sigaddset(signals.as_mut_ptr(), libc::SIGCHLD);
+        if libc::sigprocmask(libc::SIG_BLOCK, signals.as_ptr(), std::ptr::null_mut()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        libc::signalfd(-1, signals.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    };
+    if fd < 0 { Err(io::Error::last_os_error()) } else { own(fd.cast_unsigned() as usize) }
+}
+
+/// Empties a descriptor that does not block.
+pub(crate) fn drain(fd: &OwnedFd) {
+    let mut buffer = [0u8; 1024];
+    while rustix::io::read(fd, &mut buffer).is_ok_and(|read| read > 0) {}
+}
+
+/// `kill(-1, SIGKILL)`, which spares the caller (kill(2)).
+pub(crate) fn kill_others() {
+    let _ = call(libc::SYS_kill, [usize::MAX, libc::SIGKILL as usize, 0, 0, 0, 0]);
+}
+
+/// Brings up the loopback of this process's network namespace (netdevice(7)).
+pub(crate) fn loopback_up() -> io::Result<()> {
+    let socket =
+        call(libc::SYS_socket, [libc::AF_INET as usize, (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as usize, 0, 0, 0, 0])?;
+    let socket = own(socket)?;
+    // `struct ifreq`: 16 bytes of name, then a union of 24 whose first two bytes are the flags.
+    let mut request = [0u8; 40];
+    if let Some(name) = request.get_mut(..2) {
+        name.copy_from_slice(b"lo");
+    }
+    let flags = (libc::IFF_UP | libc::IFF_RUNNING) as u16;
+    if let Some(place) = request.get_mut(16..18) {
+        place.copy_from_slice(&flags.to_ne_bytes());
+    }
+    call(
+        libc::SYS_ioctl,
+        [socket.as_raw_fd() as usize, libc::SIOCSIFFLAGS as usize, request.as_ptr() as usize, 0, 0, 0],
+    )
+    .map(drop)
 }

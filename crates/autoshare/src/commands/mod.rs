@@ -20,6 +20,9 @@ use crate::settings::Settings;
 
 /// What runs inside every cell.
 pub(crate) fn cell_entry(inside: Inside) -> i32 {
+    if let Some(programs) = inside.programs {
+        return i32::from(autoshare_cell::serve_programs(inside.socket, programs).is_err());
+    }
     let roots = inside
         .roots
         .into_iter()

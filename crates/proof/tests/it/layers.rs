@@ -21,7 +21,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("store",     &["core", "vault", "access"]),
     ("broker",    &["core", "guard", "vault", "access", "store"]),
     // 2: what runs. A cell has neither keys nor a way out, so its code has neither in reach.
-    ("cell",      &["core", "guard", "workspace"]),
+    ("cell",      &["core", "guard", "workspace", "sandbox"]),
     ("proof",     &["core", "guard", "gate", "workspace", "sandbox", "cell"]),
     ("host",      &["core", "guard", "brain", "gate", "workspace", "sandbox", "vault", "access", "store", "broker"]),
     // 3: faces

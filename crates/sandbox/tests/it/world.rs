@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use autoshare_core::event::RootMode;
-use autoshare_sandbox::{Cell, CellLimits, CellSpec, Inside, Launcher, RootSpec, SandboxError, Tier};
+use autoshare_sandbox::{Cell, CellLimits, CellSpec, Inside, Launcher, RootSpec, SandboxError, Tier, Work};
 
 use crate::attack;
 
@@ -47,6 +47,7 @@ impl World {
 
     pub(crate) fn spec(&self) -> CellSpec {
         CellSpec {
+            work: Work::Tools,
             roots: vec![self.root("workspace", RootMode::Write)],
             hide: vec![],
             freeze: vec![],

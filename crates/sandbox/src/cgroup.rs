@@ -1,0 +1,416 @@
+//! Groups of processes with limits of their own: cgroups, of version 2 or 1, whichever is mounted with the controllers
+//! that are needed (cgroups(7), and the kernel's `admin-guide/cgroup-v1` and `cgroup-v2`).
+//!
+//! The launcher makes one directory of its own and in it one group a cell. A group that has become empty is used again
+//! for the next cell of the same limits, since making one costs more than all namespaces together.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::process::Pid;
+
+use crate::proc;
+use crate::spec::CellLimits;
+
+/// Microseconds over which processor time is shared out.
+const PERIOD_US: u64 = 100_000;
+/// Empty groups that are kept for use.
+const MOST_IDLE: usize = 8;
+/// What the directories of launchers are called, before their process number.
+const PREFIX: &str = "autoshare-";
+
+/// Which interface the kernel offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
+}
+
+/// What a group counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controller {
+    Memory,
+    Processes,
+    Processor,
+}
+
+impl Controller {
+    const ALL: [Self; 3] = [Self::Memory, Self::Processes, Self::Processor];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Processes => "pids",
+            Self::Processor => "cpu",
+        }
+    }
+
+    /// Files and what is written to them; the last column says whether the kernel may lack the file.
+    fn settings(self, version: Version, limits: &CellLimits) -> Vec<(&'static str, String, bool)> {
+        let quota = limits.cpu_percent.saturating_mul(PERIOD_US / 100);
+        match (self, version) {
+            (Self::Memory, Version::V1) => vec![
+                ("memory.limit_in_bytes", limits.memory.to_string(), false),
+                ("memory.memsw.limit_in_bytes", limits.memory.to_string(), true),
+            ],
+            (Self::Memory, Version::V2) => {
+                vec![("memory.max", limits.memory.to_string(), false), ("memory.swap.max", "0".to_owned(), true)]
+            }
+            (Self::Processes, _) => vec![("pids.max", limits.processes.to_string(), false)],
+            (Self::Processor, Version::V1) => vec![("cpu.cfs_quota_us", quota.to_string(), true)],
+            (Self::Processor, Version::V2) => vec![("cpu.max", format!("{quota} {PERIOD_US}"), true)],
+        }
+    }
+}
+
+/// Where groups are made.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    version: Version,
+    /// The launcher's own directories: with version 1 one a controller, with version 2 one for all.
+    bases: Vec<(PathBuf, Vec<Controller>)>,
+    made: u64,
+    idle: Vec<Group>,
+}
+
+/// One cell's group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    version: Version,
+    dirs: Vec<(PathBuf, Vec<Controller>)>,
+    limits: CellLimits,
+    /// Counts of its earlier use.
+    before: Strain,
+}
+
+/// What met its limit in a group so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Strain {
+    /// Processes that the kernel ended because the cell had no memory left.
+    pub out_of_memory: u64,
+    /// Processes that were not started because there were too many.
+    pub processes_refused: u64,
+}
+
+impl Groups {
+    /// Where this process may make groups; `None` if nowhere.
+    pub(crate) fn find(launcher: Pid) -> Option<Self> {
+        let own = proc::read("/proc/self/cgroup").ok()?;
+        let mounts = proc::read("/proc/self/mountinfo").ok()?;
+        let places = places(&own, &mounts);
+        let name = format!("{PREFIX}{}", launcher.as_raw_nonzero());
+        version_1(&places, &name).or_else(|| version_2(&places, &name))
+    }
+
+    pub(crate) const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// A group of these limits, empty.
+    pub(crate) fn take(&mut self, limits: &CellLimits) -> io::Result<Group> {
+        let same = |group: &Group| {
+            let key = |limits: &CellLimits| (limits.memory, limits.processes, limits.cpu_percent);
+            key(&group.limits) == key(limits)
+        };
+        if let Some(at) = self.idle.iter().position(same) {
+            let mut group = self.idle.swap_remove(at);
+            group.before = group.counts();
+            return Ok(group);
+        }
+        self.made += 1;
+        let mut group = Group { version: self.version, dirs: Vec::new(), limits: *limits, before: Strain::default() };
+        for (base, controllers) in &self.bases {
+            let dir = base.join(format!("cell-{}", self.made));
+            rustix::fs::mkdirat(CWD, &dir, Mode::from_raw_mode(0o755))?;
+            group.dirs.push((dir.clone(), controllers.clone()));
+            for controller in controllers {
+                for (file, text, optional) in controller.settings(self.version, limits) {
+                    match write(&dir.join(file), &text) {
+                        Err(_) if optional => {}
+                        other => other?,
+                    }
+                }
+            }
+        }
+        Ok(group)
+    }
+
+    /// Takes a group back in which nothing runs any more.
+    pub(crate) fn give_back(&mut self, group: Group) {
+        if self.idle.len() < MOST_IDLE {
+            self.idle.push(group);
+        }
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        self.idle.clear();
+        for (base, _) in &self.bases {
+            let _ = rustix::fs::unlinkat(CWD, base, AtFlags::REMOVEDIR);
+        }
+    }
+}
+
+impl Group {
+    /// Moves a process in; what it starts from then on is in as well.
+    pub(crate) fn add(&self, pid: Pid) -> io::Result<()> {
+        let number = pid.as_raw_nonzero().to_string();
+        self.dirs.iter().try_for_each(|(dir, _)| write(&dir.join("cgroup.procs"), &number))
+    }
+
+    /// What met its limit since it was taken.
+    pub(crate) fn strain(&self) -> Strain {
+        let now = self.counts();
+        Strain {
+            out_of_memory: now.out_of_memory.saturating_sub(self.before.out_of_memory),
+            processes_refused: now.processes_refused.saturating_sub(self.before.processes_refused),
+        }
+    }
+
+    fn counts(&self) -> Strain {
+        let of = |controller: Controller, file: &str, key: &str| {
+            let dir = self.dirs.iter().find(|(_, controllers)| controllers.contains(&controller));
+            let text = dir.and_then(|(dir, _)| proc::read(&dir.join(file).display().to_string()).ok());
+            let line = text.as_ref().and_then(|text| text.lines().find_map(|line| line.strip_prefix(key)));
+            line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+        };
+        let memory = match self.version {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        };
+        Strain {
+            out_of_memory: of(Controller::Memory, memory, "oom_kill "),
+            processes_refused: of(Controller::Processes, "pids.events", "max "),
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for (dir, _) in &self.dirs {
+            let _ = rustix::fs::unlinkat(CWD, dir, AtFlags::REMOVEDIR);
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    proc::write(&path.display().to_string(), text)
+}
+
+/// A hierarchy that is mounted, and where this process is in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    version: Version,
+    controllers: Vec<String>,
+    mount: PathBuf,
+    own: PathBuf,
+}
+
+/// The hierarchies of `/proc/self/cgroup` that `/proc/self/mountinfo` shows mounted (proc_pid_mountinfo(5)).
+fn places(own: &str, mounts: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    for line in mounts.lines() {
+        let Some((left, right)) = line.split_once(" - ") else { continue };
+        let (mut left, mut right) = (left.split(' ').skip(3), right.split(' '));
+        let (Some(root), Some(mount), Some(kind)) = (left.next(), left.next(), right.next()) else { continue };
+        let options: Vec<&str> = right.nth(1).unwrap_or_default().split(',').collect();
+        let version = match kind {
+            "cgroup" => Version::V1,
+            "cgroup2" => Version::V2,
+            _ => continue,
+        };
+        for line in own.lines() {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+            let is_it = match version {
+                Version::V1 => !controllers.is_empty() && controllers.split(',').all(|name| options.contains(&name)),
+                Version::V2 => controllers.is_empty(),
+            };
+            // In a container the mount shows a part of the hierarchy, which the path may begin with.
+            let below = path.strip_prefix(root.trim_end_matches('/')).unwrap_or(path).trim_start_matches('/');
+            if is_it {
+                places.push(Place {
+                    version,
+                    controllers: controllers.split(',').map(str::to_owned).collect(),
+                    mount: PathBuf::from(mount),
+                    own: Path::new(mount).join(below),
+                });
+            }
+        }
+    }
+    places
+}
+
+fn make(dir: &Path) -> bool {
+    matches!(rustix::fs::mkdirat(CWD, dir, Mode::from_raw_mode(0o755)), Ok(()) | Err(rustix::io::Errno::EXIST))
+}
+
+fn version_1(places: &[Place], name: &str) -> Option<Groups> {
+    let mut bases = Vec::new();
+    for controller in Controller::ALL {
+        let place = places.iter().find(|place| place.controllers.iter().any(|known| known == controller.name()));
+        let base = place.map(|place| (place, place.own.join(name))).filter(|(_, base)| make(base));
+        match base {
+            Some((place, base)) => {
+                remove_stale(&place.own);
+                bases.push((base, vec![controller]));
+            }
+            // Processor time has a limit a process as well.
+            None if controller == Controller::Processor => {}
+            None => {
+                for (base, _) in &bases {
+                    let _ = rustix::fs::unlinkat(CWD, base, AtFlags::REMOVEDIR);
+                }
+                return None;
+            }
+        }
+    }
+    Some(Groups { version: Version::V1, bases, made: 0, idle: Vec::new() })
+}
+
+/// The nearest directory above this process's own that hands on memory and process counts, or its own if nobody but this
+/// program is in it: a group that has groups below it holds no process itself.
+fn version_2(places: &[Place], name: &str) -> Option<Groups> {
+    let place = places.iter().find(|place| place.version == Version::V2)?;
+    let hands_on = |dir: &Path| {
+        let text = proc::read(&dir.join("cgroup.subtree_control").display().to_string()).unwrap_or_default();
+        let names: Vec<&str> = text.split_whitespace().collect();
+        names.contains(&"memory") && names.contains(&"pids")
+    };
+    let mut above = place.own.ancestors().take_while(|dir| dir.starts_with(&place.mount));
+    let parent = above
+        .find(|dir| hands_on(dir) && make(&dir.join(name)))
+        .map(Path::to_owned)
+        .or_else(|| ours_alone(&place.own).filter(|dir| hands_on(dir) && make(&dir.join(name))))?;
+    remove_stale(&parent);
+    let base = parent.join(name);
+    // What the parent hands on is handed on again.
+    for controller in Controller::ALL {
+        let _ = write(&base.join("cgroup.subtree_control"), &format!("+{}", controller.name()));
+    }
+    let bases = vec![(base, Controller::ALL.to_vec())];
+    Some(Groups { version: Version::V2, bases, made: 0, idle: Vec::new() })
+}
+
+/// Makes a group that holds this program alone hand on its controllers, by moving the program one down.
+fn ours_alone(dir: &Path) -> Option<PathBuf> {
+    let procs = proc::read(&dir.join("cgroup.procs").display().to_string()).ok()?;
+    let ours = [Some(rustix::process::getpid()), rustix::process::getppid()];
+    let is_ours = |line: &str| {
+        let pid = line.trim().parse().ok().and_then(Pid::from_raw);
+        pid.is_some() && ours.contains(&pid)
+    };
+    if procs.lines().count() == 0 || !procs.lines().all(is_ours) {
+        return None;
+    }
+    let leaf = dir.join("autoshare.host");
+    if !make(&leaf) {
+        return None;
+    }
+    for line in procs.lines() {
+        write(&leaf.join("cgroup.procs"), line.trim()).ok()?;
+    }
+    for controller in Controller::ALL {
+        let _ = write(&dir.join("cgroup.subtree_control"), &format!("+{}", controller.name()));
+    }
+    Some(dir.to_owned())
+}
+
+/// Removes what launchers left that were killed: theirs are empty, and the kernel keeps those that are not.
+fn remove_stale(parent: &Path) {
+    for dir in proc::folders(parent).into_iter().filter(|name| name.starts_with(PREFIX)) {
+        let number = dir.strip_prefix(PREFIX).and_then(|number| number.parse().ok()).and_then(Pid::from_raw);
+        let Some(pid) = number else { continue };
+        if rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH) {
+            continue;
+        }
+        let dir = parent.join(dir);
+        for cell in proc::folders(&dir) {
+            let _ = rustix::fs::unlinkat(CWD, dir.join(cell), AtFlags::REMOVEDIR);
+        }
+        let _ = rustix::fs::unlinkat(CWD, &dir, AtFlags::REMOVEDIR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_are_found_where_they_are_mounted() {
+        let own = "9:name=systemd:/\n8:pids:/user/7\n4:memory:/user/7\n2:cpu,cpuacct:/\n0::/user.slice/x\n";
+        let mounts = "30 24 0:26 / /sys/fs/cgroup/pids rw shared:9 - cgroup cgroup rw,pids\n\
+                      31 24 0:27 /user /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+                      32 24 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n\
+                      33 24 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                      34 24 0:30 / /proc rw - proc proc rw\n";
+        let found: Vec<(String, String)> = places(own, mounts)
+            .into_iter()
+            .map(|place| (place.controllers.join(","), place.own.display().to_string()))
+            .collect();
+        let wanted = [
+            ("pids", "/sys/fs/cgroup/pids/user/7"),
+            // In a container a part of the hierarchy is mounted.
+            ("memory", "/sys/fs/cgroup/memory/7"),
+            ("cpu,cpuacct", "/sys/fs/cgroup/cpu/"),
+            ("", "/sys/fs/cgroup/unified/user.slice/x"),
+        ];
+        let wanted: Vec<_> = wanted.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        assert_eq!(found, wanted);
+    }
+
+    /// A hierarchy of version 2 as plain files, since the kernel of the tests may give its controllers to version 1.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "plain files stand in for the kernel's")]
+    fn version_2_is_entered_where_controllers_are_handed_on() {
+        let tree = tempfile::tempdir().unwrap();
+        let at = |path: &str| tree.path().join(path);
+        std::fs::create_dir_all(at("user.slice/session")).unwrap();
+        let place = |own: &str| Place {
+            version: Version::V2,
+            controllers: vec![String::new()],
+            mount: tree.path().to_owned(),
+            own: at(own),
+        };
+        std::fs::write(at("user.slice/cgroup.subtree_control"), "cpu memory pids\n").unwrap();
+        let mut groups = version_2(&[place("user.slice/session")], "autoshare-1").unwrap();
+        assert_eq!(groups.bases[0].0, at("user.slice/autoshare-1"));
+        // The kernel's own files are there as soon as a directory is.
+        let limits = CellLimits { memory: 1 << 20, processes: 7, cpu_percent: 150, ..CellLimits::default() };
+        let group = groups.take(&limits).unwrap();
+        let read = |file: &str| std::fs::read_to_string(group.dirs[0].0.join(file)).unwrap();
+        assert_eq!((read("memory.max"), read("memory.swap.max")), ("1048576".into(), "0".into()));
+        assert_eq!((read("pids.max"), read("cpu.max")), ("7".into(), "150000 100000".into()));
+        group.add(rustix::process::getpid()).unwrap();
+        assert_eq!(read("cgroup.procs"), std::process::id().to_string());
+
+        // Nothing is handed on, and others are in the group: it is left alone.
+        std::fs::create_dir_all(at("foreign")).unwrap();
+        std::fs::write(at("foreign/cgroup.procs"), "1\n2\n").unwrap();
+        assert!(version_2(&[place("foreign")], "autoshare-1").is_none());
+        assert!(!at("foreign/autoshare.host").exists());
+    }
+
+    #[test]
+    fn a_group_is_used_again_and_nothing_is_left() {
+        let pid = rustix::process::getpid();
+        let Some(mut groups) = Groups::find(pid) else {
+            // As an ordinary user without delegation: then nothing may be there either.
+            assert!(!rustix::process::geteuid().is_root(), "root may make groups");
+            return;
+        };
+        let bases: Vec<PathBuf> = groups.bases.iter().map(|(base, _)| base.clone()).collect();
+        let limits = CellLimits::default();
+        let first = groups.take(&limits).unwrap();
+        let dirs = first.dirs.clone();
+        groups.give_back(first);
+        let again = groups.take(&limits).unwrap();
+        assert_eq!(again.dirs, dirs);
+        let other = groups.take(&CellLimits { processes: 3, ..limits }).unwrap();
+        assert_ne!(other.dirs, dirs);
+        drop((again, other, groups));
+        assert!(bases.iter().all(|base| !base.exists()), "{bases:?}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Which limits hold a cell, by what, and the watch over what nothing else counts together.
+
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Version;
+use crate::spec::{CellSpec, Work};
+use crate::{Tier, proc};
+
+/// How often a cell that has no group is looked at, in milliseconds. What it may take beyond its memory is what it can
+/// touch in that time.
+pub(crate) const WATCH_MS: u32 = 100;
+
+/// A limit of a cell, and what keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitInForce {
+    /// Which: `memory`, `processes`, `processor`, `processor-time`, `open-files`, `file-size`, `tmp-bytes`, `tmp-files`.
+    pub name: String,
+    /// Its number; 0 where there is none.
+    pub value: u64,
+    /// Whether it cannot be passed at all.
+    pub hard: bool,
+    /// What keeps it, in words.
+    pub by: String,
+}
+
+/// The limits that hold a cell.
+pub(crate) fn in_force(spec: &CellSpec, tier: Tier, group: Option<Version>) -> Vec<LimitInForce> {
+    let limits = &spec.limits;
+    let cgroup = match group {
+        Some(Version::V1) => Some("cgroup v1, all processes together"),
+        Some(Version::V2) => Some("cgroup v2, all processes together"),
+        None => None,
+    };
+    let limit = |name: &str, value: u64, hard: bool, by: &str| LimitInForce {
+        name: name.to_owned(),
+        value,
+        hard,
+        by: by.to_owned(),
+    };
+    let alone = spec.work == Work::Tools;
+    let memory = match (cgroup, alone) {
+        (Some(by), _) => limit("memory", limits.memory, true, by),
+        (None, true) => limit("memory", limits.memory, true, "rlimit of its one process"),
+        (None, false) => limit(
+            "memory",
+            limits.memory,
+            false,
+            "rlimit of each process, and a look at all of them every 100 ms: what it touches in between is over",
+        ),
+    };
+    let processes = match (cgroup, tier, alone) {
+        (Some(by), ..) => limit("processes", limits.processes, true, by),
+        (None, Tier::Full, _) => limit("processes", limits.processes, true, "rlimit in its user namespace"),
+        (None, Tier::Narrow, true) => limit("processes", 1, true, "the seccomp filter lets none start"),
+        (None, Tier::Narrow, false) => limit(
+            "processes",
+            limits.processes,
+            false,
+            "a look every 100 ms: without a user namespace the kernel counts all that this user runs",
+        ),
+    };
+    let processor = match cgroup {
+        Some(by) => limit("processor", limits.cpu_percent, true, by),
+        None => limit("processor", 0, false, "nothing: time at once is not limited without cgroups"),
+    };
+    let mut all = vec![
+        memory,
+        processes,
+        processor,
+        limit("processor-time", limits.cpu_seconds, true, "rlimit of each process"),
+        limit("open-files", limits.open_files, true, "rlimit of each process"),
+        limit("file-size", limits.file_size, true, "rlimit of each process"),
+    ];
+    if tier == Tier::Full {
+        all.push(limit("tmp-bytes", limits.tmp_bytes, true, "the size of its /tmp"));
+        all.push(limit("tmp-files", limits.tmp_files, true, "the size of its /tmp"));
+    }
+    all
+}
+
+/// What a process and all that descend from it take: bytes of memory that are theirs, and how many they are.
+pub(crate) fn taken(first: Pid) -> (u64, u64) {
+    let mut pending = vec![first.as_raw_nonzero().get()];
+    let (mut bytes, mut processes) = (0u64, 0u64);
+    while let Some(pid) = pending.pop() {
+        let Ok(status) = proc::read(&format!("/proc/{pid}/status")) else { continue };
+        processes += 1;
+        let kib = |name: &str| -> u64 {
+            proc::status_field(&status, name)
+                .and_then(|text| text.trim_end_matches(" kB").trim().parse().ok())
+                .unwrap_or(0)
+        };
+        bytes = bytes.saturating_add((kib("RssAnon") + kib("RssShmem")).saturating_mul(1024));
+        for thread in proc::folders(std::path::Path::new(&format!("/proc/{pid}/task"))) {
+            let children = proc::read(&format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default();
+            pending.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+        }
+    }
+    (bytes, processes)
+}

@@ -7,6 +7,7 @@ use autoshare_access::Access;
 use autoshare_broker::Broker;
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::special;
+use autoshare_core::tool::{Effect, ToolSpec};
 use autoshare_host::{Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_store::Store;
@@ -49,6 +50,11 @@ pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launch
         hidden: hidden(settings),
         frozen: frozen(settings),
         cell: settings.cell,
+        program_cell: settings.program_cell,
+        program_timeout: settings.program_timeout,
+        max_output: settings.max_output,
+        commands: settings.commands.clone().unwrap_or_default(),
+        park_after: settings.park_after,
         quota: settings.quota,
         least_tier: Tier::Narrow,
         max_text: settings.max_text,
@@ -56,6 +62,13 @@ pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launch
         questions: wait,
     };
     Host::new(data.access.clone(), Arc::clone(&data.store), Arc::new(launcher), broker, parts)
+}
+
+/// The tools that a new brain is offered.
+pub(crate) fn tools(settings: &Settings) -> Vec<ToolSpec> {
+    let mut tools = autoshare_gate::builtin_tools();
+    tools.retain(|tool| tool.effect != Effect::RunInside || settings.commands.is_some());
+    tools
 }
 
 /// What no cell shows: the data directory, the configuration, every file that settings or keys were read from, and

@@ -127,6 +127,10 @@ impl Screen {
                 self.busy("thinking");
             }
             Progress::Text(text) => self.busy(&encode::terminal_line(text, 60)),
+            Progress::Output(text) => {
+                let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                self.busy(&encode::terminal_line(last, 60));
+            }
             Progress::Working { tool } => self.busy(&encode::terminal_line(tool, 40)),
             Progress::Recorded { brain, seq, event } => self.record(brain, *seq, event),
             Progress::Question(_) => {}

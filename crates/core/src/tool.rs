@@ -33,6 +33,9 @@ pub enum Effect {
     Read,
     /// Changes files inside the workspace.
     WriteInside,
+    /// Runs a program in a cell of its own: it may change whatever was opened to the brain for writing, and reach nothing
+    /// else.
+    RunInside,
     /// Reaches somebody or something outside.
     External,
     /// Takes away what cannot be had back.

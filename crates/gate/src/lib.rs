@@ -21,6 +21,7 @@
 //! further rules here, and further fields of [`Case`].
 
 mod approval;
+mod commands;
 mod history;
 mod place;
 pub mod rules;
@@ -34,6 +35,7 @@ use autoshare_core::tool::{Action, ToolSpec};
 use autoshare_core::verdict::{Decision, Origin, Reason, Verdict};
 
 pub use approval::{GateError, answer_by_rule, check_approval};
+pub use commands::Commands;
 pub use history::{History, MIN_EVIDENCE};
 pub use place::{Escape, escape};
 pub use tools::builtin_tools;
@@ -66,6 +68,8 @@ pub struct Case<'a> {
     pub history: &'a History,
     /// What a person allowed for good, in this brain.
     pub grants: &'a [Grant],
+    /// Which commands may be called by name.
+    pub commands: &'a Commands,
     /// The files that this brain made, as [`autoshare_core::place::known_as`] names them.
     pub own_files: &'a BTreeSet<String>,
 }

@@ -5,7 +5,7 @@ use autoshare_core::outcome::Ending;
 use autoshare_core::place::{Place, is_below};
 use autoshare_core::special::Protected;
 use autoshare_core::tool::{Effect, Role};
-use autoshare_core::verdict::{Decision, Reason};
+use autoshare_core::verdict::{Decision, Provenance, Reason};
 
 use crate::Case;
 use crate::place::{Site, closed, site};
@@ -30,6 +30,9 @@ const RULES: &[Rule] = &[
     ("destructive", destructive),
     ("destroys", destroys),
     ("ask-always", ask_always),
+    ("command-list", command_list),
+    ("command-from-content", command_from_content),
+    ("inside-cell", inside_cell),
     ("inside-workspace", inside_workspace),
 ];
 
@@ -186,6 +189,35 @@ fn destroys(case: &Case<'_>, site: Option<&Site>) -> Finding {
 fn ask_always(case: &Case<'_>, _: Option<&Site>) -> Finding {
     let is_asked = case.ask == AskMode::Always && case.spec.effect != Effect::Read;
     if is_asked { ask("every action with an effect is asked for (--ask)".to_owned()) } else { None }
+}
+
+fn command_list(case: &Case<'_>, _: Option<&Site>) -> Finding {
+    deny(case.commands.refuse(case.action)?)
+}
+
+/// What is run, word for word, was written by somebody else: a person may want it run all the same.
+fn command_from_content(case: &Case<'_>, _: Option<&Site>) -> Finding {
+    if case.spec.effect != Effect::RunInside {
+        return None;
+    }
+    let targets = case.spec.params.iter().filter(|param| param.role == Role::Target);
+    let found = targets.filter_map(|param| case.action.args.get(&param.name)).find_map(|value| {
+        match case.history.origin(value) {
+            Provenance::Content { source } => Some(source),
+            _ => None,
+        }
+    })?;
+    ask(format!("what it would run stands word for word in {}, which somebody else may have written", shown(&found)))
+}
+
+/// A program in a cell reaches what was opened to the brain and nothing else, and what it changes can be taken back.
+fn inside_cell(case: &Case<'_>, _: Option<&Site>) -> Finding {
+    let runs = case.spec.effect == Effect::RunInside;
+    if runs {
+        allow("it runs in a cell that holds what was opened to the brain and no way out".to_owned())
+    } else {
+        None
+    }
 }
 
 fn inside_workspace(case: &Case<'_>, site: Option<&Site>) -> Finding {

@@ -8,6 +8,12 @@ use autoshare_core::wire::MAX_FILE;
 
 /// Bytes of a pattern at most.
 const MAX_PATTERN: u64 = 1000;
+/// Bytes of a command line at most; it travels in one message with what else a program needs.
+const MAX_COMMAND: u64 = 32 * 1024;
+/// Bytes of a program's text at most.
+const MAX_CODE: u64 = 512 * 1024;
+/// Seconds that one program may be given at most.
+const MAX_SECONDS: i64 = 24 * 3600;
 /// A line's number, or a number of lines, at most.
 const MAX_LINES: i64 = 1_000_000_000;
 
@@ -84,7 +90,58 @@ pub fn builtin_tools() -> Vec<ToolSpec> {
                 text("glob", "Only files whose path matches this glob, such as *.rs.", Role::Query, MAX_PATTERN),
             ],
         ),
+        runs(
+            "execute_shell",
+            "Run a command line with bash in the workspace; shows what it prints and its exit status. It has no \
+             network, reads no input, and writes in the workspace and /tmp alone.",
+            Redo::Write,
+            vec![
+                required(text("command", "The command line.", Role::Target, MAX_COMMAND)),
+                timeout(),
+                option("background", "Do not wait for its end; look at it with background_job.", Kind::Boolean),
+            ],
+        ),
+        runs(
+            "execute_python_code",
+            "Run Python code with the system's python3 in the workspace; shows what it prints.",
+            Redo::Write,
+            vec![required(text("code", "The code.", Role::Target, MAX_CODE)), timeout(), venv()],
+        ),
+        runs(
+            "execute_python_file",
+            "Run a Python file of the workspace with the system's python3; shows what it prints.",
+            Redo::Write,
+            vec![
+                required(text("file", "The file.", Role::Target, MAX_PATH as u64)),
+                text("args", "Its arguments, as on a command line.", Role::Query, MAX_COMMAND),
+                timeout(),
+                option("background", "Do not wait for its end; look at it with background_job.", Kind::Boolean),
+                venv(),
+            ],
+        ),
+        runs(
+            "background_job",
+            "Look at a program that runs in the background, or stop it; shows what it printed since the last look.",
+            Redo::Idempotent,
+            vec![
+                required(param("job", "Its number.", Role::Target, Kind::Integer { min: 1, max: MAX_LINES })),
+                option("action", "look, if it is left out, or stop.", words(&["look", "stop"])),
+            ],
+        ),
     ]
+}
+
+/// Programs run in a cell: whether one that was interrupted happened, nobody can tell.
+fn runs(name: &str, description: &str, redo: Redo, params: Vec<Param>) -> ToolSpec {
+    tool(name, description, Effect::RunInside, redo, params)
+}
+
+fn timeout() -> Param {
+    option("timeout", "Seconds it may take.", Kind::Integer { min: 1, max: MAX_SECONDS })
+}
+
+fn venv() -> Param {
+    option("venv", "Use the virtual environment .venv of the workspace, and make it if there is none.", Kind::Boolean)
 }
 
 fn reads(name: &str, description: &str, params: Vec<Param>) -> ToolSpec {

@@ -1,18 +1,18 @@
 //! A cell as the host sees it: a socket whose every frame is checked, and a process that can be ended.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use autoshare_core::event::Root;
+use autoshare_core::event::{Root, RootMode};
 use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::place::MAX_PATH;
 use autoshare_core::tool::Action;
 use autoshare_core::wire::{self, FromCell, ToCell};
 use autoshare_sandbox::{Cell, CellSpec, Launcher, RootSpec, Work};
 use autoshare_store::Lease;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -80,20 +80,7 @@ impl Hands {
         extra: Option<&Extra>,
         settings: &Settings,
     ) -> Result<Self, HostError> {
-        let every: Vec<Root> = roots.iter().chain(extra.map(|extra| &extra.root)).cloned().collect();
-        let mut specs = every.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?;
-        if let (Some(extra), Some(last)) = (extra, specs.last_mut()) {
-            last.only.clone_from(&extra.only);
-        }
-        let spec = CellSpec {
-            work: Work::Tools,
-            roots: specs,
-            hide: below(&every, &settings.hidden),
-            freeze: below(&every, &settings.frozen),
-            limits: settings.cell,
-            quota: settings.quota,
-            least: settings.least_tier,
-        };
+        let spec = cell_spec(Work::Tools, roots, extra, settings)?;
         let launcher = Arc::clone(launcher);
         let cell = tokio::task::spawn_blocking(move || launcher.launch_holding(&spec, Some(lease.as_fd())))
             .await
@@ -117,16 +104,7 @@ impl Hands {
             Ok(Err(why)) => return Err(HostError::Cell(why)),
             Err(_) => return Err(HostError::Cell("it did not become ready in 20 s".to_owned())),
         }
-        // As the launcher took them: what the cell says of itself is not believed.
-        let probes = hands.cell.probes();
-        let held = probes.iter().filter(|probe| probe.held).count();
-        if let Some(open) = probes.iter().find(|probe| !probe.held) {
-            return Err(HostError::Cell(format!(
-                "its confinement is not in force: {} was answered with {}; run `autoshare doctor`",
-                open.name, open.answer
-            )));
-        }
-        hands.attested = format!("{} cell, {held} probes from inside, all held", hands.cell.tier());
+        hands.attested = confirm(&hands.cell)?;
         Ok(hands)
     }
 
@@ -221,6 +199,69 @@ impl Hands {
         }
         wire::decode(&body).map_err(|e| e.to_string())
     }
+}
+
+/// The cell that a brain with these roots is to have.
+pub(crate) fn cell_spec(
+    work: Work,
+    roots: &[Root],
+    extra: Option<&Extra>,
+    settings: &Settings,
+) -> Result<CellSpec, HostError> {
+    let every: Vec<Root> = roots.iter().chain(extra.map(|extra| &extra.root)).cloned().collect();
+    let mut specs = every.iter().map(root_spec).collect::<Result<Vec<_>, _>>()?;
+    if let (Some(extra), Some(last)) = (extra, specs.last_mut()) {
+        last.only.clone_from(&extra.only);
+    }
+    let mut freeze = below(&every, &settings.frozen);
+    let limits = match work {
+        Work::Tools => settings.cell,
+        Work::Programs => {
+            freeze.extend(every.iter().flat_map(run_by_git));
+            settings.program_cell
+        }
+    };
+    Ok(CellSpec {
+        work,
+        roots: specs,
+        hide: below(&every, &settings.hidden),
+        freeze,
+        limits,
+        quota: settings.quota,
+        least: settings.least_tier,
+    })
+}
+
+/// What of a repository at a root git runs, or is told to run, as whoever next uses it outside of a cell. What is not
+/// there yet cannot be kept from being made: git itself makes names beside it all the time.
+fn run_by_git(root: &Root) -> impl Iterator<Item = PathBuf> {
+    let git = Path::new(&root.path).join(".git");
+    let is = |path: &Path, kind: FileType| {
+        rustix::fs::lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == kind)
+    };
+    let here = root.mode == RootMode::Write && is(&git, FileType::Directory);
+    let names = [("hooks", FileType::Directory), ("config", FileType::RegularFile)];
+    names
+        .into_iter()
+        .map(move |(name, kind)| (git.join(name), kind))
+        .filter(move |(path, kind)| here && is(path, *kind))
+        .map(|(path, _)| path)
+}
+
+/// What is in force of a new cell's confinement, in one line: as the launcher took it, since what the cell says of itself
+/// is not believed.
+pub(crate) fn confirm(cell: &Cell) -> Result<String, HostError> {
+    let probes = cell.probes();
+    if let Some(open) = probes.iter().find(|probe| !probe.held) {
+        return Err(HostError::Cell(format!(
+            "its confinement is not in force: {} was answered with {}; run `autoshare doctor`",
+            open.name, open.answer
+        )));
+    }
+    let soft: Vec<&str> =
+        cell.confinement().limits.iter().filter(|limit| !limit.hard).map(|limit| limit.name.as_str()).collect();
+    let limits = if soft.is_empty() { "all limits hard".to_owned() } else { format!("not hard: {}", soft.join(", ")) };
+    Ok(format!("{} cell, {} probes from inside, all held; {limits}", cell.tier(), probes.len()))
 }
 
 fn unexpected(message: &FromCell) -> JobError {

@@ -123,7 +123,7 @@ fn render(entries: &[Entry], mark: &str, dropped: usize, keep: impl Fn(usize) ->
 }
 
 /// Head and tail of a text, cut between characters, with a word about what is missing.
-fn shorten(text: &str, keep: usize) -> String {
+pub(crate) fn shorten(text: &str, keep: usize) -> String {
     if text.len() <= keep {
         return text.to_owned();
     }

@@ -9,12 +9,15 @@ use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
+use autoshare_sandbox::Work;
 use autoshare_store::Durability;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cells::{Extra, Hands};
-use crate::context::request_for;
+use crate::cells::{Extra, Hands, cell_spec};
+use crate::context::{request_for, shorten};
+use crate::execute::{Shell, runs_programs};
 use crate::journal::Journal;
+use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
 use crate::{Host, HostError, Progress, Questions, spill_path};
 
@@ -65,6 +68,7 @@ impl Host {
             judged,
             model,
             hands: None,
+            shell: None,
             feed,
             words: String::new(),
         };
@@ -86,6 +90,8 @@ struct Driver<'h> {
     judged: Option<Verdict>,
     model: Model,
     hands: Option<Hands>,
+    /// The cell in which its programs run.
+    shell: Option<Shell>,
     feed: UnboundedSender<Progress>,
     words: String,
 }
@@ -111,7 +117,7 @@ impl Driver<'_> {
             };
             if stopped {
                 switchboard.withdraw(&id);
-                self.hands = None;
+                (self.hands, self.shell) = (None, None);
                 self.note_stop().await?;
             }
         }
@@ -185,7 +191,9 @@ impl Driver<'_> {
                     let _ = feed.send(Progress::Text(text));
                 }
             };
-            match self.model.complete(&request, &mut deltas).await {
+            let parked =
+                Parking { hands: &mut self.hands, shell: &mut self.shell, after: self.host.settings.park_after };
+            match parked.while_waiting(self.model.complete(&request, &mut deltas)).await {
                 Ok(reply) => {
                     let thought = Thought {
                         turn,
@@ -235,10 +243,12 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else {
             return self.fault(FaultKind::Host, format!("the tool {:?} has no contract", action.tool)).await;
         };
-        if !self.have_hands().await? {
+        // What a program would do, nobody can say before.
+        let plans = spec.effect != Effect::RunInside;
+        if plans && !self.have_hands().await? {
             return Ok(());
         }
-        let plan = match &mut self.hands {
+        let plan = match self.hands.as_mut().filter(|_| plans) {
             Some(hands) => match hands.plan(&action).await {
                 Ok(plan) => plan,
                 Err(error) => {
@@ -269,6 +279,7 @@ impl Driver<'_> {
             ask: self.goal.ask,
             history: &self.history,
             grants: &grants,
+            commands: &self.host.settings.commands,
             own_files: self.brain.own_files(),
         })
     }
@@ -307,7 +318,9 @@ impl Driver<'_> {
                 let question = Question { brain: self.id.clone(), step, action: action.clone(), digest, verdict };
                 let receiver = self.host.switchboard.ask(question.clone());
                 self.tell(Progress::Question(question));
-                receiver.await.unwrap_or((Answer::No, Answerer::Nobody))
+                let after = self.host.settings.park_after;
+                let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after };
+                parked.while_waiting(receiver).await.unwrap_or((Answer::No, Answerer::Nobody))
             }
         };
         self.record(vec![Event::Approval { step, digest: action.digest(), answer, by }], Durability::Synced).await
@@ -331,6 +344,9 @@ impl Driver<'_> {
         spec: &ToolSpec,
     ) -> Result<Option<(Option<Hands>, Plan)>, HostError> {
         let mut own = None;
+        if spec.effect == Effect::RunInside {
+            return Ok(Some((None, Plan::default())));
+        }
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
             let (path, only) = holder(&escape.path);
             let extra = Extra { root: Root { path, mode: escape.mode }, only };
@@ -378,6 +394,9 @@ impl Driver<'_> {
                 bytes: 0,
             };
         }
+        if runs_programs(action) {
+            return self.execute(step, action).await;
+        }
         let is_own = own.is_some();
         let Some(mut hands) = own.or_else(|| self.hands.take()) else {
             return crate::cells::JobError::Broken("there is no cell".to_owned()).outcome();
@@ -391,6 +410,68 @@ impl Driver<'_> {
             self.hands = hands;
         }
         outcome
+    }
+
+    /// Has a tool run its program, in the cell that the brain has for them.
+    async fn execute(&mut self, step: StepNo, action: &Action) -> Outcome {
+        let settings = &self.host.settings;
+        let mut shell = match self.shell.take() {
+            Some(shell) => shell,
+            None => match self.make_shell().await {
+                Ok(shell) => shell,
+                Err(error) => {
+                    let text = format!("no cell for programs is to be had: {error}");
+                    return Outcome { ending: Ending::Failed, text, spilled: None, after: None, bytes: 0 };
+                }
+            },
+        };
+        let feed = self.feed.clone();
+        let tell = move |progress| drop(feed.send(progress));
+        let (outcome, usable) = shell.run(action, &self.goal.roots, settings, &tell).await;
+        if usable {
+            self.shell = Some(shell);
+        }
+        self.fit(step, outcome).await
+    }
+
+    async fn make_shell(&mut self) -> Result<Shell, HostError> {
+        let spec = cell_spec(Work::Programs, &self.goal.roots, None, &self.host.settings)?;
+        let cell = ProgramCell::open(&self.host.launcher, Some(self.journal.lease()), spec).await?;
+        let shell = Shell::new(cell);
+        let text = format!("for programs: {}", shell.attested());
+        self.record(vec![Event::Note { kind: NoteKind::Cell, text }], Durability::Lazy).await?;
+        Ok(shell)
+    }
+
+    /// Puts a result that is too long for the model's context into a file of the workspace, and leaves its beginning and
+    /// its end.
+    async fn fit(&mut self, step: StepNo, outcome: Outcome) -> Outcome {
+        let max = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX);
+        if outcome.text.len() <= max {
+            return outcome;
+        }
+        let path = spill_path(step);
+        let kept = self.keep_result(&path, &outcome.text).await;
+        let note = match &kept {
+            Ok(()) => format!("the whole result is in {path}"),
+            Err(why) => format!("the whole result could not be kept: {why}"),
+        };
+        let text = format!("{}\n[{note}]", shorten(&outcome.text, max));
+        Outcome { text, spilled: kept.is_ok().then_some(path), ..outcome }
+    }
+
+    async fn keep_result(&mut self, path: &str, text: &str) -> Result<(), String> {
+        if !self.have_hands().await.map_err(|e| e.to_string())? {
+            return Err("there is no cell".to_owned());
+        }
+        let args = [("path", path), ("content", text)].map(|(name, value)| (name.to_owned(), value.into()));
+        let action = Action { tool: "write_file".to_owned(), args: args.into() };
+        let Some(hands) = &mut self.hands else { return Err("there is no cell".to_owned()) };
+        let broken = |error: crate::cells::JobError| error.outcome().text;
+        let plan = hands.plan(&action).await.map_err(broken)?;
+        let written =
+            hands.perform(&action, &plan, self.host.settings.max_text, String::new()).await.map_err(broken)?;
+        if written.ending == Ending::Done { Ok(()) } else { Err(written.text) }
     }
 
     /// After a cell was lost in the middle of an action: whether the action happened, asked of a new cell.
@@ -453,6 +534,27 @@ impl Driver<'_> {
     }
 }
 
+/// The cells of a brain that waits: they are kept for a while, and then let go. They hold nothing that is not on disk but
+/// programs in the background, for whose sake a cell is kept.
+struct Parking<'a> {
+    hands: &'a mut Option<Hands>,
+    shell: &'a mut Option<Shell>,
+    after: std::time::Duration,
+}
+
+impl Parking<'_> {
+    async fn while_waiting<T>(self, what: impl Future<Output = T>) -> T {
+        tokio::pin!(what);
+        tokio::select! {
+            done = &mut what => return done,
+            () = tokio::time::sleep(self.after) => {}
+        }
+        *self.hands = None;
+        self.shell.take_if(|shell| !shell.is_busy());
+        what.await
+    }
+}
+
 fn unknown() -> Outcome {
     let text = "The program was interrupted during this action, and it cannot be told whether it happened.".to_owned();
     Outcome { ending: Ending::Unknown, text, spilled: None, after: None, bytes: 0 }
@@ -476,7 +578,7 @@ fn grants(brain: &Brain) -> Vec<gate::Grant> {
 const fn durability(spec: &ToolSpec) -> Durability {
     match spec.effect {
         Effect::Read => Durability::Lazy,
-        Effect::WriteInside | Effect::External | Effect::Destructive => Durability::Synced,
+        Effect::WriteInside | Effect::RunInside | Effect::External | Effect::Destructive => Durability::Synced,
     }
 }
 

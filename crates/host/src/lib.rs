@@ -20,7 +20,9 @@ mod cells;
 mod context;
 mod drive;
 mod error;
+mod execute;
 mod journal;
+mod programs;
 mod progress;
 mod switchboard;
 
@@ -38,6 +40,8 @@ use autoshare_store::{Durability, Store};
 pub use context::{estimate_tokens, request_for};
 pub use drive::Standing;
 pub use error::HostError;
+pub use execute::KEPT;
+pub use programs::{Job, ProgramCell, StartError};
 pub use progress::Progress;
 pub use switchboard::{AnswerError, Question, Stop, Switchboard};
 
@@ -50,8 +54,18 @@ pub struct Settings {
     pub hidden: Vec<std::path::PathBuf>,
     /// Paths that every cell may read at most, wherever they lie below a root: what the machine executes or trusts.
     pub frozen: Vec<std::path::PathBuf>,
-    /// How much the processes of one cell may take.
+    /// How much the processes of a cell for tools may take.
     pub cell: CellLimits,
+    /// How much the processes of a cell for programs may take.
+    pub program_cell: CellLimits,
+    /// How long a program may take unless its call says otherwise.
+    pub program_timeout: Duration,
+    /// Bytes of output that a program may write before it is ended.
+    pub max_output: u64,
+    /// Which commands may be called by name.
+    pub commands: autoshare_gate::Commands,
+    /// How long a brain's cells are kept while it waits for a model or a person.
+    pub park_after: Duration,
     /// How much a workspace may hold.
     pub quota: Quota,
     /// The least confinement accepted.

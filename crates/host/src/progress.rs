@@ -21,6 +21,8 @@ pub enum Progress {
         /// The tool's name.
         tool: String,
     },
+    /// A piece of what a program writes.
+    Output(String),
     /// An event is in the journal.
     Recorded {
         /// Whose.

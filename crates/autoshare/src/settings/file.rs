@@ -20,6 +20,7 @@ pub(crate) struct ConfigFile {
     pub(crate) model: ModelSection,
     pub(crate) limits: LimitsSection,
     pub(crate) workspace: WorkspaceSection,
+    pub(crate) shell: ShellSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +46,26 @@ pub(crate) struct LimitsSection {
     pub(crate) cell_memory_bytes: Option<u64>,
     pub(crate) cell_cpu_s: Option<u64>,
     pub(crate) cell_open_files: Option<u64>,
+    pub(crate) program_timeout_s: Option<u64>,
+    pub(crate) program_memory_bytes: Option<u64>,
+    pub(crate) program_processes: Option<u64>,
+    pub(crate) program_cpu_percent: Option<u64>,
+    pub(crate) program_cpu_s: Option<u64>,
+    pub(crate) program_open_files: Option<u64>,
+    pub(crate) program_file_bytes: Option<u64>,
+    pub(crate) program_tmp_bytes: Option<u64>,
+    pub(crate) program_tmp_files: Option<u64>,
+    pub(crate) max_output_bytes: Option<u64>,
+    pub(crate) park_after_s: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ShellSection {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) control: Option<String>,
+    pub(crate) allow: Option<Vec<String>>,
+    pub(crate) deny: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

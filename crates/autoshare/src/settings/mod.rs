@@ -2,17 +2,19 @@
 //! and nowhere else; nothing is read from below a workspace.
 
 mod file;
+mod shell;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autoshare_core::usage::{Limits, MicroUsd, Quota};
+use autoshare_gate::Commands;
 use autoshare_sandbox::CellLimits;
 use autoshare_vault::Sensitive;
 
 pub(crate) use file::ConfigFile;
-pub(crate) use words::{list, restrict_to_workspace};
+pub(crate) use words::{list, yes_or_no};
 
 /// A setting that cannot be used. The message names the setting, what is wrong, and what is accepted.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,12 @@ pub(crate) struct Settings {
     pub(crate) max_text: u64,
     pub(crate) quota: Quota,
     pub(crate) cell: CellLimits,
+    pub(crate) program_cell: CellLimits,
+    pub(crate) program_timeout: Duration,
+    pub(crate) max_output: u64,
+    pub(crate) park_after: Duration,
+    /// Which commands may be called by name; `None` if no program is to be run at all.
+    pub(crate) commands: Option<Commands>,
     pub(crate) restrict: bool,
     pub(crate) warnings: Vec<String>,
     /// Files that were read, which no workspace may hold.
@@ -74,6 +82,10 @@ const VARIABLES: &[&str] = &[
     "OPENAI_API_BASE_URL",
     "SMART_LLM",
     "RESTRICT_TO_WORKSPACE",
+    "EXECUTE_LOCAL_COMMANDS",
+    "SHELL_COMMAND_CONTROL",
+    "SHELL_ALLOWLIST",
+    "SHELL_DENYLIST",
 ];
 
 /// Variables of AutoGPT's `.env` that have no effect here yet; they are named in a warning and not refused.
@@ -83,10 +95,6 @@ const NOT_YET: &[&str] = &[
     "EMBEDDING_MODEL",
     "ANTHROPIC_API_KEY",
     "GROQ_API_KEY",
-    "SHELL_ALLOWLIST",
-    "SHELL_DENYLIST",
-    "SHELL_COMMAND_CONTROL",
-    "EXECUTE_LOCAL_COMMANDS",
     "DISABLED_COMMANDS",
     "GITHUB_API_KEY",
     "GITHUB_USERNAME",
@@ -138,10 +146,10 @@ impl Settings {
         let model = get("AUTOSHARE_MODEL").or_else(|| file.model.name.clone()).or_else(|| get("SMART_LLM"));
         let prices = file.model.prices.as_deref().map(file::read_text).transpose()?;
         let restrict = match get("RESTRICT_TO_WORKSPACE") {
-            Some(text) => restrict_to_workspace("RESTRICT_TO_WORKSPACE", &text)?,
+            Some(text) => yes_or_no("RESTRICT_TO_WORKSPACE", &text)?,
             None => file.workspace.restrict.unwrap_or(true),
         };
-        let mut warnings = environment.warnings;
+        let mut warnings = environment.warnings.clone();
         if !restrict {
             warnings.push(
                 "RESTRICT_TO_WORKSPACE is off: the brain may read and write your whole home directory, except keys, \
@@ -152,7 +160,11 @@ impl Settings {
         let section = &file.limits;
         let seconds = bounded("action_timeout_s", section.action_timeout_s, 60, 1..=86_400)?;
         let max_text = bounded("max_text", section.max_text, 32 * 1024, 1_000..=1024 * 1024)?;
-        let (quota, cell) = (quota(section)?, cell_limits(section)?);
+        let (quota, cell, program_cell) = (quota(section)?, cell_limits(section)?, program_limits(section)?);
+        let program_seconds = bounded("program_timeout_s", section.program_timeout_s, 120, 1..=86_400)?;
+        let max_output = bounded("max_output_bytes", section.max_output_bytes, 64 << 20, 4_096..=1 << 40)?;
+        let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
+        let commands = shell::commands(&get, &file.shell)?;
         let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
         let read_from = named.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
@@ -169,6 +181,11 @@ impl Settings {
             max_text,
             quota,
             cell,
+            program_cell,
+            program_timeout: Duration::from_secs(program_seconds),
+            max_output,
+            park_after: Duration::from_secs(park_seconds),
+            commands,
             restrict,
             warnings,
             read_from,
@@ -215,6 +232,21 @@ fn cell_limits(set: &file::LimitsSection) -> Result<CellLimits, SettingsError> {
         cpu_seconds: bounded("cell_cpu_s", set.cell_cpu_s, usual.cpu_seconds, 1..=86_400)?,
         open_files: bounded("cell_open_files", set.cell_open_files, usual.open_files, 64..=65_536)?,
         ..usual
+    })
+}
+
+/// What a cell for programs may take.
+fn program_limits(set: &file::LimitsSection) -> Result<CellLimits, SettingsError> {
+    let usual = CellLimits::for_programs();
+    Ok(CellLimits {
+        memory: bounded("program_memory_bytes", set.program_memory_bytes, usual.memory, 64 << 20..=1 << 44)?,
+        processes: bounded("program_processes", set.program_processes, usual.processes, 4..=1 << 20)?,
+        cpu_percent: bounded("program_cpu_percent", set.program_cpu_percent, usual.cpu_percent, 1..=100_000)?,
+        cpu_seconds: bounded("program_cpu_s", set.program_cpu_s, usual.cpu_seconds, 1..=31_536_000)?,
+        open_files: bounded("program_open_files", set.program_open_files, usual.open_files, 64..=1 << 20)?,
+        file_size: bounded("program_file_bytes", set.program_file_bytes, usual.file_size, 4_096..=1 << 50)?,
+        tmp_bytes: bounded("program_tmp_bytes", set.program_tmp_bytes, usual.tmp_bytes, 65_536..=1 << 44)?,
+        tmp_files: bounded("program_tmp_files", set.program_tmp_files, usual.tmp_files, 16..=100_000_000)?,
     })
 }
 

@@ -4,7 +4,7 @@ use super::SettingsError;
 
 /// `RESTRICT_TO_WORKSPACE` and its like in their plain meaning. Anything but a plain yes or no refuses, the empty text
 /// included: a slip of the finger must not open the machine.
-pub(crate) fn restrict_to_workspace(name: &str, value: &str) -> Result<bool, SettingsError> {
+pub(crate) fn yes_or_no(name: &str, value: &str) -> Result<bool, SettingsError> {
     match value.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" => Ok(false),
@@ -44,7 +44,7 @@ pub(crate) fn env_lines(text: &str) -> Result<Vec<(String, String)>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{env_lines, restrict_to_workspace};
+    use super::{env_lines, yes_or_no};
 
     #[test]
     fn a8_restrict_to_workspace_in_its_plain_meaning() {
@@ -65,7 +65,7 @@ mod tests {
             ("2", None),
             ("true false", None),
         ] {
-            assert_eq!(restrict_to_workspace("RESTRICT_TO_WORKSPACE", text).ok(), meaning, "{text:?}");
+            assert_eq!(yes_or_no("RESTRICT_TO_WORKSPACE", text).ok(), meaning, "{text:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use autoshare_core::event::{AskMode, Root, RootMode};
 use autoshare_core::outcome::{Ending, FileState, Plan, Refusal};
 use autoshare_core::tool::{Action, Effect, Kind, Param, Redo, Role, ToolSpec};
 use autoshare_core::verdict::Verdict;
-use autoshare_gate::{Case, Grant, History, builtin_tools, decide};
+use autoshare_gate::{Case, Commands, Grant, History, builtin_tools, decide};
 
 pub(crate) const WORKSPACE: &str = "/home/ann/notes";
 pub(crate) const MODES: [AskMode; 3] = [AskMode::Default, AskMode::Always, AskMode::Yes];
@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) ask: AskMode,
     pub(crate) history: History,
     pub(crate) grants: Vec<Grant>,
+    pub(crate) commands: Commands,
     pub(crate) own_files: BTreeSet<String>,
 }
 
@@ -39,6 +40,7 @@ impl World {
             ask: AskMode::Default,
             history: History::new(),
             grants: Vec::new(),
+            commands: Commands::Any,
             own_files: BTreeSet::new(),
         }
     }
@@ -58,6 +60,7 @@ impl World {
             ask: self.ask,
             history: &self.history,
             grants: &self.grants,
+            commands: &self.commands,
             own_files: &self.own_files,
         })
     }

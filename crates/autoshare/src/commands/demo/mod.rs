@@ -41,7 +41,7 @@ pub(crate) fn demo(launcher: Launcher, flags: &Demo, look: Look) -> Result<ExitC
     let goal = Goal {
         text: GOAL.to_owned(),
         model: MODEL.to_owned(),
-        tools: autoshare_gate::builtin_tools(),
+        tools: assemble::tools(&settings),
         limits,
         roots,
         ask: AskMode::Default,

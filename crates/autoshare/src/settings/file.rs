@@ -45,6 +45,8 @@ pub(crate) struct LimitsSection {
     pub(crate) cell_memory_bytes: Option<u64>,
     pub(crate) cell_cpu_s: Option<u64>,
     pub(crate) cell_open_files: Option<u64>,
+    pub(crate) undo_bytes: Option<u64>,
+    pub(crate) undo_files: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use autoshare_core::usage::{Limits, MicroUsd, Quota};
 use autoshare_sandbox::CellLimits;
 use autoshare_vault::Sensitive;
+use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::ConfigFile;
 pub(crate) use words::{list, restrict_to_workspace};
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) max_text: u64,
     pub(crate) quota: Quota,
     pub(crate) cell: CellLimits,
+    /// How much is kept of what a brain changes.
+    pub(crate) undo: SnapshotLimits,
     pub(crate) restrict: bool,
     pub(crate) warnings: Vec<String>,
     /// Files that were read, which no workspace may hold.
@@ -152,7 +155,7 @@ impl Settings {
         let section = &file.limits;
         let seconds = bounded("action_timeout_s", section.action_timeout_s, 60, 1..=86_400)?;
         let max_text = bounded("max_text", section.max_text, 32 * 1024, 1_000..=1024 * 1024)?;
-        let (quota, cell) = (quota(section)?, cell_limits(section)?);
+        let (quota, cell, undo) = (quota(section)?, cell_limits(section)?, undo_limits(section)?);
         let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
         let read_from = named.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
@@ -169,6 +172,7 @@ impl Settings {
             max_text,
             quota,
             cell,
+            undo,
             restrict,
             warnings,
             read_from,
@@ -215,6 +219,15 @@ fn cell_limits(set: &file::LimitsSection) -> Result<CellLimits, SettingsError> {
         cpu_seconds: bounded("cell_cpu_s", set.cell_cpu_s, usual.cpu_seconds, 1..=86_400)?,
         open_files: bounded("cell_open_files", set.cell_open_files, usual.open_files, 64..=65_536)?,
         ..usual
+    })
+}
+
+/// How much is kept for taking back.
+fn undo_limits(set: &file::LimitsSection) -> Result<SnapshotLimits, SettingsError> {
+    let usual = SnapshotLimits::default();
+    Ok(SnapshotLimits {
+        bytes: bounded("undo_bytes", set.undo_bytes, usual.bytes, 0..=1 << 50)?,
+        files: bounded("undo_files", set.undo_files, usual.files, 1..=10_000_000)?,
     })
 }
 

@@ -46,7 +46,9 @@ pub struct Restored {
 }
 
 /// The record on the shelf that says that a restore is under way.
-const UNDER_WAY: &str = "restoring";
+fn under_way(id: &Digest) -> String {
+    format!("restoring-{}", id.short())
+}
 
 impl Workspace {
     /// Puts back what was there before each of `changes`, which are of this root and come from this shelf. What the
@@ -61,13 +63,34 @@ impl Workspace {
         if self.mode() == RootMode::Read {
             return Err(WorkspaceError::ReadOnlyRoot { path: ".".to_owned() }.into());
         }
+        let (mut restore, todo, conflicts) = self.judged(shelf, changes)?;
+        if !conflicts.is_empty() && clash == Clash::Refuse {
+            return Err(SnapshotError::Conflicts(conflicts));
+        }
+        let under_way = under_way(&restore.id);
+        shelf.save(&under_way, &restore.id)?;
+        restore.carry_out(changes, &todo)?;
+        shelf.remove(&under_way)?;
+        *self.counted() = None;
+        Ok(restore.result)
+    }
+
+    /// What would be a conflict for [`Workspace::restore`], changing nothing.
+    ///
+    /// # Errors
+    /// As there, but for conflicts.
+    pub fn conflicts(&self, shelf: &Shelf, changes: &[Change]) -> Result<Vec<Conflict>, SnapshotError> {
+        self.judged(shelf, changes).map(|(_, _, conflicts)| conflicts)
+    }
+
+    /// What is to be done, and what is in the way.
+    fn judged<'a>(&'a self, shelf: &'a Shelf, changes: &'a [Change]) -> Result<Judged<'a>, SnapshotError> {
         let id = serde_json::to_vec(changes)
             .map(|text| Digest::of(&text))
             .map_err(|e| SnapshotError::Damaged { name: "the record".to_owned(), why: e.to_string() })?;
-        let again = shelf.load::<Digest>(UNDER_WAY)?.is_some_and(|under_way| under_way == id);
+        let again = shelf.load::<Digest>(&under_way(&id))?.is_some();
         let mut restore = Restore { workspace: self, shelf, id, touched: BTreeSet::new(), result: Restored::default() };
-        let mut todo = Vec::new();
-        let mut conflicts = Vec::new();
+        let (mut todo, mut conflicts) = (Vec::new(), Vec::new());
         for change in changes {
             match restore.judge(change, again)? {
                 State::AsBefore => restore.result.restored += 1,
@@ -83,16 +106,12 @@ impl Workspace {
                 }
             }
         }
-        if !conflicts.is_empty() && clash == Clash::Refuse {
-            return Err(SnapshotError::Conflicts(conflicts));
-        }
-        shelf.save(UNDER_WAY, &id)?;
-        restore.carry_out(changes, &todo)?;
-        shelf.remove(UNDER_WAY)?;
-        *self.counted() = None;
-        Ok(restore.result)
+        Ok((restore, todo, conflicts))
     }
 }
+
+/// A restore with what it has to do and what is in its way.
+type Judged<'a> = (Restore<'a>, Vec<&'a Change>, Vec<Conflict>);
 
 /// How a path stands to a change.
 enum State {

@@ -6,7 +6,7 @@
 //! tree-0              the last look at root 0: the next one copies only what changed since
 //! step-0007-0.before  what step 7 was about to change, until it is known what it did
 //! step-0007-0         what it did
-//! restoring           the digest of the restore that is under way
+//! restoring-4f1e...   the restore of this digest is under way
 //! ```
 //!
 //! Records are written whole or not at all, and are on disk when [`Shelf::save`] returns. Saved copies are not synced
@@ -157,10 +157,9 @@ impl Shelf {
         if allocated > left {
             return Ok(Saved::Full);
         }
-        let blob = BlobId(self.stock().sizes.last_key_value().map_or(1, |(last, _)| last.0.saturating_add(1)));
+        let (blob, copy) = self.new_blob()?;
         let name = blob.0.to_string();
         let fail = || SnapshotError::shelf("fill", format!("copy {}", blob.0));
-        let copy = create(&self.blobs, &name, PRIVATE).map_err(fail())?;
         let copied = copy::copy(file, &copy, len, left);
         if !matches!(copied, Ok(Some(_))) {
             let _swept_later = rustix::fs::unlinkat(&self.blobs, &name, AtFlags::empty());
@@ -175,6 +174,21 @@ impl Shelf {
         stock.sizes.insert(blob, size);
         stock.bytes = stock.bytes.saturating_add(size);
         Ok(Saved::As(blob))
+    }
+
+    /// An empty copy of a number that was not used.
+    fn new_blob(&self) -> Result<(BlobId, OwnedFd), SnapshotError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut number = self.stock().sizes.last_key_value().map_or(1, |(last, _)| last.0.saturating_add(1));
+        loop {
+            match rustix::fs::openat(&self.blobs, number.to_string(), flags, PRIVATE) {
+                Err(Errno::EXIST) if number < u64::MAX => number += 1,
+                made => {
+                    let fail = SnapshotError::shelf("make", format!("copy {number}"));
+                    return made.map(|copy| (BlobId(number), copy)).map_err(fail);
+                }
+            }
+        }
     }
 
     /// Whether a copy is there.

@@ -104,9 +104,11 @@ fn fifo(path: &Path) {
 
 type Action = fn(&Path);
 
-/// (name, what was there, what the step does, what is told: path and way)
+/// Its name, what was there, what the step does, what is told of it: path and way.
+type Row = (&'static str, Action, Action, &'static [(&'static str, What)]);
+
 #[rustfmt::skip]
-const STEPS: &[(&str, Action, Action, &[(&str, What)])] = &[
+const STEPS: &[Row] = &[
     ("nothing", |_| {}, |_| {}, &[]),
     ("a file is written",
         |_| {}, |d| fs::write(d.join("note.txt"), "other").unwrap(), &[("note.txt", What::Content)]),

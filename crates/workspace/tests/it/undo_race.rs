@@ -130,7 +130,8 @@ fn a_restore_that_is_killed_is_run_again() {
             .spawn()
             .unwrap();
         // From the first change on, in small steps.
-        while !dir.join("shelf/restoring").exists() && worker.try_wait().unwrap().is_none() {}
+        let is_under_way = || kept.shelf.names().unwrap().iter().any(|name| name.starts_with("restoring"));
+        while !is_under_way() && worker.try_wait().unwrap().is_none() {}
         std::thread::sleep(std::time::Duration::from_micros(round * 1_000));
         worker.kill().unwrap();
         worker.wait().unwrap();

@@ -8,11 +8,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use autoshare_workspace::Workspace;
+use autoshare_core::event::RootMode;
 use autoshare_workspace::snapshot::{
     Change, Clash, Node, RelPath, Restored, SHELF_FORMAT, Scope, Shelf, Snapshot, SnapshotError, SnapshotLimits,
     StepChanges, Unkept, What, changes, combine,
 };
+use autoshare_workspace::{Quota, Workspace};
 use rustix::fs::{CWD, FileType, Mode};
 
 use crate::setting::{Setting, handle};
@@ -513,6 +514,16 @@ fn a_deep_tree_is_kept_as_far_as_a_path_reaches() {
     assert_eq!(changed.iter().map(|c| c.path.to_string()).collect::<Vec<_>>(), ["note.txt"]);
     kept.restore(&changed, Clash::Refuse).unwrap();
     assert_eq!(fs::read_to_string(kept.at("note.txt")).unwrap(), "a note\n");
+}
+
+#[test]
+fn nothing_is_put_back_where_nothing_may_be_written() {
+    let kept = Kept::new();
+    let changed = kept.step(&everything(), |dir| fs::write(dir.join("note.txt"), "x").unwrap());
+    let workspace = Workspace::open(handle(&kept.setting.inside), RootMode::Read, Quota::default());
+    let refused = workspace.restore(&kept.shelf, &changed, Clash::Override).unwrap_err().to_string();
+    assert!(refused.contains("read only"), "{refused}");
+    assert_eq!(fs::read_to_string(kept.at("note.txt")).unwrap(), "x");
 }
 
 #[test]

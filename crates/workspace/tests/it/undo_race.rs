@@ -5,12 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use autoshare_core::event::RootMode;
-use autoshare_workspace::snapshot::{Change, Clash, Shelf, changes};
+use autoshare_workspace::snapshot::{Change, Clash, Node, Shelf, changes};
 use autoshare_workspace::{Quota, Workspace};
 
 use crate::a5_race::Swapper;
 use crate::setting::{SECRET, Setting, handle, names};
-use crate::undo::{Kept, everything, picture};
+use crate::undo::{Kept, everything, path, picture};
 
 const ROUNDS: u32 = 3_000;
 
@@ -87,6 +87,25 @@ fn a5_swap_race_of_the_file_itself_is_not_put_back_through() {
 }
 
 const WORKER: &str = "AUTOSHARE_TEST_RESTORE_IN";
+
+/// A FIFO on which a plain open would wait for ever.
+#[test]
+fn a6_a_file_that_becomes_a_fifo_does_not_hold_up_a_look() {
+    let kept = Kept::of(Setting::in_memory());
+    let fifo = kept.at("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    let (mut as_file, mut as_fifo) = (0u32, 0u32);
+    let swapper = Swapper::start(kept.at("note.txt"), fifo);
+    for _ in 0..ROUNDS {
+        match kept.look(&everything(), None).node(&path("note.txt")) {
+            Some(Node::File { .. }) => as_file += 1,
+            Some(Node::Special { .. }) => as_fifo += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(swapper.stop() > 0);
+    assert!(as_file > 0 && as_fifo > 0, "both sides of the race were met: {as_file}, {as_fifo}");
+}
 
 /// What the killed process does.
 fn put_back(dir: &Path) {

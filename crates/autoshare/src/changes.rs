@@ -200,7 +200,7 @@ mod tests {
             ("old\n", "", "@@ -1 +0,0 @@\n-old\n"),
             ("a", "a\n", "@@ -1 +1 @@\n-a\n\\ no line end\n+a\n"),
             ("", "\u{1b}[2J\u{202e}x\n", "@@ -0,0 +1 @@\n+\\x1b[2J<U+202E>x\n"),
-            ("", "one\rtwo\n", "@@ -0,0 +1,2 @@\n+one\\x0d\n+two\n"),
+            ("", "one\rtwo\n", "@@ -0,0 +1,2 @@\n+one\\r\n+two\n"),
             ("same\n", "same\n", ""),
         ];
         for (before, after, shown) in rows {

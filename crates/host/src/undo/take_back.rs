@@ -1,12 +1,12 @@
 //! Taking back a step or a whole run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use autoshare_access::Access;
 use autoshare_core::BrainId;
 use autoshare_core::event::{Event, NoteKind};
 use autoshare_store::{Durability, Store};
-use autoshare_workspace::snapshot::{Change, Clash, Combined, Conflict, SnapshotError, StepChanges, combine};
+use autoshare_workspace::snapshot::{Clash, Combined, Conflict, RelPath, SnapshotError, StepChanges, combine};
 
 use super::{Undo, UndoError, UndoSettings, open};
 
@@ -59,22 +59,22 @@ fn choose(steps: &[StepChanges], step: Option<u64>, clash: Clash) -> Result<Vec<
         return Err(UndoError::Already(name));
     }
     if let (Some(step), Clash::Refuse) = (step, clash) {
-        let later = steps.iter().filter(|one| one.step > step && one.undone_ms.is_none());
-        for later in later {
-            let same_root = chosen.iter().filter(|one| one.root == later.root).flat_map(|one| &one.changes);
-            let both = same_root.flat_map(|one| later.changes.iter().filter(|other| meet(one, other)));
-            if let Some(change) = both.into_iter().next() {
+        // By root and path, and whether taking it back removes it.
+        let mine: HashMap<(&str, &RelPath), bool> = chosen
+            .iter()
+            .flat_map(|one| one.changes.iter().map(|it| ((one.root.as_str(), &it.path), it.before.is_none())))
+            .collect();
+        // The same name, or something in a folder that would go.
+        let meets = |root: &str, path: &RelPath| {
+            mine.contains_key(&(root, path)) || path.folders().any(|folder| mine.get(&(root, &folder)) == Some(&true))
+        };
+        for later in steps.iter().filter(|one| one.step > step && one.undone_ms.is_none()) {
+            if let Some(change) = later.changes.iter().find(|change| meets(&later.root, &change.path)) {
                 return Err(UndoError::Later { step, later: later.step, path: change.path.to_string() });
             }
         }
     }
     Ok(chosen)
-}
-
-/// Whether taking back `one` meets what `later` changed: the same name, or something in a folder that would go or that
-/// is no folder then.
-fn meet(one: &Change, later: &Change) -> bool {
-    one.path == later.path || later.path.is_below(&one.path) && one.before.is_none()
 }
 
 /// What a resumed model is told. No name of a file is in it: a name is anybody's words.

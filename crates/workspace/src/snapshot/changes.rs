@@ -1,11 +1,12 @@
 //! What lies between two looks, and what several steps come to.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use autoshare_core::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::node::{BlobId, Content, Node, SET_ID};
+use super::node::{BlobId, Content, Node, SET_ID, Unkept};
 use super::path::RelPath;
 use super::shelf::Shelf;
 use super::take::{Entry, Incomplete, Snapshot};
@@ -83,17 +84,7 @@ pub struct StepChanges {
 /// The shelf cannot be read.
 pub fn changes(before: &Snapshot, after: &Snapshot, shelf: &Shelf) -> Result<Vec<Change>, SnapshotError> {
     let partial = before.incomplete.is_some() || after.incomplete.is_some();
-    let shut = |snapshot: &Snapshot| -> Vec<(RelPath, super::Unkept)> {
-        let folders = snapshot.entries.iter().filter_map(|entry| match &entry.node {
-            Node::Folder { shut: Some(why), .. } => Some((entry.path.clone(), *why)),
-            _ => None,
-        });
-        folders.collect()
-    };
     let (shut_before, shut_after) = (shut(before), shut(after));
-    let within = |shut: &[(RelPath, super::Unkept)], path: &RelPath| {
-        shut.iter().find(|(folder, _)| path.is_below(folder)).map(|(_, why)| *why)
-    };
     let mut found = Vec::new();
     for (one, other) in (Pairs { one: &before.entries, other: &after.entries }) {
         let mut change = match (one, other) {
@@ -120,6 +111,20 @@ pub fn changes(before: &Snapshot, after: &Snapshot, shelf: &Shelf) -> Result<Vec
         found.push(change);
     }
     Ok(found)
+}
+
+/// The folders that could not be looked into, and why.
+fn shut(snapshot: &Snapshot) -> HashMap<&RelPath, Unkept> {
+    let why = |entry: &Entry| if let Node::Folder { shut, .. } = &entry.node { *shut } else { None };
+    snapshot.entries.iter().filter_map(|entry| Some((&entry.path, why(entry)?))).collect()
+}
+
+/// Why a path was not seen, if it lies in one of them.
+fn within(shut: &HashMap<&RelPath, Unkept>, path: &RelPath) -> Option<Unkept> {
+    if shut.is_empty() {
+        return None;
+    }
+    std::iter::once(RelPath::root()).chain(path.folders()).find_map(|folder| shut.get(&folder).copied())
 }
 
 fn is_same(one: &Entry, other: &Entry, shelf: &Shelf) -> Result<bool, SnapshotError> {

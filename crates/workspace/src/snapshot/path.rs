@@ -63,7 +63,7 @@ impl RelPath {
     }
 
     /// The folders it lies in, outermost first, the root left out.
-    pub(crate) fn folders(&self) -> impl Iterator<Item = Self> {
+    pub fn folders(&self) -> impl Iterator<Item = Self> {
         self.0
             .iter()
             .enumerate()

@@ -16,7 +16,7 @@ use super::take::is_absent;
 use super::{SnapshotError, copy};
 use crate::beneath::{Follow, identity, open, open_directory, open_file};
 use crate::write::{PRIVATE, Tag, create};
-use crate::{Workspace, WorkspaceError};
+use crate::{Reader, Workspace, WorkspaceError};
 
 /// What is done about something that is not as the step left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,14 @@ impl Workspace {
             .map(|text| Digest::of(&text))
             .map_err(|e| SnapshotError::Damaged { name: "the record".to_owned(), why: e.to_string() })?;
         let again = shelf.load::<Digest>(&under_way(&id))?.is_some();
-        let mut restore = Restore { workspace: self, shelf, id, touched: BTreeSet::new(), result: Restored::default() };
+        let mut restore = Restore {
+            workspace: self,
+            shelf,
+            reader: self.reader(),
+            id,
+            touched: BTreeSet::new(),
+            result: Restored::default(),
+        };
         let (mut todo, mut conflicts) = (Vec::new(), Vec::new());
         for change in changes {
             match restore.judge(change, again)? {
@@ -130,6 +137,7 @@ enum State {
 struct Restore<'a> {
     workspace: &'a Workspace,
     shelf: &'a Shelf,
+    reader: Reader<'a>,
     id: Digest,
     /// Folders whose names changed.
     touched: BTreeSet<RelPath>,
@@ -205,7 +213,8 @@ impl Restore<'_> {
             return Ok(None);
         };
         if stat.st_nlink > 1 {
-            let reader = self.workspace.reader();
+            // Counted once for all files: there may be very many with several names.
+            let reader = &self.reader;
             let found = reader.names()?.get(&identity(&stat)).copied().unwrap_or(0);
             #[allow(clippy::useless_conversion, reason = "32 bits on aarch64")]
             if found < u64::from(stat.st_nlink) {

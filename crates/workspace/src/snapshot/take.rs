@@ -40,16 +40,27 @@ pub enum Incomplete {
         /// How many are.
         max: u64,
     },
+    /// Paths and links together are longer than is held in memory ([`MAX_TEXT`] bytes).
+    TooMuchText,
 }
+
+/// Bytes of all paths and links of one look at most, 64 MiB: a hostile tree of long ones is not to fill the memory.
+const MAX_TEXT: u64 = 64 << 20;
 
 impl std::fmt::Display for Incomplete {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self::TooManyFiles { max } = self;
-        write!(
-            f,
-            "there were more than {max} files, folders and links, so what was created or deleted is not known \
-             (undo_files below [limits] raises it for later steps)"
-        )
+        match self {
+            Self::TooManyFiles { max } => write!(
+                f,
+                "there were more than {max} files, folders and links, so what was created or deleted is not known \
+                 (undo_files below [limits] raises it for later steps)"
+            ),
+            Self::TooMuchText => write!(
+                f,
+                "paths and links together were longer than {} MiB, so what was created or deleted is not known",
+                MAX_TEXT >> 20
+            ),
+        }
     }
 }
 
@@ -156,7 +167,7 @@ impl Workspace {
         let stat = rustix::fs::fstat(&root).map_err(|e| WorkspaceError::from_errno(b".", e))?;
         let mut found = vec![Found { path: RelPath::root(), stat, shut: None }];
         let mut pending = vec![(0, RelPath::root(), 0)];
-        let mut incomplete = None;
+        let (mut incomplete, mut text) = (None, 0);
         while let Some((index, folder, level)) = pending.pop() {
             let listed = if level > MAX_LEVELS { Err(Unkept::TooDeep) } else { self.open_folder(&folder) };
             let listed = listed.and_then(|dir| {
@@ -169,7 +180,13 @@ impl Workspace {
                         incomplete = Some(Incomplete::TooManyFiles { max });
                         return ControlFlow::Break(());
                     }
-                    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                    let kind = FileType::from_raw_mode(stat.st_mode);
+                    text += path.as_bytes().len() as u64 + if kind == FileType::Symlink { len(stat) } else { 0 };
+                    if text > MAX_TEXT {
+                        incomplete = Some(Incomplete::TooMuchText);
+                        return ControlFlow::Break(());
+                    }
+                    if kind == FileType::Directory {
                         pending.push((found.len(), path.clone(), level + 1));
                     }
                     found.push(Found { path, stat: *stat, shut: None });

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use autoshare_core::Digest;
 use autoshare_core::event::RootMode;
 use autoshare_workspace::snapshot::{
     Change, Clash, Node, RelPath, Restored, SHELF_FORMAT, Scope, Shelf, Snapshot, SnapshotError, SnapshotLimits,
@@ -514,6 +515,41 @@ fn a_deep_tree_is_kept_as_far_as_a_path_reaches() {
     assert_eq!(changed.iter().map(|c| c.path.to_string()).collect::<Vec<_>>(), ["note.txt"]);
     kept.restore(&changed, Clash::Refuse).unwrap();
     assert_eq!(fs::read_to_string(kept.at("note.txt")).unwrap(), "a note\n");
+}
+
+/// Between a folder that goes and a file that comes, a name is missing: only a restore that was cut off may meet that.
+#[test]
+fn a_name_that_is_missing_after_a_restore_was_cut_off_is_no_conflict() {
+    let kept = Kept::new();
+    let before = picture(&kept.setting.inside);
+    let changed = kept.step(&everything(), |dir| {
+        fs::remove_file(dir.join("note.txt")).unwrap();
+        fs::create_dir(dir.join("note.txt")).unwrap();
+    });
+    fs::remove_dir(kept.at("note.txt")).unwrap();
+    assert!(matches!(kept.restore(&changed, Clash::Refuse), Err(SnapshotError::Conflicts(_))), "control");
+    let id = Digest::of(&serde_json::to_vec(&changed).unwrap());
+    kept.shelf.save(&format!("restoring-{}", id.short()), &id).unwrap();
+    assert_eq!(kept.restore(&changed, Clash::Refuse).unwrap().left, []);
+    assert_eq!(picture(&kept.setting.inside), before);
+    assert_eq!(kept.shelf.names().unwrap(), [""; 0], "nothing is under way any more");
+}
+
+#[test]
+fn a7_a_tree_of_long_paths_does_not_fill_the_memory() {
+    let kept = Kept::of(Setting::in_memory());
+    let mut deep = kept.setting.inside.clone();
+    for _ in 0..14 {
+        deep.push("d".repeat(250));
+    }
+    fs::create_dir_all(&deep).unwrap();
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
+    let dir = rustix::fs::open(&deep, flags, Mode::empty()).unwrap();
+    for n in 0..20_000 {
+        rustix::fs::mknodat(&dir, format!("{n:0>250}"), FileType::RegularFile, Mode::RUSR, 0).unwrap();
+    }
+    let why = kept.look(&everything(), None).incomplete().unwrap().to_string();
+    assert!(why.contains("64 MiB"), "{why}");
 }
 
 #[test]

@@ -34,6 +34,10 @@ pub(crate) enum Command {
     Show(Brain),
     /// Print a brain's journal
     Logs(Logs),
+    /// Show what a run, or one step of it, changed in files
+    Diff(Diff),
+    /// Take back what a run, or one step of it, changed in files
+    Undo(Undo),
     /// Ask a running brain to stop
     Stop(Stop),
     /// Answer a question of a running brain
@@ -125,6 +129,28 @@ pub(crate) struct Logs {
     /// Go on printing while it works
     #[arg(long, short)]
     pub(crate) follow: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Diff {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+    /// The step; without one, what the whole run comes to
+    pub(crate) step: Option<u64>,
+    /// Count lines instead of showing them
+    #[arg(long)]
+    pub(crate) stat: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Undo {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+    /// The step; without one, the whole run
+    pub(crate) step: Option<u64>,
+    /// Also what was changed since, or can only be put back in part
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -8,6 +8,7 @@ use autoshare_broker::Broker;
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};
+use autoshare_host::undo::UndoSettings;
 use autoshare_host::{Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_store::Store;
@@ -60,6 +61,7 @@ pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launch
         max_text: settings.max_text,
         action_timeout: settings.action_timeout,
         questions: wait,
+        undo: undo(settings),
     };
     Host::new(data.access.clone(), Arc::clone(&data.store), Arc::new(launcher), broker, parts)
 }
@@ -69,6 +71,12 @@ pub(crate) fn tools(settings: &Settings) -> Vec<ToolSpec> {
     let mut tools = autoshare_gate::builtin_tools();
     tools.retain(|tool| tool.effect != Effect::RunInside || settings.commands.is_some());
     tools
+}
+
+/// Where what brains change is kept. What cells cannot change is left out, and so is what they must not see.
+pub(crate) fn undo(settings: &Settings) -> UndoSettings {
+    let leave_out = hidden(settings).into_iter().chain(frozen(settings)).collect();
+    UndoSettings { data_dir: settings.data_dir.clone(), limits: settings.undo, leave_out }
 }
 
 /// What no cell shows: the data directory, the configuration, every file that settings or keys were read from, and

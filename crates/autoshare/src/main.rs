@@ -5,6 +5,7 @@
 
 mod args;
 mod assemble;
+mod changes;
 mod commands;
 mod exit;
 mod prompt;

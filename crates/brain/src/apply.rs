@@ -262,7 +262,10 @@ impl Brain {
                 self.halt = None;
                 Ok(())
             }
-            NoteKind::Cell => Ok(()),
+            // A brain that has ended is not told, and that is in order.
+            NoteKind::Undone if matches!(self.phase, Phase::Finished { .. }) => Ok(()),
+            NoteKind::Undone => self.told_by_a_person(text),
+            NoteKind::Cell | NoteKind::Unkept => Ok(()),
         }
     }
 

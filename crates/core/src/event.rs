@@ -150,6 +150,10 @@ pub enum NoteKind {
     Resumed,
     /// A cell's attestation or the confinement in force.
     Cell,
+    /// A person took back what steps changed; the text tells the model which.
+    Undone,
+    /// What a step changes cannot be taken back; the text tells people why.
+    Unkept,
 }
 
 /// One event of a brain's journal.

@@ -19,6 +19,7 @@ use crate::execute::{Shell, runs_programs};
 use crate::journal::Journal;
 use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
+use crate::undo::{Keeping, UndoError};
 use crate::{Host, HostError, Progress, Questions, spill_path};
 
 /// Times that a request is made smaller when a provider says that it does not fit its window.
@@ -71,6 +72,7 @@ impl Host {
             shell: None,
             feed,
             words: String::new(),
+            keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
         };
         let resumed = events.len() > 1 && !matches!(driver.brain.status(), Status::Finished(_));
         let result = driver.run(resumed).await;
@@ -94,6 +96,8 @@ struct Driver<'h> {
     shell: Option<Shell>,
     feed: UnboundedSender<Progress>,
     words: String,
+    /// What actions are about to change, so that it can be taken back.
+    keeping: Keeping,
 }
 
 impl Driver<'_> {
@@ -332,7 +336,7 @@ impl Driver<'_> {
         let Some((own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let plan = self.still(&action, &spec, plan);
         self.record(vec![Event::Started { step, plan: plan.clone() }], durability(&spec)).await?;
-        let outcome = self.do_it(own, step, &action, &spec, &plan).await;
+        let outcome = self.do_it(own, step, &action, &spec, &plan).await?;
         self.observe(step, &action, &spec, &plan, outcome).await
     }
 
@@ -384,22 +388,24 @@ impl Driver<'_> {
         action: &Action,
         spec: &ToolSpec,
         plan: &Plan,
-    ) -> Outcome {
+    ) -> Result<Outcome, HostError> {
         if let Some(refusal) = &plan.refusal {
-            return Outcome {
+            return Ok(Outcome {
                 ending: refusal.ending,
                 text: refusal.words.clone(),
                 spilled: None,
                 after: None,
                 bytes: 0,
-            };
+            });
         }
+        let kept = self.keeping.before(&self.goal.roots, step, action, spec, plan).await;
+        self.is_kept(step, kept).await?;
         if runs_programs(action) {
-            return self.execute(step, action).await;
+            return Ok(self.execute(step, action).await);
         }
         let is_own = own.is_some();
         let Some(mut hands) = own.or_else(|| self.hands.take()) else {
-            return crate::cells::JobError::Broken("there is no cell".to_owned()).outcome();
+            return Ok(crate::cells::JobError::Broken("there is no cell".to_owned()).outcome());
         };
         let max_text = self.host.settings.max_text;
         let (outcome, hands) = match hands.perform(action, plan, max_text, spill_path(step)).await {
@@ -409,7 +415,14 @@ impl Driver<'_> {
         if !is_own {
             self.hands = hands;
         }
-        outcome
+        Ok(outcome)
+    }
+
+    /// Says so where what a step changes cannot be taken back; that is no reason not to take it.
+    async fn is_kept(&mut self, step: StepNo, kept: Result<(), UndoError>) -> Result<(), HostError> {
+        let Err(error) = kept else { return Ok(()) };
+        let text = format!("What step {step} changes cannot be taken back: {error}");
+        self.record(vec![Event::Note { kind: NoteKind::Unkept, text }], Durability::Lazy).await
     }
 
     /// Has a tool run its program, in the cell that the brain has for them.
@@ -508,6 +521,8 @@ impl Driver<'_> {
         let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
         outcome.text = autoshare_guard::plain(&outcome.text, cap).text;
         let source = source_of(action, plan);
+        let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
+        self.is_kept(step, kept).await?;
         self.record(vec![Event::Observation { step, source, outcome }], durability(spec)).await
     }
 
@@ -515,7 +530,7 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else { return Ok(()) };
         let Some((mut own, _)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let outcome = match spec.redo {
-            Redo::Read | Redo::Idempotent => self.do_it(own, step, &action, &spec, &plan).await,
+            Redo::Read | Redo::Idempotent => self.do_it(own, step, &action, &spec, &plan).await?,
             Redo::Queryable => {
                 let hands = own.as_mut().or(self.hands.as_mut());
                 let answer = match hands {
@@ -524,7 +539,7 @@ impl Driver<'_> {
                 };
                 match answer {
                     Some((Happened::Yes, outcome)) => outcome,
-                    Some((Happened::No, _)) => self.do_it(own, step, &action, &spec, &plan).await,
+                    Some((Happened::No, _)) => self.do_it(own, step, &action, &spec, &plan).await?,
                     Some((Happened::Unknown, _)) | None => unknown(),
                 }
             }
@@ -594,7 +609,7 @@ fn source_of(action: &Action, plan: &Plan) -> String {
 
 /// The directory that has to be opened for a path outside: the path itself, or what holds it, and then the name of the
 /// one file in it that is meant. A link is a name like any other: what it leads to was not what was asked about.
-fn holder(path: &str) -> (String, Option<String>) {
+pub(crate) fn holder(path: &str) -> (String, Option<String>) {
     let is_dir = rustix::fs::lstat(path)
         .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
     match path.rsplit_once('/') {

@@ -13,6 +13,7 @@
 //! - Where a text comes from is said by the host, from the cell and channel it came through; a cell's word about
 //!   itself is content.
 //! - A path that an approval opens is opened for that one action, in a cell of its own.
+//! - What an action may change is kept before it is performed ([`undo`]).
 //!
 //! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
 
@@ -25,6 +26,7 @@ mod journal;
 mod programs;
 mod progress;
 mod switchboard;
+pub mod undo;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +78,8 @@ pub struct Settings {
     pub action_timeout: Duration,
     /// Whether a question may wait for an answer; otherwise it is answered with no at once.
     pub questions: Questions,
+    /// Where what steps change is kept, so that it can be taken back.
+    pub undo: undo::UndoSettings,
 }
 
 /// What becomes of a question.

@@ -211,6 +211,13 @@ impl PrivateDir {
     }
 }
 
+impl From<PrivateDir> for OwnedFd {
+    /// The handle, for a crate that works beneath one.
+    fn from(dir: PrivateDir) -> Self {
+        dir.fd
+    }
+}
+
 const A_FILE: &str = "a regular file";
 const A_DIR: &str = "a directory";
 

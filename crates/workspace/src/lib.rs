@@ -24,6 +24,8 @@
 //!   write in between (a second, or twenty times as long as counting takes).
 //! - Everything is bounded: bytes read, entries visited, lines found, depth. What was left out is said.
 //!
+//! [`snapshot`] keeps what a step is about to change and takes it back.
+//!
 //! It does not know what a tool, a brain or a tenant is, asks nobody, and reads no environment and no configuration.
 
 mod beneath;
@@ -32,6 +34,7 @@ mod find;
 mod limits;
 mod read;
 mod search;
+pub mod snapshot;
 mod usage;
 mod walk;
 mod write;

@@ -100,7 +100,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn names(&self) -> Result<&HashMap<Identity, u64>, WorkspaceError> {
+    pub(crate) fn names(&self) -> Result<&HashMap<Identity, u64>, WorkspaceError> {
         if let Some(names) = self.names.get() {
             return Ok(names);
         }

@@ -99,7 +99,7 @@ impl Workspace {
         }
     }
 
-    fn counted(&self) -> MutexGuard<'_, Option<Counted>> {
+    pub(crate) fn counted(&self) -> MutexGuard<'_, Option<Counted>> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

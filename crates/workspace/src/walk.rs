@@ -131,7 +131,7 @@ impl Walk {
 }
 
 /// The entries of an open directory. One that vanishes in between is passed over.
-fn entries(
+pub(crate) fn entries(
     dir: &OwnedFd,
     path: &[u8],
     order: Order,

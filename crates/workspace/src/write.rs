@@ -21,7 +21,7 @@ use crate::{Protected, Workspace, WorkspaceError, protected};
 pub struct Tag(pub Digest);
 
 impl Tag {
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         format!(".autoshare-{}.tmp", self.0.short())
     }
 }
@@ -40,7 +40,7 @@ pub struct Target {
 }
 
 const NEW_FILE: Mode = Mode::from_raw_mode(0o644);
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+pub(crate) const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 const NEW_FOLDER: Mode = Mode::from_raw_mode(0o755);
 
 impl Workspace {
@@ -211,7 +211,7 @@ impl Workspace {
 }
 
 /// A new file for writing, of this mode less the umask. One that a crash left under this name is removed first.
-fn create(dir: &OwnedFd, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
+pub(crate) fn create(dir: &OwnedFd, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(dir, name, flags, mode) {
         Err(Errno::EXIST) => {

@@ -7,6 +7,7 @@ mod drive;
 mod journal;
 mod model;
 mod run;
+mod undo;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,8 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Ps => journal::ps(&settings, look),
         Command::Show(flags) => journal::show(&settings, &flags, look),
         Command::Logs(flags) => journal::logs(&settings, &flags, look),
+        Command::Diff(flags) => undo::diff(&settings, &flags, look),
+        Command::Undo(flags) => undo::undo(&settings, &flags, look),
         Command::Stop(flags) => approve::stop(&settings, &flags, look),
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { .. } => model::list(settings, look),

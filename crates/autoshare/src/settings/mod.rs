@@ -12,6 +12,7 @@ use autoshare_core::usage::{Limits, MicroUsd, Quota};
 use autoshare_gate::Commands;
 use autoshare_sandbox::CellLimits;
 use autoshare_vault::Sensitive;
+use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::ConfigFile;
 pub(crate) use words::{list, yes_or_no};
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
+    /// How much is kept of what a brain changes.
+    pub(crate) undo: SnapshotLimits,
     pub(crate) restrict: bool,
     pub(crate) warnings: Vec<String>,
     /// Files that were read, which no workspace may hold.
@@ -160,7 +163,8 @@ impl Settings {
         let section = &file.limits;
         let seconds = bounded("action_timeout_s", section.action_timeout_s, 60, 1..=86_400)?;
         let max_text = bounded("max_text", section.max_text, 32 * 1024, 1_000..=1024 * 1024)?;
-        let (quota, cell, program_cell) = (quota(section)?, cell_limits(section)?, program_limits(section)?);
+        let (quota, undo) = (quota(section)?, undo_limits(section)?);
+        let (cell, program_cell) = (cell_limits(section)?, program_limits(section)?);
         let program_seconds = bounded("program_timeout_s", section.program_timeout_s, 120, 1..=86_400)?;
         let max_output = bounded("max_output_bytes", section.max_output_bytes, 64 << 20, 4_096..=1 << 40)?;
         let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
@@ -186,6 +190,7 @@ impl Settings {
             max_output,
             park_after: Duration::from_secs(park_seconds),
             commands,
+            undo,
             restrict,
             warnings,
             read_from,
@@ -247,6 +252,15 @@ fn program_limits(set: &file::LimitsSection) -> Result<CellLimits, SettingsError
         file_size: bounded("program_file_bytes", set.program_file_bytes, usual.file_size, 4_096..=1 << 50)?,
         tmp_bytes: bounded("program_tmp_bytes", set.program_tmp_bytes, usual.tmp_bytes, 65_536..=1 << 44)?,
         tmp_files: bounded("program_tmp_files", set.program_tmp_files, usual.tmp_files, 16..=100_000_000)?,
+    })
+}
+
+/// How much is kept for taking back.
+fn undo_limits(set: &file::LimitsSection) -> Result<SnapshotLimits, SettingsError> {
+    let usual = SnapshotLimits::default();
+    Ok(SnapshotLimits {
+        bytes: bounded("undo_bytes", set.undo_bytes, usual.bytes, 0..=1 << 50)?,
+        files: bounded("undo_files", set.undo_files, usual.files, 1..=10_000_000)?,
     })
 }
 

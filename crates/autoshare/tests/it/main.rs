@@ -21,3 +21,4 @@ mod demo;
 mod desk;
 mod gullible;
 mod scripted;
+mod undo;

@@ -272,6 +272,26 @@ fn a_persons_words_wait_until_the_open_call_is_answered() {
 }
 
 #[test]
+fn what_was_taken_back_is_told_to_a_brain_that_goes_on() {
+    let mut brain = admitted();
+    brain.apply(&reads(1, "a.md"));
+    judge(&mut brain, Decision::Allow);
+    for event in [started(1), note(NoteKind::Undone, "step 1"), observation(1, Ending::Done, "milk")] {
+        brain.apply(&event);
+    }
+    assert_conversation_is_sound(&brain);
+    assert!(brain.transcript().iter().any(|entry| matches!(entry, Entry::Note { text } if text == "step 1")));
+
+    brain.apply(&thought(2, "It is done.", vec![]));
+    brain.apply(&Event::Answer { text: "It is done.".to_owned() });
+    brain.apply(&Event::Finish { reason: FinishReason::Done, text: String::new() });
+    let entries = brain.transcript().len();
+    brain.apply(&note(NoteKind::Undone, "too late to be told"));
+    brain.apply(&note(NoteKind::Unkept, "for people"));
+    assert_eq!((brain.transcript().len(), brain.ignored()), (entries, 0), "and one that ended stays as it is");
+}
+
+#[test]
 fn e4_a_reservation_counts_until_it_is_settled_and_for_ever_if_the_call_was_repeated() {
     let tokens = |brain: &Brain| brain.used().tokens();
     let mut brain = admitted();

@@ -11,6 +11,8 @@
     reason = "tests"
 )]
 
+mod undo;
+
 use autoshare_brain::Entry;
 use autoshare_core::chat::{Message, RawCall, Request};
 use autoshare_core::event::{AskMode, Goal, Root, RootMode};

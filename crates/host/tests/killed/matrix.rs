@@ -18,8 +18,10 @@ const INSTANTS: u32 = 60;
 /// The errand without an interruption: what every other must come to.
 fn undisturbed(scene: &mut Scene) -> Outcome {
     scene.reset();
+    let before = scene.files();
     assert!(scene.lives(None));
     let outcome = scene.outcome();
+    assert_eq!(outcome.undone, before, "the control: it is taken back");
     let expected = ERRAND_EFFECTS.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
     assert_eq!(outcome.effects, expected, "the control: the kernel tells of every effect");
     assert_eq!((outcome.resumed, outcome.calls_again, outcome.unknown), (0, 0, 0));
@@ -34,6 +36,7 @@ fn compare(found: &Outcome, expected: &Outcome, deaths: usize, when: &str) {
     let differs = found.journal.iter().zip(&expected.journal).find(|(found, expected)| found != expected);
     assert_eq!(differs, None, "{when}");
     assert_eq!(found.journal.len(), expected.journal.len(), "{when}");
+    assert_eq!(found.undone, expected.undone, "{when}: taken back");
     assert_eq!(found.unknown, 0, "{when}: file tools can always tell");
     assert!(found.calls_again <= deaths, "{when}: {} calls were made again", found.calls_again);
     assert!(found.resumed <= deaths, "{when}: {} notes", found.resumed);

@@ -60,6 +60,7 @@ pub(crate) fn run(job: &str) {
         max_text: 32 * 1024,
         action_timeout: Duration::from_secs(60),
         questions: Questions::Wait,
+        undo: crate::scene::undo_settings(&job.data),
     };
     let host = Host::new(access.clone(), Arc::clone(&store), Arc::new(launcher), broker, settings);
     // A brain whose admission was cut short has no record, and its goal is given again.

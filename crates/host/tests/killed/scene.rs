@@ -11,9 +11,11 @@ use autoshare_access::Access;
 use autoshare_core::Seq;
 use autoshare_core::event::{Event, NoteKind};
 use autoshare_core::outcome::Ending;
+use autoshare_host::undo::{UndoSettings, undo};
 use autoshare_store::Store;
 use autoshare_testkit::{ERRAND_EFFECTS, ScriptedModel, errand};
 use autoshare_vault::Vault;
+use autoshare_workspace::snapshot::{Clash, SnapshotLimits};
 use rustix::fs::inotify;
 
 use crate::one_host::{JOB, Job};
@@ -43,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) calls_again: usize,
     /// Actions of which it could not be told whether they happened.
     pub(crate) unknown: usize,
+    /// The files once the whole run was taken back.
+    pub(crate) undone: BTreeMap<String, String>,
 }
 
 impl Scene {
@@ -102,9 +106,11 @@ impl Scene {
         let events = self.events();
         let count = |is: fn(&Event) -> bool| events.iter().filter(|event| is(event)).count();
         let calls = self.model.requests().len() - self.called_before;
+        let (files, effects) = (self.files(), self.effects());
+        self.undo();
         Outcome {
-            files: ["work", "archive"].into_iter().flat_map(|name| files(&self.path(name))).collect(),
-            effects: self.effects(),
+            files,
+            effects,
             journal: told_once(&events),
             resumed: count(|event| matches!(event, Event::Note { kind: NoteKind::Resumed, .. })),
             calls,
@@ -112,7 +118,23 @@ impl Scene {
             unknown: count(
                 |event| matches!(event, Event::Observation { outcome, .. } if outcome.ending == Ending::Unknown),
             ),
+            undone: self.files(),
         }
+    }
+
+    /// The files of workspace and archive.
+    pub(crate) fn files(&self) -> BTreeMap<String, String> {
+        ["work", "archive"].into_iter().flat_map(|name| files(&self.path(name))).collect()
+    }
+
+    /// Takes the whole run back.
+    fn undo(&self) {
+        let data = self.path("data");
+        let vault = Vault::open(&data).unwrap();
+        let access = Access::local(&data).unwrap();
+        let store = Store::open(&data, &access, &vault).unwrap();
+        let brain = store.brains(&access).unwrap().into_iter().find(|row| row.records > 0).unwrap().id;
+        undo(&store, &access, &brain, undo_settings(&data), None, Clash::Refuse).unwrap();
     }
 
     fn events(&self) -> Vec<Event> {
@@ -144,6 +166,11 @@ impl Scene {
             }
         }
     }
+}
+
+/// As a host has them.
+pub(crate) fn undo_settings(data: &Path) -> UndoSettings {
+    UndoSettings { data_dir: data.to_owned(), limits: SnapshotLimits::default(), leave_out: Vec::new() }
 }
 
 fn nothing_watched() -> OwnedFd {

@@ -15,13 +15,13 @@ const READS: u32 = 1_000_000;
 const TOOLS: u32 = 100_000;
 
 /// Exchanges two names until it is dropped.
-struct Swapper {
+pub struct Swapper {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<u64>>,
 }
 
 impl Swapper {
-    fn start(one: PathBuf, other: PathBuf) -> Self {
+    pub fn start(one: PathBuf, other: PathBuf) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -35,7 +35,7 @@ impl Swapper {
         Self { stop, thread: Some(thread) }
     }
 
-    fn stop(mut self) -> u64 {
+    pub fn stop(mut self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap()
     }

@@ -25,4 +25,6 @@ mod a7_quota;
 mod a9_protected;
 mod looking;
 mod setting;
+mod undo;
+mod undo_race;
 mod writing;

@@ -26,6 +26,8 @@ goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another proce
 pub(crate) enum Command {
     /// Let an agent work towards a goal in a folder
     Run(Run),
+    /// Run any program in a cell: an agent of somebody else's, a script, a build
+    Exec(Exec),
     /// Go on with a brain that was stopped, interrupted or faulted
     Resume(Resume),
     /// List brains
@@ -61,7 +63,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the launcher has to be started before anything else.
     pub(crate) const fn needs_cells(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Resume(_) | Self::Demo(_))
+        matches!(self, Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_))
     }
 }
 
@@ -106,6 +108,47 @@ pub(crate) struct Run {
     pub(crate) write: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) watching: Watching,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Exec {
+    /// The folder to work in
+    #[arg(long, short, default_value = ".", value_name = "DIR")]
+    pub(crate) workspace: PathBuf,
+    /// A folder that may be read too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) read: Vec<PathBuf>,
+    /// A folder that may be read and written too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) write: Vec<PathBuf>,
+    /// A variable that the program finds: its value here, or NAME=VALUE; what looks like a credential becomes a placeholder
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// Hand over a credential as it is: the program can read it, keep it and show it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) expose_credential: Vec<String>,
+    /// A host that the program may reach
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// A limit: memory, processes, cpu (hundredths of a processor), cpu-seconds, open-files, file-size, tmp, tmp-files,
+    /// time (seconds); sizes take k, m, g
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) limit: Vec<String>,
+    /// What a known agent needs: claude, codex, aider, goose; gives it a home directory of its own that is kept
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Show afterwards what the program changed
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Do not keep what the program changes; it cannot be taken back then
+    #[arg(long, conflicts_with = "diff")]
+    pub(crate) no_undo: bool,
+    /// Whose it is; there is one tenant here, `local`
+    #[arg(long, value_name = "TENANT", default_value = "local")]
+    pub(crate) tenant: String,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

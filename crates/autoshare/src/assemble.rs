@@ -46,7 +46,13 @@ pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
 
 /// The host over its parts.
 pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launcher: Launcher, wait: Questions) -> Host {
-    let parts = autoshare_host::Settings {
+    let parts = parts(settings, wait);
+    Host::new(data.access.clone(), Arc::clone(&data.store), Arc::new(launcher), broker, parts)
+}
+
+/// What the host needs to know.
+pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Settings {
+    autoshare_host::Settings {
         protected: protected(settings),
         hidden: hidden(settings),
         frozen: frozen(settings),
@@ -62,8 +68,7 @@ pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launch
         action_timeout: settings.action_timeout,
         questions: wait,
         undo: undo(settings),
-    };
-    Host::new(data.access.clone(), Arc::clone(&data.store), Arc::new(launcher), broker, parts)
+    }
 }
 
 /// The tools that a new brain is offered.

@@ -30,6 +30,11 @@ impl Failure {
         Self { code, words: words.into() }
     }
 
+    /// The same words under another exit code.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
     /// Prints the words, neutralised, and gives the exit code.
     #[expect(clippy::print_stderr, reason = "the edge of the program")]
     pub(crate) fn report(&self) -> ExitCode {

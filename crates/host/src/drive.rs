@@ -58,6 +58,9 @@ impl Host {
             }
         }
         let goal = state.goal().cloned().ok_or_else(|| HostError::NoGoal(brain.clone()))?;
+        if goal.model == crate::exec::EXEC {
+            return Err(HostError::Exec(brain.clone()));
+        }
         let model = self.broker.model(&goal.model)?;
         let mut driver = Driver {
             host: self,

@@ -30,6 +30,9 @@ pub enum HostError {
     /// The journal does not begin with a goal.
     #[error("brain {0} has no goal: it was interrupted while it was admitted; begin anew with `autoshare run`")]
     NoGoal(autoshare_core::BrainId),
+    /// There is no brain to go on with: a program was run.
+    #[error("{0} is a program that was run by `autoshare exec`, which cannot go on: run it again")]
+    Exec(autoshare_core::BrainId),
     /// The system gives no random bytes.
     #[error("no random bytes from the system: {0}")]
     Randomness(String),

@@ -21,7 +21,7 @@ use crate::{Progress, Settings};
 /// Bytes that are kept of a program's output: so many of its beginning, and as many of its end.
 pub const KEPT: usize = 768 * 1024;
 /// Background programs of one brain at most.
-pub const MOST_JOBS: usize = 16;
+const MOST_JOBS: usize = 16;
 /// How long a program that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long is waited for the rest of the output when a program has ended: what it left running may hold the pipe open.

@@ -21,6 +21,7 @@ mod cells;
 mod context;
 mod drive;
 mod error;
+pub mod exec;
 mod execute;
 mod journal;
 mod programs;

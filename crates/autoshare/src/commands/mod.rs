@@ -4,6 +4,7 @@ mod approve;
 mod demo;
 mod doctor;
 mod drive;
+mod exec;
 mod journal;
 mod model;
 mod run;
@@ -52,6 +53,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
     let launcher = || launcher.ok_or_else(|| Failure::new(crate::exit::FAILED, "the launcher was not started"));
     match args.command {
         Command::Run(flags) => run::run(settings, launcher()?, flags, look),
+        Command::Exec(flags) => exec::exec(&settings, launcher()?, &flags),
         Command::Resume(flags) => run::resume(settings, launcher()?, &flags, look),
         Command::Demo(flags) => demo::demo(launcher()?, &flags, look),
         Command::Ps => journal::ps(&settings, look),

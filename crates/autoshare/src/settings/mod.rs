@@ -321,6 +321,11 @@ fn os(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// A variable of this process, for a program that is to find it.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    os(name)
+}
+
 fn absolute(name: &str) -> Option<PathBuf> {
     os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }

@@ -1,0 +1,152 @@
+//! `exec`: any program in a cell.
+
+mod options;
+mod relay;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoshare_core::event::{Root, RootMode};
+use autoshare_core::outcome::Ending;
+use autoshare_core::wire::{Exit, Program, Stroke};
+use autoshare_guard::encode;
+use autoshare_host::exec::{Keep, Session};
+use autoshare_host::{Questions, StartError};
+use autoshare_sandbox::{Launcher, Tier};
+
+use crate::args::Exec;
+use crate::assemble;
+use crate::changes::Detail;
+use crate::exit::{Failure, SETTINGS};
+use crate::screen::{Look, err};
+use crate::settings::Settings;
+use options::Options;
+
+/// Exit codes beside the program's own, as of env(1) and others that run programs.
+const FAILED: u8 = 125;
+const NOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+/// How long a program that was asked to end may take before it is killed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// `autoshare exec -- COMMAND...`.
+pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Result<ExitCode, Failure> {
+    let ours = |failure: Failure| failure.with_code(FAILED);
+    let options = Options::of(flags, settings)?;
+    for note in &options.notes {
+        err(&format!("autoshare: {}", encode::terminal(note)));
+    }
+    let mut parts = assemble::parts(settings, Questions::Deny);
+    parts.program_cell = options.limits;
+    let roots = roots(settings, flags, &options)?;
+    let data = assemble::data(settings).map_err(ours)?;
+    let runtime = super::runtime()?;
+    let code = runtime.block_on(async {
+        let dir = roots.first().map_or_else(|| "/".to_owned(), |root| root.path.clone());
+        let program = Program { argv: flags.command.clone(), env: options.env.clone(), dir };
+        let keep = if flags.no_undo { Keep::No } else { Keep::Yes };
+        let (store, launcher) = (Arc::clone(&data.store), Arc::new(launcher));
+        let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, keep).await?;
+        if session.cell.cell().tier() == Tier::Narrow {
+            err("autoshare: a narrow cell: the program sees the names of this machine's files (autoshare doctor)");
+        }
+        if let Some(why) = &session.unkept {
+            err(&format!("autoshare: what it changes cannot be taken back: {}", encode::terminal(&why.to_string())));
+        }
+        let brain = session.brain.clone();
+        let (code, ending, words) = run(&mut session, flags, &options).await;
+        let (undo, changes) = session.finish(ending, words).await?;
+        if let (true, Some(undo)) = (flags.diff, undo) {
+            crate::commands::undo::show(&undo, None, &changes, Detail::Lines, Look::Plain)?;
+        }
+        let changed: usize = changes.iter().map(|one| one.changes.len()).sum();
+        if changed > 0 && crate::prompt::somebody_is_there() {
+            err(&format!("autoshare: {changed} names changed; take it back with: autoshare undo {brain}"));
+        }
+        Ok::<u8, Failure>(code)
+    });
+    // A thread that still waits for input must not keep the process.
+    runtime.shutdown_background();
+    Ok(ExitCode::from(code.map_err(ours)?))
+}
+
+/// The workspace and what else is opened; of a profile also a home directory of its own.
+fn roots(settings: &Settings, flags: &Exec, options: &Options) -> Result<Vec<Root>, Failure> {
+    let mut roots = assemble::roots(settings, &flags.workspace, &flags.read, &flags.write)?;
+    if let Some(home) = &options.home {
+        let path = home.to_str().ok_or_else(|| Failure::new(SETTINGS, "the data directory's path must be UTF-8"))?;
+        roots.push(Root { path: path.to_owned(), mode: RootMode::Write });
+    }
+    Ok(roots)
+}
+
+/// Runs the program to its end; gives the exit code, and what is recorded.
+async fn run(session: &mut Session, flags: &Exec, options: &Options) -> (u8, Ending, String) {
+    let streams = relay::Streams::of_this_process();
+    let started = session.start(streams.given(), streams.window()).await;
+    let mut job = match started {
+        Ok(job) => job,
+        Err(StartError::Program { program, error }) => {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let hint = if missing { options::where_it_is(&program, &options.path) } else { None };
+            let words = format!("{program} could not be started: {error}{}", hint.unwrap_or_default());
+            err(&format!("autoshare: {}", encode::terminal(&words)));
+            return (if missing { NOT_FOUND } else { NOT_RUN }, Ending::Failed, words);
+        }
+        Err(error @ StartError::Cell(_)) => {
+            err(&format!("autoshare: {}", encode::terminal(&error.to_string())));
+            return (FAILED, Ending::CellCrashed, error.to_string());
+        }
+    };
+    let relay = job.terminal.take().map(|terminal| streams.relay(terminal));
+    let strain = session.cell.strain();
+    let deadline = tokio::time::sleep(options.time.unwrap_or(Duration::from_secs(u64::from(u32::MAX))));
+    tokio::pin!(deadline);
+    let mut signals = relay::Signals::listen();
+    let mut late = false;
+    let exit = loop {
+        tokio::select! {
+            biased;
+            exit = job.ended() => break exit,
+            () = &mut deadline => {
+                session.signal(&job, if late { Stroke::Kill } else { Stroke::End }).await;
+                late = true;
+                deadline.as_mut().reset(tokio::time::Instant::now() + GRACE);
+            }
+            stroke = signals.next() => match stroke {
+                Some(stroke) => session.signal(&job, stroke).await,
+                None => if let Some(relay) = &relay { relay.resized() },
+            },
+        }
+    };
+    if let Some(relay) = relay {
+        relay.finish().await;
+    }
+    let killed = session.cell.strain().out_of_memory > strain.out_of_memory;
+    let name = flags.command.first().map(String::as_str).unwrap_or_default();
+    let (code, ending, words) = match exit {
+        None => (FAILED, Ending::CellCrashed, "its cell ended before it did".to_owned()),
+        Some(exit) if late => {
+            let limit = options.time.unwrap_or_default().as_secs();
+            (status(exit), Ending::TimedOut, format!("ended after {limit} s (--limit time)"))
+        }
+        Some(exit) if killed => {
+            let memory = options.limits.memory >> 20;
+            (status(exit), Ending::OutOfMemory, format!("it needed more than {memory} MiB (--limit memory)"))
+        }
+        Some(exit @ Exit::Code { code: 0 }) => (status(exit), Ending::Done, "exit status 0".to_owned()),
+        Some(Exit::Code { code }) => (status(Exit::Code { code }), Ending::Failed, format!("exit status {code}")),
+        Some(Exit::Signal { signal }) => {
+            (status(Exit::Signal { signal }), Ending::Failed, format!("ended by signal {signal}"))
+        }
+    };
+    if !matches!(ending, Ending::Done | Ending::Failed) {
+        err(&format!("autoshare: {}: {words}", encode::terminal_line(name, 60)));
+    }
+    (code, ending, words)
+}
+
+fn status(exit: Exit) -> u8 {
+    u8::try_from(exit.status()).unwrap_or(u8::MAX)
+}

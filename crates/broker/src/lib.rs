@@ -7,6 +7,8 @@
 //! An endpoint is any that speaks OpenAI's chat completions with tools. The [`standin`]s answer in its place where no
 //! model is wanted.
 //!
+//! [`egress`] is the way out of a cell: a proxy on the cell's own loopback that reaches the hosts it is told.
+//!
 //! **Invariants**
 //! - The key stands in the `Authorization` header of a request to the origin it was given for, and nowhere else: not
 //!   in an error, a `Debug` text or a reply (one that repeats it is thrown away). No redirect is followed and no proxy
@@ -22,6 +24,7 @@
 
 mod broker;
 mod discover;
+pub mod egress;
 mod endpoint;
 mod error;
 mod estimate;

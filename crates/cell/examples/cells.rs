@@ -43,6 +43,7 @@ fn spec(folder: &Path, work: Work) -> CellSpec {
         limits,
         quota: Quota::default(),
         least: Tier::Full,
+        listen: None,
     }
 }
 

@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         limits,
         quota: Quota::default(),
         least: Tier::Full,
+        listen: None,
     };
     let mut times = Vec::new();
     for _ in 0..200 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -110,6 +111,7 @@ pub struct Cell {
     ended: Option<CellEnd>,
     confinement: Confinement,
     probes: Vec<Probe>,
+    listener: Option<TcpListener>,
 }
 
 impl Cell {
@@ -120,8 +122,9 @@ impl Cell {
         end: std::io::PipeReader,
         confinement: Confinement,
         probes: Vec<Probe>,
+        listener: Option<TcpListener>,
     ) -> Self {
-        Self { socket, pid, pidfd, end, ended: None, confinement, probes }
+        Self { socket, pid, pidfd, end, ended: None, confinement, probes, listener }
     }
 
     /// Its first process, by the host's numbering.
@@ -147,6 +150,11 @@ impl Cell {
     #[must_use]
     pub fn probes(&self) -> &[Probe] {
         &self.probes
+    }
+
+    /// What listens on the cell's own loopback, if its specification asked for it; once. It does not block.
+    pub fn listener(&mut self) -> Option<TcpListener> {
+        self.listener.take()
     }
 
     /// Ends every process in it, now. Ending one that has ended is nothing.

@@ -150,12 +150,14 @@ impl Launcher {
         parcel::send(&*socket, &request, &fds).map_err(gone)?;
         let received = parcel::receive::<Reply>(&*socket).map_err(gone)?;
         drop(socket);
-        let Some((reply, mut fds)) = received else { return Err(SandboxError::LauncherGone("it ended".into())) };
+        let Some((reply, fds)) = received else { return Err(SandboxError::LauncherGone("it ended".into())) };
         let report = reply?;
-        let (Some(pidfd), Some(pid)) = (fds.pop(), Pid::from_raw(report.pid)) else {
+        let mut fds = fds.into_iter();
+        let (Some(pidfd), Some(pid)) = (fds.next(), Pid::from_raw(report.pid)) else {
             return Err(SandboxError::LauncherGone("it sent no handle".into()));
         };
-        Ok(Cell::new(host_end.into(), pid, pidfd, end_reader, report.confinement, report.probes))
+        let listener = fds.next().map(Into::into);
+        Ok(Cell::new(host_end.into(), pid, pidfd, end_reader, report.confinement, report.probes, listener))
     }
 }
 
@@ -310,9 +312,10 @@ impl Bench {
         };
         let hold = fds.next();
         match self.make(spec, &socket) {
-            Ok(Made { pid, pidfd, group, confinement, probes }) => {
+            Ok(Made { pid, pidfd, group, confinement, probes, listener }) => {
                 let report = Report { pid: pid.as_raw_nonzero().get(), confinement, probes };
-                parcel::send(host, &Reply::Ok(report), &[pidfd.as_fd()])?;
+                let fds: Vec<BorrowedFd<'_>> = [&pidfd].into_iter().chain(&listener).map(|fd| fd.as_fd()).collect();
+                parcel::send(host, &Reply::Ok(report), &fds)?;
                 let watched = (group.is_none() && spec.work == Work::Programs).then_some(spec.limits);
                 let end = io::PipeWriter::from(end);
                 self.cells.push(Running { pid, pidfd, group, watched, over: false, end, hold });

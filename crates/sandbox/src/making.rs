@@ -5,7 +5,9 @@
 //! *go*. A side that hears nothing gives up, so nothing runs half-made.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use autoshare_core::event::RootMode;
@@ -55,6 +57,8 @@ pub(crate) struct Made {
     pub(crate) group: Option<Group>,
     pub(crate) confinement: Confinement,
     pub(crate) probes: Vec<Probe>,
+    /// What listens on the cell's own loopback.
+    pub(crate) listener: Option<OwnedFd>,
 }
 
 /// What stays the same for all cells of a launcher.
@@ -111,10 +115,10 @@ impl Workshop {
                 let joined = group.as_ref().map_or(Ok(()), |group| group.add(pid)).step("joining its cgroup");
                 let finished = joined.and_then(|()| oversee(pid, &ours, tier, who, launcher_is_root));
                 match finished {
-                    Ok((mut confinement, probes)) => {
+                    Ok((mut confinement, probes, listener)) => {
                         let version = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
                         confinement.limits = limits::in_force(spec, tier, version.map(Groups::version));
-                        Ok(Made { pid, pidfd, group, confinement, probes })
+                        Ok(Made { pid, pidfd, group, confinement, probes, listener })
                     }
                     Err(error) => {
                         let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
@@ -209,7 +213,7 @@ fn oversee(
     tier: Tier,
     who: Who,
     launcher_is_root: bool,
-) -> Result<(Confinement, Vec<Probe>), SandboxError> {
+) -> Result<(Confinement, Vec<Probe>, Option<OwnedFd>), SandboxError> {
     let number = pid.as_raw_nonzero();
     if tier == Tier::Full {
         let set = |file: &str, text: &str| proc::write(&format!("/proc/{number}/{file}"), text);
@@ -223,7 +227,8 @@ fn oversee(
     let say = || parcel::send(pair, &Word::GoOn, &[]).step("speaking to the cell");
     let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
     say()?;
-    hear()??;
+    let (built, mut fds) = hear()?;
+    built?;
     let namespaces = proc::namespaces(Some(pid)).step("looking at the cell's namespaces")?;
     if tier == Tier::Full {
         let own = proc::namespaces(None).step("looking at namespaces")?;
@@ -233,13 +238,13 @@ fn oversee(
         }
     }
     say()?;
-    let probes = hear()??;
+    let probes = hear()?.0?;
     if let Some(probe) = probes.iter().find(|probe| !probe.held) {
         return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
     }
     let confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
     say()?;
-    Ok((confinement, probes))
+    Ok((confinement, probes, fds.pop()))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -262,11 +267,13 @@ struct Child<'a> {
 
 impl Child<'_> {
     fn live(self, trees: &Trees, workshop: &Workshop) -> i32 {
-        let (roots, kept) = match self.wait().and_then(|()| self.build(trees)) {
+        let (roots, kept, listener) = match self.wait().and_then(|()| self.build(trees)) {
             Ok(built) => built,
             Err(error) => return self.give_up(error),
         };
-        let sealed = self.report(Ok(Vec::new())).and_then(|()| self.wait()).and_then(|()| self.close(&kept, workshop));
+        let handed: Vec<BorrowedFd<'_>> = listener.iter().map(AsFd::as_fd).collect();
+        let reported = parcel::send(&self.pair, &Heard::Ok(Vec::new()), &handed).step("speaking to the launcher");
+        let sealed = reported.and_then(|()| self.wait()).and_then(|()| self.close(&kept, workshop));
         if let Err(error) = sealed {
             return self.give_up(error);
         }
@@ -301,7 +308,7 @@ impl Child<'_> {
     }
 
     /// Everything that needs privilege, then no more privilege.
-    fn build(&self, trees: &Trees) -> Result<(Vec<InsideRoot>, Vec<RawFd>), SandboxError> {
+    fn build(&self, trees: &Trees) -> Result<(Vec<InsideRoot>, Vec<RawFd>, Option<OwnedFd>), SandboxError> {
         let roots = match self.tier {
             Tier::Full => {
                 self.become_id(INSIDE_ID, INSIDE_ID)?;
@@ -321,13 +328,14 @@ impl Child<'_> {
         if self.tier == Tier::Full && self.spec.work == Work::Programs {
             sys::loopback_up().step("bringing up the cell's own loopback")?;
         }
+        let listener = self.spec.listen.map(listen).transpose().step("listening on the cell's own loopback")?;
         seal::limit(self.spec, self.tier)?;
         seal::drop_privileges()?;
         seal::landlock(self.spec.work, self.tier, &roots)?;
         seal::die_with_parent()?;
         let kept =
             roots.iter().map(|root| &root.dir).chain([&self.socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
-        Ok((roots, kept))
+        Ok((roots, kept, listener))
     }
 
     fn become_id(&self, uid: u32, gid: u32) -> Result<(), SandboxError> {
@@ -347,6 +355,17 @@ impl Child<'_> {
         let filter = workshop.filters.get(&profile(self.spec.work, self.tier)).map(Vec::as_slice).unwrap_or_default();
         sys::install_filter(filter).step("installing the seccomp filter")
     }
+}
+
+/// A socket that listens on the loopback of this process's network namespace, to which it belongs for good.
+fn listen(port: u16) -> io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+    const WAITING: i32 = 128;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    listen(&socket, WAITING)?;
+    Ok(socket)
 }
 
 /// Opens the roots where there is no root of one's own to build, and refuses what then cannot be promised.

@@ -86,8 +86,11 @@ pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, 
     Ok(Some((message, fds)))
 }
 
-/// The next message, which must come within `patience`.
-pub(crate) fn receive_within<T: DeserializeOwned>(socket: impl AsFd, patience: Duration) -> io::Result<T> {
+/// The next message with its descriptors, which must come within `patience`.
+pub(crate) fn receive_within<T: DeserializeOwned>(
+    socket: impl AsFd,
+    patience: Duration,
+) -> io::Result<(T, Vec<OwnedFd>)> {
     let socket = socket.as_fd();
     let limit = Timespec::try_from(patience).map_err(io::Error::other)?;
     match poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&limit)) {
@@ -96,7 +99,7 @@ pub(crate) fn receive_within<T: DeserializeOwned>(socket: impl AsFd, patience: D
         Err(error) => return Err(error.into()),
     }
     match receive(socket)? {
-        Some((message, _)) => Ok(message),
+        Some(received) => Ok(received),
         None => Err(io::Error::from_raw_os_error(libc::ECONNRESET)),
     }
 }

@@ -79,6 +79,10 @@ pub struct CellSpec {
     pub quota: Quota,
     /// Below this tier there is no cell, but a refusal.
     pub least: Tier,
+    /// A port of the cell's own loopback on which whoever made the cell listens ([`Cell::listener`](crate::Cell::listener)):
+    /// the one way by which programs reach somebody. For programs in full cells only.
+    #[serde(default)]
+    pub listen: Option<u16>,
 }
 
 /// How much a cell may take. Where there are cgroups, memory, processes and processor time hold for all of its processes
@@ -200,6 +204,10 @@ impl CellSpec {
             if self.roots.iter().filter(|other| other.path == root.path).count() > 1 {
                 return Err(refuse("named twice as a root; name it once"));
             }
+        }
+        if self.listen.is_some() && (self.work != Work::Programs || self.least != Tier::Full) {
+            let answer = "only a full cell for programs has a network of its own to listen on".into();
+            return Err(SandboxError::Step { step: "reading the specification".into(), answer });
         }
         self.hide.iter().chain(&self.freeze).try_for_each(|path| check_form(path))
     }

@@ -127,7 +127,8 @@ pub(crate) struct Exec {
     /// Hand over a credential as it is: the program can read it, keep it and show it
     #[arg(long, value_name = "NAME")]
     pub(crate) expose_credential: Vec<String>,
-    /// A host that the program may reach
+    /// A host that the program may reach, through a proxy that it finds in its environment: NAME, NAME:PORT, .SUFFIX, or an
+    /// address; ports 80 and 443 unless one is named
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
     /// A limit: memory, processes, cpu (hundredths of a processor), cpu-seconds, open-files, file-size, tmp, tmp-files,

@@ -13,7 +13,7 @@ use autoshare_core::usage::{Limits, Usage};
 use autoshare_core::verdict::{Decision, Origin, Provenance, Reason, Verdict};
 use autoshare_core::wire::{Program, Stroke, Window};
 use autoshare_core::{BrainId, StepNo, TurnNo};
-use autoshare_sandbox::{Launcher, Work};
+use autoshare_sandbox::{Launcher, Tier, Work};
 use autoshare_store::{Durability, Lease, Store};
 use autoshare_workspace::snapshot::StepChanges;
 use tokio::task::JoinHandle;
@@ -54,10 +54,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes the cell, and meanwhile records the intent and keeps what the roots hold. Nothing runs yet.
+    /// Makes the cell, and meanwhile records the intent and keeps what the roots hold. Nothing runs yet. With `listen`, a
+    /// port of the cell's own loopback is this process's ([`ProgramCell::listener`]), and the cell is a full one or none.
     ///
     /// # Errors
     /// Those of the disk, and of making a cell. What cannot be kept is none: [`Session::unkept`] says it.
+    #[expect(clippy::too_many_arguments, reason = "one run, and all that it is made from")]
     pub async fn open(
         access: &Access,
         store: &Arc<Store>,
@@ -66,11 +68,15 @@ impl Session {
         roots: Vec<Root>,
         program: Program,
         keep: Keep,
+        listen: Option<u16>,
     ) -> Result<Self, HostError> {
         let mut bits = [0u8; 5];
         getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
         let brain = BrainId::from_random(bits);
-        let spec = cell_spec(Work::Programs, &roots, None, settings)?;
+        let mut spec = cell_spec(Work::Programs, &roots, None, settings)?;
+        if listen.is_some() {
+            (spec.listen, spec.least) = (listen, Tier::Full);
+        }
         let keeping: JoinHandle<Result<Option<Arc<Undo>>, UndoError>> = {
             let (tenant, brain, undo, places) =
                 (access.tenant().clone(), brain.clone(), settings.undo.clone(), Place::whole(&roots));

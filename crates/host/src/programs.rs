@@ -162,6 +162,11 @@ impl ProgramCell {
         self.socket.async_io(Interest::WRITABLE, || parcel::send(&*self.socket, message, fds)).await
     }
 
+    /// What listens on the cell's own loopback, if its specification asked for it; once.
+    pub fn listener(&mut self) -> Option<std::net::TcpListener> {
+        self.cell.listener()
+    }
+
     /// The cell itself.
     #[must_use]
     pub const fn cell(&self) -> &Cell {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use autoshare_broker::egress::{Egress, Reached};
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::outcome::Ending;
 use autoshare_core::wire::{Exit, Program, Stroke};
@@ -47,7 +48,10 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
         let program = Program { argv: flags.command.clone(), env: options.env.clone(), dir };
         let keep = if flags.no_undo { Keep::No } else { Keep::Yes };
         let (store, launcher) = (Arc::clone(&data.store), Arc::new(launcher));
-        let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, keep).await?;
+        let listen = (!options.allow.is_empty()).then_some(options::PROXY_PORT);
+        let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, keep, listen).await?;
+        let listener = session.cell.listener();
+        let egress = listener.map(|listener| Egress::serve(listener, options.allow.clone())).transpose()?;
         if session.cell.cell().tier() == Tier::Narrow {
             err("autoshare: a narrow cell: the program sees the names of this machine's files (autoshare doctor)");
         }
@@ -55,7 +59,13 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
             err(&format!("autoshare: what it changes cannot be taken back: {}", encode::terminal(&why.to_string())));
         }
         let brain = session.brain.clone();
-        let (code, ending, words) = run(&mut session, flags, &options).await;
+        let (code, ending, mut words) = run(&mut session, flags, &options).await;
+        for (target, reached) in egress.iter().flat_map(Egress::reached) {
+            let Reached { connections, refused, sent, received } = reached;
+            words.push_str(&format!(
+                "\n{target}: {connections} connections, {sent} bytes out, {received} bytes in, {refused} refused"
+            ));
+        }
         let (undo, changes) = session.finish(ending, words).await?;
         if let (true, Some(undo)) = (flags.diff, undo) {
             crate::commands::undo::show(&undo, None, &changes, Detail::Lines, Look::Plain)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use autoshare_broker::egress::Allow;
 use autoshare_sandbox::CellLimits;
 use serde::Deserialize;
 
@@ -18,6 +19,12 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin
 const CREDENTIALS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
 /// What of the caller's environment says how to show things, and nothing else.
 const SHOWN: [&str; 5] = ["TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ"];
+
+/// The port of the cell's own loopback on which the way out is.
+pub(super) const PROXY_PORT: u16 = 3128;
+/// By which programs find it.
+const PROXY_VARIABLES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +44,8 @@ pub(super) struct Options {
     pub(super) time: Option<Duration>,
     /// Its own home directory, if it is to be kept.
     pub(super) home: Option<PathBuf>,
+    /// What it may reach.
+    pub(super) allow: Vec<Allow>,
     /// What the person should know.
     pub(super) notes: Vec<String>,
     /// Where this process looks for programs.
@@ -55,11 +64,8 @@ impl Options {
                 flags.tenant
             )));
         }
-        if let Some(host) = flags.allow_host.first() {
-            return Err(wrong(format!(
-                "--allow-host {host}: a cell has no network yet; hosts will be opened by the broker, which is to come"
-            )));
-        }
+        let allow = flags.allow_host.iter().map(|host| Allow::parse(host)).collect::<Result<Vec<_>, _>>();
+        let allow = allow.map_err(|e| wrong(format!("--allow-host {e}")))?;
         let mut profiles: BTreeMap<String, Profile> = toml::from_str(PROFILES).map_err(|e| wrong(e.to_string()))?;
         let profile = match &flags.profile {
             None => None,
@@ -73,6 +79,7 @@ impl Options {
             limits: settings.program_cell,
             time: None,
             home: None,
+            allow,
             notes: Vec::new(),
             path: variable("PATH").unwrap_or_default(),
         };
@@ -86,6 +93,11 @@ impl Options {
         }
         if let Some((name, profile)) = profile {
             options.apply(name, profile, settings)?;
+        }
+        if !options.allow.is_empty() {
+            let proxy = format!("http://127.0.0.1:{PROXY_PORT}");
+            options.env.extend(PROXY_VARIABLES.map(|name| (name.to_owned(), proxy.clone())));
+            options.env.insert("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned());
         }
         flags.env.iter().try_for_each(|text| options.set(text))?;
         flags.expose_credential.iter().try_for_each(|name| options.expose(name))?;
@@ -106,7 +118,7 @@ impl Options {
             self.env.insert(credential.clone(), placeholder(credential));
         }
         self.notes.push(format!(
-            "{name} keeps {} in a home directory of its own; it talks to {}, which nothing opens yet",
+            "{name} keeps {} in a home directory of its own; it talks to {} (--allow-host opens it)",
             profile.files.join(", "),
             profile.hosts.join(", ")
         ));

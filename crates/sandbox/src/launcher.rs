@@ -1,5 +1,6 @@
 //! The launcher: a forked process of one thread that makes cells from typed specifications and does nothing else.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -7,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use autoshare_core::wire::Probe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, CellEnd, Confinement};
@@ -231,14 +232,18 @@ impl Drop for Bench {
         }
         for cell in &self.cells {
             cell.wait();
+            if let Some(group) = &cell.group {
+                group.close();
+            }
         }
         sweep([].iter());
     }
 }
 
 /// Ends what a narrow cell left. Whoever outlives the first process of one is a child of this process from then on, and
-/// so are its own children as soon as it is gone; children that are not `known` are such. Their numbers are theirs until
-/// they are waited for, so nobody else is hit.
+/// so are its own children as soon as it is gone; children that are not `known` are such.
+///
+/// What forks as fast as it is killed is first kept from forking, all of it; only then does the killing come to an end.
 fn sweep<'a>(known: impl Iterator<Item = &'a Pid> + Clone) {
     loop {
         let mut left = limits::children(rustix::process::getpid());
@@ -246,6 +251,19 @@ fn sweep<'a>(known: impl Iterator<Item = &'a Pid> + Clone) {
         if left.is_empty() {
             return;
         }
+        let mut barren = BTreeSet::new();
+        loop {
+            let all: Vec<Pid> = left.iter().flat_map(|pid| limits::tree(*pid)).collect();
+            let fresh: Vec<Pid> = all.into_iter().filter(|pid| barren.insert(pid.as_raw_nonzero())).collect();
+            if fresh.is_empty() {
+                break;
+            }
+            for pid in fresh {
+                let none = Rlimit { current: Some(0), maximum: Some(0) };
+                let _ = rustix::process::prlimit(Some(pid), Resource::Nproc, none);
+            }
+        }
+        // Their numbers are theirs until they are waited for, so nobody else is hit.
         for pid in &left {
             let _ = rustix::process::kill_process(*pid, Signal::KILL);
         }
@@ -310,13 +328,18 @@ impl Bench {
                 return true;
             }
             let mut end = cell.wait();
-            if cell.tier == Tier::Narrow {
-                sweep(known.iter().filter(|pid| **pid != cell.pid));
-            }
-            let group = cell.group.take();
+            let mut group = cell.group.take();
             let killed_by_kernel = group.as_ref().is_some_and(|group| group.strain().out_of_memory > 0);
             if end == CellEnd::Signalled(libc::SIGKILL) && (killed_by_kernel || cell.over) {
                 end = CellEnd::OutOfMemory;
+            }
+            if cell.tier == Tier::Narrow {
+                if let Some(group) = &group {
+                    group.close();
+                }
+                sweep(known.iter().filter(|pid| **pid != cell.pid));
+                // Closed as it is, nobody uses it again.
+                group = None;
             }
             if let (Some(Some(groups)), Some(group)) = (groups.as_mut(), group) {
                 groups.give_back(group);

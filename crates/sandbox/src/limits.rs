@@ -83,20 +83,29 @@ pub(crate) fn in_force(spec: &CellSpec, tier: Tier, group: Option<Version>) -> V
 
 /// What a process and all that descend from it take: bytes of memory that are theirs, and how many they are.
 pub(crate) fn taken(first: Pid) -> (u64, u64) {
-    let mut pending = vec![first];
-    let (mut bytes, mut processes) = (0u64, 0u64);
-    while let Some(pid) = pending.pop() {
-        let Ok(status) = proc::read(&format!("/proc/{}/status", pid.as_raw_nonzero())) else { continue };
-        processes += 1;
+    let mut bytes = 0u64;
+    let all = tree(first);
+    for pid in &all {
+        let status = proc::read(&format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
         let kib = |name: &str| -> u64 {
             proc::status_field(&status, name)
                 .and_then(|text| text.trim_end_matches(" kB").trim().parse().ok())
                 .unwrap_or(0)
         };
         bytes = bytes.saturating_add((kib("RssAnon") + kib("RssShmem")).saturating_mul(1024));
-        pending.extend(children(pid));
     }
-    (bytes, processes)
+    (bytes, all.len() as u64)
+}
+
+/// A process and all that descend from it.
+pub(crate) fn tree(first: Pid) -> Vec<Pid> {
+    let mut found = vec![first];
+    let mut at = 0;
+    while let Some(pid) = found.get(at) {
+        found.extend(children(*pid));
+        at += 1;
+    }
+    found
 }
 
 /// The children of a process (`/proc/PID/task/TID/children` in proc(5)), of all of its threads.

@@ -20,7 +20,12 @@ pub(crate) fn of_the_host(spec: &CellSpec) -> Vec<PathBuf> {
 
 /// The paths in `/proc/net/unix` (proc_net(5)): the eighth field, which may hold blanks.
 fn named(bound: &str) -> impl Iterator<Item = &str> {
-    bound.lines().skip(1).filter_map(|line| line.splitn(8, ' ').nth(7)).map(str::trim_start).filter(|path| path.starts_with('/'))
+    bound
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.splitn(8, ' ').nth(7))
+        .map(str::trim_start)
+        .filter(|path| path.starts_with('/'))
 }
 
 /// Where a socket is, by no link; `None` if there is none of that name, as after a change of root.

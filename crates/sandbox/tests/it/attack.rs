@@ -143,9 +143,7 @@ pub(crate) fn run(name: &str, arg: &str) -> String {
             "set-gid" => set_uid(arg, |fd, _| libc::fchmod(fd, 0o2755)),
             "set-uid-path" => set_uid(arg, |_, path| libc::chmod(path, 0o4755)),
             "set-uid-at" => set_uid(arg, |_, path| libc::fchmodat(libc::AT_FDCWD, path, 0o4755, 0)),
-            "set-uid-at2" => {
-                set_uid(arg, |_, path| libc::syscall(452, libc::AT_FDCWD, path, 0o4755, 0) as i32)
-            }
+            "set-uid-at2" => set_uid(arg, |_, path| libc::syscall(452, libc::AT_FDCWD, path, 0o4755, 0) as i32),
             "set-uid-made" => set_uid_made(arg),
             "inotify" => {
                 let fd = libc::inotify_init1(0);
@@ -167,7 +165,9 @@ pub(crate) fn run(name: &str, arg: &str) -> String {
             "ioprio" => answer(libc::syscall(libc::SYS_ioprio_set, 1, number(arg), 3 << 13)),
             "prlimit" => {
                 let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-                answer(libc::prlimit(number(arg) as i32, libc::RLIMIT_CORE, &raw const limit, std::ptr::null_mut()).into())
+                answer(
+                    libc::prlimit(number(arg) as i32, libc::RLIMIT_CORE, &raw const limit, std::ptr::null_mut()).into(),
+                )
             }
             "sigqueue" => {
                 // siginfo_t: the third number is SI_QUEUE, as only the kernel may say who else sent it.
@@ -381,7 +381,7 @@ fn typed(request: u64) -> String {
         if terminal < 0 {
             return last();
         }
-        let said = answer(libc::syscall(libc::SYS_ioctl, terminal, request, [3u64, 0].as_mut_ptr()));
+        let said = answer(libc::syscall(libc::SYS_ioctl, terminal, request, [u64::from(b'x'), 0].as_mut_ptr()));
         libc::close(terminal);
         said
     }
@@ -453,10 +453,9 @@ fn send_path(path: &str) -> String {
         let mut fds = [0; 2];
         let mut fd = libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0);
         if fd < 0 {
-            if libc::socketpair(libc::AF_UNIX, libc::SOCK_DGRAM, 0, fds.as_mut_ptr()) < 0 {
-                if libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, fds.as_mut_ptr()) < 0 {
-                    return last();
-                }
+            let mut pair = |kind| libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr());
+            if pair(libc::SOCK_DGRAM) < 0 && pair(libc::SOCK_STREAM) < 0 {
+                return last();
             }
             fd = fds[0];
         }

@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("b5_programs_have_no_strange_call", b5_programs_have_no_strange_call),
     ("b5_a_32_bit_call_ends_the_program", b5_a_32_bit_call_ends_the_program),
     ("b5_every_number_answers_programs_as_listed", b5_every_number_answers_programs_as_listed),
+    ("b5_the_filter_in_force_is_the_one_that_is_listed", b5_the_filter_in_force_is_the_one_that_is_listed),
     ("b6_a_program_has_its_streams_and_nothing_else", b6_a_program_has_its_streams_and_nothing_else),
     ("b7_set_uid_and_preload_give_nothing", b7_set_uid_and_preload_give_nothing),
     ("b7_nothing_set_uid_is_left_behind", b7_nothing_set_uid_is_left_behind),
@@ -101,7 +102,8 @@ fn b1_attributes_of_what_is_read_only_stay(_: &mut World) {
                 for attack in ["chmod", "chown", "touch", "fchmod", "futimens", "inotify", "setxattr"] {
                     // In a full cell what is read-only may be watched: it is there to be read.
                     if attack != "inotify" || file == "neighbour/note" {
-                        let control = if attack == "setxattr" { No("not every file system has them") } else { Succeeds };
+                        let control =
+                            if attack == "setxattr" { No("not every file system has them") } else { Succeeds };
                         rows.push((format!("{attack} {}", at(world, file)), control));
                     }
                 }
@@ -225,8 +227,17 @@ fn b4_programs_reach_no_other_process(_: &mut World) {
         let victim = Victim::start(if tier == Tier::Full { None } else { Some(crate::world::NARROW_ID) });
         let pid = victim.0;
         let by_number = [
-            "kill", "tgkill", "sigqueue", "ptrace", "vm-read", "setpriority", "affinity", "scheduler", "sched-attr",
-            "ioprio", "prlimit",
+            "kill",
+            "tgkill",
+            "sigqueue",
+            "ptrace",
+            "vm-read",
+            "setpriority",
+            "affinity",
+            "scheduler",
+            "sched-attr",
+            "ioprio",
+            "prlimit",
         ];
         let control = |attack: &str| match attack {
             // Of another user's process; root may lack the right to.
@@ -331,6 +342,56 @@ fn b5_every_number_answers_programs_as_listed(_: &mut World) {
     }
 }
 
+/// The kernel is asked for the filter of a running cell (PTRACE_SECCOMP_GET_FILTER in ptrace(2)): word for word what the
+/// list gives, and no other filter beside it.
+fn b5_the_filter_in_force_is_the_one_that_is_listed(_: &mut World) {
+    if unsafe { libc::geteuid() } != 0 {
+        println!("    not applicable: the kernel shows filters to root alone");
+        return;
+    }
+    let mut seen = Vec::new();
+    for work in [Work::Tools, Work::Programs] {
+        for tier in TIERS {
+            let (_world, cell) = programs_cell(tier, |_, spec| spec.work = work);
+            let profile = profile(work, &cell);
+            let Some(filters) = live_filters(cell.pid()) else {
+                println!("    not applicable: this kernel shows no filters (CONFIG_CHECKPOINT_RESTORE)");
+                return;
+            };
+            let listed = autoshare_sandbox::words(profile).unwrap();
+            println!("    {tier} {work:?}: {profile:?}, {} instructions", listed.len());
+            assert_eq!(filters, [listed], "{profile:?}");
+            seen.push(profile);
+        }
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 4, "each has one of its own");
+}
+
+/// The seccomp programs of a process, last installed first; `None` where the kernel shows none.
+fn live_filters(pid: i32) -> Option<Vec<Vec<u64>>> {
+    const PTRACE_SECCOMP_GET_FILTER: libc::c_uint = 0x420c;
+    let mut filters = Vec::new();
+    unsafe {
+        assert_eq!(libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0), 0, "{}", std::io::Error::last_os_error());
+        assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0), 0);
+        assert_eq!(libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL), pid);
+        loop {
+            let length = libc::ptrace(PTRACE_SECCOMP_GET_FILTER, pid, filters.len(), 0);
+            let Ok(length) = usize::try_from(length) else { break };
+            let mut words = vec![0u64; length];
+            libc::ptrace(PTRACE_SECCOMP_GET_FILTER, pid, filters.len(), words.as_mut_ptr());
+            filters.push(words);
+        }
+        let error = std::io::Error::last_os_error().raw_os_error();
+        libc::ptrace(libc::PTRACE_DETACH, pid, 0, 0);
+        if filters.is_empty() && error != Some(libc::ENOENT) {
+            return None;
+        }
+    }
+    Some(filters)
+}
+
 fn b6_a_program_has_its_streams_and_nothing_else(world: &mut World) {
     use std::os::fd::AsRawFd as _;
     let secret = std::fs::File::open(world.path("data/machine.key")).unwrap();
@@ -417,7 +478,10 @@ fn b9_a_command_in_disguise_is_a_program_like_any_other(_: &mut World) {
             let said = ask(&cell, &format!("sh {disguise}"));
             assert!(!reads(&said), "{tier}: {disguise}: {said}");
             let control = outside(&format!("sh {disguise}"));
-            println!("    {tier}: {disguise}: outside it {}", if reads(&control) { "reads" } else { "does not run here" });
+            println!(
+                "    {tier}: {disguise}: outside it {}",
+                if reads(&control) { "reads" } else { "does not run here" }
+            );
         }
         assert!(reads(&outside(&format!("sh {}", disguises[0]))), "the control");
     }

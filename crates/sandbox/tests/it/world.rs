@@ -66,7 +66,9 @@ impl World {
     /// Gives the workspace to an ordinary user, since a narrow cell does not work for root.
     pub(crate) fn for_narrow(self) -> Self {
         if unsafe { libc::geteuid() } == 0 {
-            for name in ["workspace", "workspace/note", "workspace/frozen", "workspace/frozen/hook", "extra", "extra/note"] {
+            for name in
+                ["workspace", "workspace/note", "workspace/frozen", "workspace/frozen/hook", "extra", "extra/note"]
+            {
                 std::os::unix::fs::chown(self.path(name), Some(NARROW_ID), Some(NARROW_ID)).unwrap();
             }
         }
@@ -119,7 +121,8 @@ pub(crate) fn root(path: &Path, mode: RootMode) -> RootSpec {
 
 /// The filter that a cell has.
 pub(crate) fn profile(work: Work, cell: &Cell) -> Profile {
-    let counted = cell.confinement().limits.iter().any(|limit| limit.name == "memory" && limit.by.starts_with("cgroup"));
+    let counted =
+        cell.confinement().limits.iter().any(|limit| limit.name == "memory" && limit.by.starts_with("cgroup"));
     match (work, cell.tier()) {
         (Work::Tools, Tier::Narrow) => Profile::Tools,
         (Work::Tools, Tier::Full) => Profile::ToolsFull,

@@ -160,6 +160,13 @@ impl Group {
         self.dirs.iter().try_for_each(|(dir, _)| write(&dir.join("cgroup.procs"), &number))
     }
 
+    /// Lets no process be started in it any more.
+    pub(crate) fn close(&self) {
+        for (dir, _) in self.dirs.iter().filter(|(_, controllers)| controllers.contains(&Controller::Processes)) {
+            let _ = write(&dir.join("pids.max"), "0");
+        }
+    }
+
     /// What met its limit since it was taken.
     pub(crate) fn strain(&self) -> Strain {
         let now = self.counts();

@@ -12,25 +12,37 @@ use crate::SandboxError;
 const DATA: &str = include_str!("seccomp.toml");
 const CALLS: &str = include_str!("syscalls.txt");
 
-/// Which code a filter is for. Ordered: a later one has all that an earlier one has.
+/// Which code a filter is for, and what else holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// The built-in tools, which start no process.
     Tools,
-    /// Any program, in a cell of either tier.
+    /// The same in a full cell, where mounts keep what is read-only.
+    ToolsFull,
+    /// Any program.
     Programs,
-    /// Any program, in a full cell.
+    /// Any program in a full cell.
     ProgramsFull,
+    /// Any program in a full cell whose memory a cgroup counts.
+    ProgramsCounted,
 }
 
-/// What the kernel is to do with a known call that is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Answer `EPERM`.
-    Answer,
-    /// Ask whoever holds the filter's listener, who notes it and answers `EPERM` (seccomp_unotify(2)).
-    Tell,
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 5] =
+        [Self::Tools, Self::ToolsFull, Self::Programs, Self::ProgramsFull, Self::ProgramsCounted];
+
+    /// Whether it has what is listed for `other`.
+    const fn has(self, other: Self) -> bool {
+        match self {
+            Self::Tools => matches!(other, Self::Tools),
+            Self::ToolsFull => matches!(other, Self::Tools | Self::ToolsFull),
+            Self::Programs => matches!(other, Self::Tools | Self::Programs),
+            Self::ProgramsFull => !matches!(other, Self::ProgramsCounted),
+            Self::ProgramsCounted => true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -39,6 +51,8 @@ enum Answer {
     #[default]
     Allow,
     Enosys,
+    /// Success, though nothing is done.
+    Done,
 }
 
 /// An argument, after the mask, is one of the values. Values fit 32 bits: no call here needs more.
@@ -81,7 +95,7 @@ pub struct Listed {
     pub name: String,
     /// Its number on this machine.
     pub number: u32,
-    /// Whether some arguments are refused (or all of it answers ENOSYS).
+    /// Whether some arguments are refused (or all of it is answered without being done).
     pub conditional: bool,
     /// Why it stands there.
     pub why: String,
@@ -92,7 +106,7 @@ fn entries(profile: Profile) -> Result<Vec<(u32, Entry)>, SandboxError> {
     let numbers: BTreeMap<&str, u32> = calls().collect();
     let mut listed = Vec::new();
     for entry in table.call {
-        if entry.profile > profile || entry.arch.as_deref().is_some_and(|arch| arch != std::env::consts::ARCH) {
+        if !profile.has(entry.profile) || entry.arch.as_deref().is_some_and(|arch| arch != std::env::consts::ARCH) {
             continue;
         }
         let unknown = || SandboxError::Filter(format!("`{}` is no call here", entry.name));
@@ -133,12 +147,24 @@ pub fn listed(profile: Profile) -> Result<Vec<Listed>, SandboxError> {
     let entries = entries(profile)?.into_iter();
     Ok(entries
         .map(|(number, entry)| Listed {
-            conditional: !entry.when.is_empty() || entry.answer == Answer::Enosys,
+            conditional: !entry.when.is_empty() || entry.answer != Answer::Allow,
             name: entry.name,
             number,
             why: entry.why,
         })
         .collect())
+}
+
+/// The program that the kernel is given for `profile`, one word an instruction as it lies in memory (`struct
+/// sock_filter`): for comparing it with the one that is in force.
+///
+/// # Errors
+/// [`SandboxError::Filter`], if the embedded data is wrong.
+pub fn words(profile: Profile) -> Result<Vec<u64>, SandboxError> {
+    let word = |op: &libc::sock_filter| {
+        u64::from(op.code) | u64::from(op.jt) << 16 | u64::from(op.jf) << 24 | u64::from(op.k) << 32
+    };
+    Ok(program(profile)?.iter().map(word).collect())
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -172,6 +198,7 @@ const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+const DONE: u32 = libc::SECCOMP_RET_ERRNO;
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
 const fn op(code: u16, k: u32) -> libc::sock_filter {
@@ -186,21 +213,17 @@ const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 const GROUP: usize = 16;
 
 /// The program for `profile`.
-pub(crate) fn program(profile: Profile, refusal: Refusal) -> Result<Vec<libc::sock_filter>, SandboxError> {
+pub(crate) fn program(profile: Profile) -> Result<Vec<libc::sock_filter>, SandboxError> {
     const OFFSET_NUMBER: u32 = 0;
     const OFFSET_ARCH: u32 = 4;
     let mut program =
         vec![op(LOAD, OFFSET_ARCH), jump(IF_EQ, AUDIT_ARCH, 1, 0), op(RETURN, KILL), op(LOAD, OFFSET_NUMBER)];
-    let refused = match refusal {
-        Refusal::Answer => EPERM,
-        Refusal::Tell => libc::SECCOMP_RET_USER_NOTIF,
-    };
     let entries = entries(profile)?;
     let calls: Vec<&[(u32, Entry)]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
     for group in calls.chunks(GROUP) {
         let mut code = Vec::new();
         for same_call in group {
-            code.extend(call(same_call, refused)?);
+            code.extend(call(same_call)?);
         }
         let Some((last, _)) = group.last().and_then(|same_call| same_call.first()) else { continue };
         let length = u32::try_from(code.len()).map_err(|_| SandboxError::Filter("a group is too long".into()))?;
@@ -212,20 +235,20 @@ pub(crate) fn program(profile: Profile, refusal: Refusal) -> Result<Vec<libc::so
         jump(IF_GE, NEW_FIRST, 2, 0),
         jump(IF_GT, OLD_LAST, 0, 1),
         op(RETURN, ENOSYS),
-        op(RETURN, refused),
+        op(RETURN, EPERM),
     ]);
     Ok(program)
 }
 
 /// Answers one call, else falls through.
-fn call(same_call: &[(u32, Entry)], refused: u32) -> Result<Vec<libc::sock_filter>, SandboxError> {
+fn call(same_call: &[(u32, Entry)]) -> Result<Vec<libc::sock_filter>, SandboxError> {
     let Some((number, _)) = same_call.first() else { return Ok(Vec::new()) };
     let mut body = Vec::new();
     for (_, entry) in same_call {
         body.extend(rule(entry)?);
     }
     if same_call.iter().all(|(_, entry)| !entry.when.is_empty()) {
-        body.push(op(RETURN, refused));
+        body.push(op(RETURN, EPERM));
     }
     body.insert(0, jump(IF_EQ, *number, 0, short(body.len())?));
     Ok(body)
@@ -237,7 +260,12 @@ fn short(length: usize) -> Result<u8, SandboxError> {
 
 /// Answers if all tests of the entry hold, else falls through to what follows.
 fn rule(entry: &Entry) -> Result<Vec<libc::sock_filter>, SandboxError> {
-    let mut code = vec![op(RETURN, if entry.answer == Answer::Allow { ALLOW } else { ENOSYS })];
+    let answer = match entry.answer {
+        Answer::Allow => ALLOW,
+        Answer::Enosys => ENOSYS,
+        Answer::Done => DONE,
+    };
+    let mut code = vec![op(RETURN, answer)];
     // Backwards, so that each test knows how far it must jump to leave the rule.
     for test in entry.when.iter().rev() {
         let mut before = Vec::new();

@@ -32,7 +32,8 @@ const HINT: &str = "it cannot be kept from the cell: it must be no link, nor lie
 const FIX: &str = "`autoshare doctor` says what this machine needs for full cells";
 
 /// What the host offers read-only. A link stays a link, what is missing stays missing.
-const SYSTEM: [&str; 8] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix"];
+/// Of Nix nothing but the store: beside it lies the socket of a daemon that builds, and fetches, for whoever asks.
+const SYSTEM: [&str; 8] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store"];
 /// Files of `/etc` that programs need and that say nothing about this host.
 const ETC: [&str; 5] = ["etc/ld.so.cache", "etc/ld.so.conf", "etc/ld.so.conf.d", "etc/alternatives", "etc/ssl/certs"];
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];

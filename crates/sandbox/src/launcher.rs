@@ -1,5 +1,6 @@
 //! The launcher: a forked process of one thread that makes cells from typed specifications and does nothing else.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -7,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 
 use autoshare_core::wire::Probe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, CellEnd, Confinement};
 use crate::cgroup::{Group, Strain};
 use crate::error::{Step as _, answer};
-use crate::filter::{self, Profile, Refusal};
+use crate::filter::{self, Profile};
 use crate::making::{Made, Workshop};
 use crate::spec::{CellLimits, CellSpec, Entry, Tier, Work};
 use crate::{SandboxError, limits, parcel, proc, seal, sys};
@@ -77,7 +78,7 @@ impl Launcher {
         if threads != 1 {
             return Err(SandboxError::TooLate(threads));
         }
-        let filters = [(Profile::Tools, filter::program(Profile::Tools, Refusal::Answer)?)].into();
+        let filters = [(Profile::ToolsFull, filter::program(Profile::ToolsFull)?)].into();
         let (ours, theirs) = parcel::pair().map_err(|error| failed("making a socket pair", error))?;
         match sys::fork().map_err(|error| failed("forking", error))? {
             Some(pid) => Ok(Self { socket: Mutex::new(ours), pid }),
@@ -183,6 +184,9 @@ fn prepare(socket: &OwnedFd) -> Result<(), SandboxError> {
     sys::forget_start(ranges, TITLE, &ENVIRONMENT);
     // Out of the terminal's reach: its interrupt is for the host to handle.
     rustix::process::setsid().map_err(|error| failed("leaving the session", error.into()))?;
+    // What a narrow cell leaves behind falls to this process; see `sweep`.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|error| failed("adopting orphans", error.into()))?;
     seal::close_the_rest(&[socket.as_raw_fd()])
 }
 
@@ -197,6 +201,7 @@ struct Bench {
 struct Running {
     pid: Pid,
     pidfd: OwnedFd,
+    tier: Tier,
     group: Option<Group>,
     /// How much it may take, where only a look from outside can tell.
     watched: Option<CellLimits>,
@@ -229,6 +234,43 @@ impl Drop for Bench {
         }
         for cell in &self.cells {
             cell.wait();
+            if let Some(group) = &cell.group {
+                group.close();
+            }
+        }
+        sweep([].iter());
+    }
+}
+
+/// Ends what a narrow cell left. Whoever outlives the first process of one is a child of this process from then on, and
+/// so are its own children as soon as it is gone; children that are not `known` are such.
+///
+/// What forks as fast as it is killed is first kept from forking, all of it; only then does the killing come to an end.
+fn sweep<'a>(known: impl Iterator<Item = &'a Pid> + Clone) {
+    loop {
+        let mut left = limits::children(rustix::process::getpid());
+        left.retain(|pid| !known.clone().any(|known| known == pid));
+        if left.is_empty() {
+            return;
+        }
+        let mut barren = BTreeSet::new();
+        loop {
+            let all: Vec<Pid> = left.iter().flat_map(|pid| limits::tree(*pid)).collect();
+            let fresh: Vec<Pid> = all.into_iter().filter(|pid| barren.insert(pid.as_raw_nonzero())).collect();
+            if fresh.is_empty() {
+                break;
+            }
+            for pid in fresh {
+                let none = Rlimit { current: Some(0), maximum: Some(0) };
+                let _ = rustix::process::prlimit(Some(pid), Resource::Nproc, none);
+            }
+        }
+        // Their numbers are theirs until they are waited for, so nobody else is hit.
+        for pid in &left {
+            let _ = rustix::process::kill_process(*pid, Signal::KILL);
+        }
+        for pid in left {
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
         }
     }
 }
@@ -280,6 +322,7 @@ impl Bench {
 
     /// Tells the host how each ended cell ended.
     fn bury(&mut self, ended: &[bool]) {
+        let known: Vec<Pid> = self.cells.iter().map(|cell| cell.pid).collect();
         let mut ended = ended.iter().copied();
         let groups = &mut self.workshop.groups;
         self.cells.retain_mut(|cell| {
@@ -287,10 +330,18 @@ impl Bench {
                 return true;
             }
             let mut end = cell.wait();
-            let group = cell.group.take();
+            let mut group = cell.group.take();
             let killed_by_kernel = group.as_ref().is_some_and(|group| group.strain().out_of_memory > 0);
             if end == CellEnd::Signalled(libc::SIGKILL) && (killed_by_kernel || cell.over) {
                 end = CellEnd::OutOfMemory;
+            }
+            if cell.tier == Tier::Narrow {
+                if let Some(group) = &group {
+                    group.close();
+                }
+                sweep(known.iter().filter(|pid| **pid != cell.pid));
+                // Closed as it is, nobody uses it again.
+                group = None;
             }
             if let (Some(Some(groups)), Some(group)) = (groups.as_mut(), group) {
                 groups.give_back(group);
@@ -313,12 +364,13 @@ impl Bench {
         let hold = fds.next();
         match self.make(spec, &socket) {
             Ok(Made { pid, pidfd, group, confinement, probes, listener }) => {
+                let tier = confinement.tier;
                 let report = Report { pid: pid.as_raw_nonzero().get(), confinement, probes };
                 let fds: Vec<BorrowedFd<'_>> = [&pidfd].into_iter().chain(&listener).map(|fd| fd.as_fd()).collect();
                 parcel::send(host, &Reply::Ok(report), &fds)?;
                 let watched = (group.is_none() && spec.work == Work::Programs).then_some(spec.limits);
                 let end = io::PipeWriter::from(end);
-                self.cells.push(Running { pid, pidfd, group, watched, over: false, end, hold });
+                self.cells.push(Running { pid, pidfd, tier, group, watched, over: false, end, hold });
                 Ok(())
             }
             Err(error) => parcel::send(host, &Reply::Err(error), &[]),

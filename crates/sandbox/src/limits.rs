@@ -58,7 +58,8 @@ pub(crate) fn in_force(spec: &CellSpec, tier: Tier, group: Option<Version>) -> V
             "processes",
             limits.processes,
             false,
-            "a look every 100 ms: without a user namespace the kernel counts all that this user runs",
+            "rlimit over all that this user runs, set to what that was when the cell was made and this many more; and a \
+             look every 100 ms",
         ),
     };
     let processor = match cgroup {
@@ -82,21 +83,50 @@ pub(crate) fn in_force(spec: &CellSpec, tier: Tier, group: Option<Version>) -> V
 
 /// What a process and all that descend from it take: bytes of memory that are theirs, and how many they are.
 pub(crate) fn taken(first: Pid) -> (u64, u64) {
-    let mut pending = vec![first.as_raw_nonzero().get()];
-    let (mut bytes, mut processes) = (0u64, 0u64);
-    while let Some(pid) = pending.pop() {
-        let Ok(status) = proc::read(&format!("/proc/{pid}/status")) else { continue };
-        processes += 1;
+    let mut bytes = 0u64;
+    let all = tree(first);
+    for pid in &all {
+        let status = proc::read(&format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
         let kib = |name: &str| -> u64 {
             proc::status_field(&status, name)
                 .and_then(|text| text.trim_end_matches(" kB").trim().parse().ok())
                 .unwrap_or(0)
         };
         bytes = bytes.saturating_add((kib("RssAnon") + kib("RssShmem")).saturating_mul(1024));
-        for thread in proc::folders(std::path::Path::new(&format!("/proc/{pid}/task"))) {
-            let children = proc::read(&format!("/proc/{pid}/task/{thread}/children")).unwrap_or_default();
-            pending.extend(children.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
-        }
     }
-    (bytes, processes)
+    (bytes, all.len() as u64)
+}
+
+/// A process and all that descend from it.
+pub(crate) fn tree(first: Pid) -> Vec<Pid> {
+    let mut found = vec![first];
+    let mut at = 0;
+    while let Some(pid) = found.get(at) {
+        found.extend(children(*pid));
+        at += 1;
+    }
+    found
+}
+
+/// The children of a process (`/proc/PID/task/TID/children` in proc(5)), of all of its threads.
+pub(crate) fn children(pid: Pid) -> Vec<Pid> {
+    let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
+    let mut found = Vec::new();
+    for thread in proc::folders(std::path::Path::new(&tasks)) {
+        let listed = proc::read(&format!("{tasks}/{thread}/children")).unwrap_or_default();
+        found.extend(listed.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
+    }
+    found
+}
+
+/// How many processes and threads this process's user runs, as far as can be seen.
+pub(crate) fn of_this_user() -> u64 {
+    let own = rustix::process::getuid().as_raw().to_string();
+    let count = |pid: &String| {
+        let status = proc::read(&format!("/proc/{pid}/status")).ok()?;
+        let field = |name: &str| proc::status_field(&status, name);
+        let is_own = field("Uid")?.split_whitespace().next() == Some(own.as_str());
+        if is_own { field("Threads")?.parse::<u64>().ok() } else { None }
+    };
+    proc::folders(std::path::Path::new("/proc")).iter().filter_map(count).sum()
 }

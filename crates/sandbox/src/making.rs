@@ -21,11 +21,11 @@ use crate::battery::Battery;
 use crate::cell::Confinement;
 use crate::cgroup::{Group, Groups};
 use crate::error::Step;
-use crate::filter::{self, Profile, Refusal};
+use crate::filter::{self, Profile};
 use crate::full::{self, INSIDE_ID, Trees};
 use crate::spec::{CellSpec, Entry, Inside, InsideRoot, Work};
 use crate::sys::{self, Side};
-use crate::{Programs, SandboxError, Tier, limits, parcel, proc, seal};
+use crate::{Programs, SandboxError, Tier, limits, parcel, proc, seal, sockets};
 
 /// How long any step of making a cell may take. A healthy machine needs milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -84,11 +84,12 @@ impl Workshop {
     /// Makes a cell of exactly this tier, or none.
     pub(crate) fn make(&mut self, spec: &CellSpec, tier: Tier, socket: &OwnedFd) -> Result<Made, SandboxError> {
         spec.check()?;
-        let launcher_is_root = rustix::process::geteuid().is_root();
-        let profile = profile(spec.work, tier);
-        if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
-            place.insert(filter::program(profile, Refusal::Answer)?);
+        let mut spec = spec.clone();
+        if spec.work == Work::Programs && tier == Tier::Full {
+            spec.hide.extend(sockets::of_the_host(&spec));
         }
+        let spec = &spec;
+        let launcher_is_root = rustix::process::geteuid().is_root();
         let who = self.who(spec, tier, launcher_is_root)?;
         let mut trees = Trees::new();
         if tier == Tier::Full && launcher_is_root {
@@ -98,6 +99,10 @@ impl Workshop {
             }
         }
         let group = self.group(spec)?;
+        let profile = profile(spec.work, tier, group.as_ref());
+        if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
+            place.insert(filter::program(profile)?);
+        }
         let (ours, theirs) = parcel::pair().step("making a socket pair")?;
         let launcher = rustix::process::getpid().as_raw_nonzero().get();
         let flags = if tier == Tier::Full { NAMESPACES } else { 0 };
@@ -106,7 +111,7 @@ impl Workshop {
                 drop(ours);
                 // A descriptor of its own; the one borrowed here is closed with all the launcher's others.
                 let Ok(socket) = socket.try_clone() else { sys::exit_now(UNFINISHED) };
-                let child = Child { spec, tier, socket, launcher, who, launcher_is_root, pair: theirs };
+                let child = Child { spec, tier, profile, socket, launcher, who, launcher_is_root, pair: theirs };
                 let run = std::panic::AssertUnwindSafe(|| child.live(&trees, self));
                 sys::exit_now(std::panic::catch_unwind(run).unwrap_or(PANICKED))
             }
@@ -170,11 +175,13 @@ impl Workshop {
 }
 
 /// What the code of a cell may ask of the kernel.
-const fn profile(work: Work, tier: Tier) -> Profile {
-    match (work, tier) {
-        (Work::Tools, _) => Profile::Tools,
-        (Work::Programs, Tier::Narrow) => Profile::Programs,
-        (Work::Programs, Tier::Full) => Profile::ProgramsFull,
+const fn profile(work: Work, tier: Tier, group: Option<&Group>) -> Profile {
+    match (work, tier, group) {
+        (Work::Tools, Tier::Narrow, _) => Profile::Tools,
+        (Work::Tools, Tier::Full, _) => Profile::ToolsFull,
+        (Work::Programs, Tier::Narrow, _) => Profile::Programs,
+        (Work::Programs, Tier::Full, None) => Profile::ProgramsFull,
+        (Work::Programs, Tier::Full, Some(_)) => Profile::ProgramsCounted,
     }
 }
 
@@ -258,6 +265,7 @@ type Heard = Result<Vec<Probe>, SandboxError>;
 struct Child<'a> {
     spec: &'a CellSpec,
     tier: Tier,
+    profile: Profile,
     socket: OwnedFd,
     launcher: i32,
     who: Who,
@@ -329,6 +337,10 @@ impl Child<'_> {
             sys::loopback_up().step("bringing up the cell's own loopback")?;
         }
         let listener = self.spec.listen.map(listen).transpose().step("listening on the cell's own loopback")?;
+        if self.tier == Tier::Narrow && self.spec.work == Work::Programs {
+            // Without a pid namespace, what loses its parent falls to this process, and with it to the launcher.
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid())).step("adopting orphans")?;
+        }
         seal::limit(self.spec, self.tier)?;
         seal::drop_privileges()?;
         seal::landlock(self.spec.work, self.tier, &roots)?;
@@ -352,7 +364,7 @@ impl Child<'_> {
         seal::close_the_rest(kept)?;
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
             .step("making the cell not dumpable")?;
-        let filter = workshop.filters.get(&profile(self.spec.work, self.tier)).map(Vec::as_slice).unwrap_or_default();
+        let filter = workshop.filters.get(&self.profile).map(Vec::as_slice).unwrap_or_default();
         sys::install_filter(filter).step("installing the seccomp filter")
     }
 }

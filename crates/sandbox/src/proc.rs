@@ -21,6 +21,11 @@ pub(crate) fn write(path: &str, text: &str) -> io::Result<()> {
     std::fs::write(path, text)
 }
 
+/// A path without links.
+pub(crate) fn resolve(path: &std::path::Path) -> Option<std::path::PathBuf> {
+    std::fs::canonicalize(path).ok()
+}
+
 /// The names of the directories in a directory; none where it cannot be listed.
 pub(crate) fn folders(dir: &std::path::Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();

@@ -13,7 +13,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::error::Step;
 use crate::spec::{CellSpec, InsideRoot, Work};
-use crate::{SandboxError, Tier, sys};
+use crate::{SandboxError, Tier, limits, sys};
 
 /// The oldest Landlock that each tier takes. In the full tier mounts carry what an old one lacks; in the narrow tier
 /// Landlock is all there is, and scoped signals and abstract sockets came with ABI 6.
@@ -30,29 +30,39 @@ const FIX_LANDLOCK: &str =
 /// Address space for the stack to grow into, so that the heap is what meets its limit first and says so.
 const STACK_ROOM: u64 = 64 << 20;
 
+/// Signals with a payload, and timers, that may be pending at a time.
+const PENDING_SIGNALS: u64 = 4096;
+
 /// Limits that the cell cannot raise again.
 pub(crate) fn limit(spec: &CellSpec, tier: Tier) -> Result<(), SandboxError> {
-    let limits = &spec.limits;
+    let most = &spec.limits;
     // Runtimes reserve far more addresses than they use: of programs, only what is private and writable is counted.
     let addresses = match spec.work {
-        Work::Tools => limits.memory.saturating_add(sys_statm_bytes()).saturating_add(STACK_ROOM),
+        Work::Tools => most.memory.saturating_add(sys_statm_bytes()).saturating_add(STACK_ROOM),
         Work::Programs => u64::MAX,
     };
+    let processes = match (spec.work, tier) {
+        // Without a user namespace the kernel counts all that this user runs.
+        (Work::Programs, Tier::Narrow) => limits::of_this_user().saturating_add(most.processes),
+        _ => most.processes,
+    };
     for (resource, value) in [
-        (Resource::Data, limits.memory),
+        (Resource::Data, most.memory),
         (Resource::As, addresses),
-        (Resource::Nproc, limits.processes),
-        (Resource::Nofile, limits.open_files),
-        (Resource::Fsize, limits.file_size),
-        (Resource::Cpu, limits.cpu_seconds),
-        (Resource::Core, 0),
+        (Resource::Nproc, processes),
+        (Resource::Nofile, most.open_files),
+        (Resource::Fsize, most.file_size),
+        (Resource::Cpu, most.cpu_seconds),
+        // Not 0: that stops files, but not a crash handler of the host's, which runs as root on what it is sent (core(5)).
+        (Resource::Core, 1),
         (Resource::Memlock, 0),
         (Resource::Msgqueue, 0),
+        // Counted for each user of the host, who would go without timers.
+        (Resource::Sigpending, PENDING_SIGNALS),
+        // No turn before others', whatever this user may do elsewhere.
+        (Resource::Rtprio, 0),
+        (Resource::Nice, 0),
     ] {
-        // Without a user namespace it would count all that this user runs.
-        if resource == Resource::Nproc && tier == Tier::Narrow {
-            continue;
-        }
         // A limit that is lower already stays: only root may raise it, and nobody should.
         let old = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
         // The signal at the soft limit says why the cell ended; the hard one is for code that ignores it.
@@ -105,13 +115,14 @@ fn write_rights(work: Work, abi: ABI) -> BitFlags<AccessFs> {
     let names = AccessFs::RemoveFile | AccessFs::RemoveDir | AccessFs::MakeReg | AccessFs::MakeDir | AccessFs::Refer;
     let more = match work {
         Work::Tools => BitFlags::EMPTY,
-        Work::Programs => AccessFs::MakeSym | AccessFs::MakeFifo | AccessFs::MakeSock | AccessFs::ResolveUnix,
+        // Not ResolveUnix: sockets of the cell's own are reached without it, and it would give the host's.
+        Work::Programs => AccessFs::MakeSym | AccessFs::MakeFifo | AccessFs::MakeSock,
     };
     (files | names | more) & AccessFs::from_all(abi)
 }
 
 /// What a cell for programs reads beside its roots, as far as it is there: of the narrow tier, the host's own.
-const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/etc"];
+const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/etc"];
 /// Of the narrow tier, what of `/etc` programs need and what says nothing about this host.
 const NARROW_ETC: [&str; 6] = [
     "/etc/ld.so.cache",

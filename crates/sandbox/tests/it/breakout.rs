@@ -6,7 +6,7 @@ use autoshare_sandbox::Cell;
 
 use crate::Test;
 use crate::world::Control::{No, RootOnly, Succeeds};
-use crate::world::{World, ask, refused};
+use crate::world::{Victim, World, ask, refused};
 
 pub(crate) const TESTS: &[Test] = &[
     ("b1_reads_nothing_of_others", b1_reads_nothing_of_others),
@@ -58,17 +58,9 @@ fn b1_reads_nothing_of_others(world: &mut World) {
         ("create /etc/autoshare-test".into(), No("not tried on the real /etc")),
         ("create /autoshare-test".into(), No("not tried on the real root")),
     ];
-    refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), clone(control))));
+    refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), *control)));
     assert_eq!(ask(&cell, &format!("content {}", at("workspace/note"))), "ok workspace/note");
     assert_eq!(ask(&cell, "through-handle note"), "ok");
-}
-
-fn clone(control: &crate::world::Control) -> crate::world::Control {
-    match control {
-        Succeeds => Succeeds,
-        RootOnly => RootOnly,
-        No(why) => No(why),
-    }
 }
 
 fn b2_no_socket_of_any_kind(world: &mut World) {
@@ -102,7 +94,7 @@ fn b2_no_socket_of_any_kind(world: &mut World) {
         ("socketpair".into(), Succeeds),
         ("dns".into(), Succeeds),
     ];
-    refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), clone(control))));
+    refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), *control)));
     println!("    interfaces, asked of the one socket there is:");
     assert_eq!(ask(&cell, "interfaces"), "EPERM");
     assert_eq!(crate::world::outside("interfaces own"), "ok", "the control");
@@ -134,7 +126,7 @@ fn b3_no_namespace_and_no_mount(world: &mut World) {
 
 fn b4_no_other_process_is_reached(world: &mut World) {
     let cell = world.cell();
-    let victim = Victim::start();
+    let victim = Victim::start(None);
     let pid = victim.0;
     let attacks = [
         (format!("kill {pid}"), Succeeds),
@@ -152,30 +144,7 @@ fn b4_no_other_process_is_reached(world: &mut World) {
         ("open-write /dev/tty".into(), No("the tests have no terminal to spare")),
         ("open-write /dev/ptmx".into(), RootOnly),
     ];
-    refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), clone(control))));
-}
-
-/// A process of the same user that waits to be attacked.
-struct Victim(i32);
-
-impl Victim {
-    fn start() -> Self {
-        match unsafe { libc::fork() } {
-            0 => loop {
-                unsafe { libc::pause() };
-            },
-            pid => Self(pid),
-        }
-    }
-}
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        unsafe {
-            libc::kill(self.0, libc::SIGKILL);
-            libc::waitpid(self.0, std::ptr::null_mut(), 0);
-        }
-    }
+    refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), *control)));
 }
 
 fn b5_no_strange_call(world: &mut World) {
@@ -204,7 +173,7 @@ fn b5_no_strange_call(world: &mut World) {
 
 fn b5_every_number_answers_as_listed(world: &mut World) {
     let cell = world.cell();
-    let said = ask(&cell, "every-number");
+    let said = ask(&cell, "every-number ToolsFull");
     println!("    {said}");
     assert!(said.ends_with("wrong: []"), "{said}");
     let tried: u32 = said.split(' ').nth(1).unwrap().parse().unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use autoshare_core::event::RootMode;
-use autoshare_sandbox::{Cell, CellLimits, CellSpec, Inside, Launcher, RootSpec, SandboxError, Tier, Work};
+use autoshare_sandbox::{Cell, CellLimits, CellSpec, Inside, Launcher, Profile, RootSpec, SandboxError, Tier, Work};
 
 use crate::attack;
 
@@ -58,6 +58,24 @@ impl World {
         }
     }
 
+    /// A cell for programs, of the tier that its launcher gives.
+    pub(crate) fn programs(&self) -> CellSpec {
+        let limits = CellLimits { processes: 64, memory: 256 << 20, ..CellLimits::for_programs() };
+        CellSpec { work: Work::Programs, least: Tier::Narrow, limits, ..self.spec() }
+    }
+
+    /// Gives the workspace to an ordinary user, since a narrow cell does not work for root.
+    pub(crate) fn for_narrow(self) -> Self {
+        if unsafe { libc::geteuid() } == 0 {
+            for name in
+                ["workspace", "workspace/note", "workspace/frozen", "workspace/frozen/hook", "extra", "extra/note"]
+            {
+                std::os::unix::fs::chown(self.path(name), Some(NARROW_ID), Some(NARROW_ID)).unwrap();
+            }
+        }
+        self
+    }
+
     pub(crate) fn launcher(&self) -> &Launcher {
         self.launcher.get_or_init(|| Launcher::start(entry).unwrap())
     }
@@ -80,17 +98,49 @@ impl World {
     }
 }
 
+/// Whose the workspace of a narrow cell is where the tests run as root.
+pub(crate) const NARROW_ID: u32 = 12_345;
+
+/// A world and a cell for programs in it, of exactly this tier.
+pub(crate) fn programs_cell(tier: Tier, change: impl FnOnce(&World, &mut CellSpec)) -> (World, Cell) {
+    let world = match tier {
+        Tier::Full => World::new(),
+        Tier::Narrow => World::new().for_narrow(),
+    };
+    let mut spec = world.programs();
+    change(&world, &mut spec);
+    let launcher = if tier == Tier::Full { world.launcher() } else { world.narrow() };
+    let cell = launcher.launch(&spec).unwrap();
+    assert_eq!(cell.tier(), tier);
+    (world, cell)
+}
+
 pub(crate) fn root(path: &Path, mode: RootMode) -> RootSpec {
     let meta = std::fs::metadata(path).unwrap();
     RootSpec { path: path.to_owned(), mode, id: (meta.dev(), meta.ino()), only: None }
 }
 
-/// What runs in every cell of these tests: attacks by name until the host hangs up.
+/// The filter that a cell has.
+pub(crate) fn profile(work: Work, cell: &Cell) -> Profile {
+    let counted =
+        cell.confinement().limits.iter().any(|limit| limit.name == "memory" && limit.by.starts_with("cgroup"));
+    match (work, cell.tier()) {
+        (Work::Tools, Tier::Narrow) => Profile::Tools,
+        (Work::Tools, Tier::Full) => Profile::ToolsFull,
+        (Work::Programs, Tier::Narrow) => Profile::Programs,
+        (Work::Programs, Tier::Full) if counted => Profile::ProgramsCounted,
+        (Work::Programs, Tier::Full) => Profile::ProgramsFull,
+    }
+}
+
+/// What runs in every cell of these tests: attacks by name until the host hangs up. In a cell for programs the socket
+/// carries packets; a line is one.
 fn entry(inside: Inside) -> i32 {
     let socket = UnixStream::from(inside.socket);
     let mut lines = BufReader::new(socket.try_clone().unwrap());
     let mut out = socket;
     attack::ROOTS.with(|roots| *roots.borrow_mut() = inside.roots);
+    attack::PROGRAMS.with(|programs| *programs.borrow_mut() = inside.programs);
     loop {
         let mut line = String::new();
         if lines.read_line(&mut line).unwrap_or(0) == 0 {
@@ -184,8 +234,48 @@ pub(crate) fn refused(cell: &Cell, table: &[(&str, Control)]) {
     assert!(through.is_empty(), "{through:#?}");
 }
 
+#[derive(Clone, Copy)]
 pub(crate) enum Control {
     Succeeds,
     RootOnly,
     No(&'static str),
+}
+
+/// A process that waits to be attacked: of this user, or of the one that is named.
+pub(crate) struct Victim(pub(crate) i32);
+
+impl Victim {
+    pub(crate) fn start(uid: Option<u32>) -> Self {
+        match unsafe { libc::fork() } {
+            0 => {
+                if let Some(uid) = uid.filter(|_| unsafe { libc::geteuid() } == 0) {
+                    unsafe {
+                        assert_eq!(libc::setresgid(uid, uid, uid), 0);
+                        assert_eq!(libc::setresuid(uid, uid, uid), 0);
+                        assert_eq!(libc::prctl(libc::PR_SET_DUMPABLE, 1), 0);
+                    }
+                }
+                loop {
+                    unsafe { libc::pause() };
+                }
+            }
+            pid => Self(pid),
+        }
+    }
+
+    /// Whether something has ended it; a signal under way is given time to arrive.
+    pub(crate) fn ended(&self) -> bool {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+        status.is_empty() || status.contains(") Z ")
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
+    }
 }

@@ -13,6 +13,7 @@
     reason = "tests"
 )]
 
+mod egress;
 mod faults;
 mod keys;
 mod local;

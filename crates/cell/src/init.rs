@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use autoshare_core::wire::{FromInit, Stroke, ToInit};
 use autoshare_sandbox::{Programs, Streams, parcel};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::CellError;
 
@@ -46,6 +46,8 @@ impl Init {
     fn bury(&mut self) -> Result<(), CellError> {
         for (pid, exit) in self.programs.ended() {
             if let Some(job) = self.jobs.remove(&pid) {
+                // What it started and did not wait for goes with it, as far as it stayed in its group.
+                self.programs.signal(pid, Signal::KILL);
                 parcel::send(&self.socket, &FromInit::Ended { job, exit }, &[])?;
             }
         }
@@ -68,7 +70,7 @@ impl Init {
                         parcel::send(&self.socket, &FromInit::Started { job }, &terminal)?;
                     }
                     Err(error) => {
-                        let errno = error.raw_os_error().unwrap_or(0);
+                        let errno = error.raw_os_error().unwrap_or(rustix::io::Errno::INVAL.raw_os_error());
                         parcel::send(&self.socket, &FromInit::NotStarted { job, errno }, &[])?;
                     }
                 }
@@ -84,8 +86,20 @@ impl Init {
                     self.programs.signal(leader, signal);
                 }
             }
-            ToInit::Sweep {} => self.programs.kill_all(),
+            ToInit::Sweep {} => self.sweep()?,
         }
         Ok(())
+    }
+
+    /// Every process here is a child of this one, or falls to it when its parent is gone; so nothing is left when there
+    /// are no children any more.
+    fn sweep(&mut self) -> Result<(), CellError> {
+        self.programs.kill_all();
+        while let Ok(_) | Err(rustix::io::Errno::INTR) =
+            waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+        {
+            self.bury()?;
+        }
+        Ok(parcel::send(&self.socket, &FromInit::Swept {}, &[])?)
     }
 }

@@ -169,7 +169,7 @@ pub enum ToInit {
         /// What.
         stroke: Stroke,
     },
-    /// Kill everything but the first process itself, whoever started it.
+    /// Kill everything but the first process itself, whoever started it, and say so when it is gone.
     Sweep {},
 }
 
@@ -196,6 +196,8 @@ pub enum FromInit {
         /// How.
         exit: Exit,
     },
+    /// To [`ToInit::Sweep`]: nothing runs any more but the first process.
+    Swept {},
 }
 
 /// One attempt of a cell against its own confinement.

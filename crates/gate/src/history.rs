@@ -1,5 +1,8 @@
 //! What a brain has read, and where a value stands in it.
 
+use std::collections::BTreeSet;
+
+use autoshare_core::tool::Action;
 use autoshare_core::verdict::Provenance;
 use serde_json::Value;
 
@@ -15,13 +18,15 @@ pub const MIN_EVIDENCE: usize = 4;
 pub struct History {
     trusted: Vec<String>,
     content: Vec<(String, String)>,
+    /// What the model proposed before it stood in anything that was read.
+    own: BTreeSet<String>,
 }
 
 impl History {
     /// A brain that has read nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { trusted: Vec::new(), content: Vec::new() }
+        Self { trusted: Vec::new(), content: Vec::new(), own: BTreeSet::new() }
     }
 
     /// Adds the words of a person whom the brain works for.
@@ -32,6 +37,22 @@ impl History {
     /// Adds what was read, with its source as the host knows it. Untrusted, whatever the source.
     pub fn add_content(&mut self, source: &str, text: &str) {
         self.content.push((source.to_owned(), normal(text)));
+    }
+
+    /// Adds an action that the model proposed: what stands in nothing read so far is its own, even if something that is
+    /// read later (such as the output of that very command) repeats it.
+    pub fn propose(&mut self, action: &Action) {
+        for value in action.args.values() {
+            if let (Value::String(text), false) = (value, matches!(self.origin(value), Provenance::Content { .. })) {
+                self.own.insert(normal(text));
+            }
+        }
+    }
+
+    /// Whether the model proposed it before it stood in anything that was read.
+    #[must_use]
+    pub fn is_own(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|text| self.own.contains(&normal(text)))
     }
 
     /// Whether anything untrusted was read.

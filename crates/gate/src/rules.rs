@@ -195,15 +195,17 @@ fn command_list(case: &Case<'_>, _: Option<&Site>) -> Finding {
     deny(case.commands.refuse(case.action)?)
 }
 
-/// What is run, word for word, was written by somebody else: a person may want it run all the same.
+/// What is run, word for word, was written by somebody else: a person may want it run all the same. What the brain wrote
+/// itself, or ran before it read it anywhere, is its own.
 fn command_from_content(case: &Case<'_>, _: Option<&Site>) -> Finding {
     if case.spec.effect != Effect::RunInside {
         return None;
     }
     let targets = case.spec.params.iter().filter(|param| param.role == Role::Target);
     let found = targets.filter_map(|param| case.action.args.get(&param.name)).find_map(|value| {
+        let is_own = case.history.is_own(value) || value.as_str().is_some_and(|name| case.own_files.contains(name));
         match case.history.origin(value) {
-            Provenance::Content { source } => Some(source),
+            Provenance::Content { source } if !is_own => Some(source),
             _ => None,
         }
     })?;

@@ -93,7 +93,7 @@ pub fn builtin_tools() -> Vec<ToolSpec> {
         runs(
             "execute_shell",
             "Run a command line with bash in the workspace; shows what it prints and its exit status. It has no \
-             network, reads no input, and writes in the workspace and /tmp alone.",
+             network, reads no input, and writes in the workspace and /tmp alone. What it leaves running ends with it.",
             Redo::Write,
             vec![
                 required(text("command", "The command line.", Role::Target, MAX_COMMAND)),

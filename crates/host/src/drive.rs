@@ -24,6 +24,9 @@ use crate::{Host, HostError, Progress, Questions, spill_path};
 
 /// Times that a request is made smaller when a provider says that it does not fit its window.
 const WINDOW_RETRIES: u32 = 4;
+/// Bytes of a result that is put into a file, at most: what a file tool takes, and room for the line that says what was
+/// left out.
+const MAX_RESULT: usize = autoshare_core::wire::MAX_FILE as usize - 1024;
 
 /// Where a brain stands when the loop leaves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -467,7 +470,9 @@ impl Driver<'_> {
             return outcome;
         }
         let path = spill_path(step);
-        let kept = self.keep_result(&path, &outcome.text).await;
+        // Bytes that are no text take more room as text than the program wrote.
+        let whole = shorten(&outcome.text, MAX_RESULT);
+        let kept = self.keep_result(&path, &whole).await;
         let note = match &kept {
             Ok(()) => format!("the whole result is in {path}"),
             Err(why) => format!("the whole result could not be kept: {why}"),
@@ -582,6 +587,7 @@ fn unknown() -> Outcome {
 fn learn(history: &mut gate::History, event: &Event) {
     match event {
         Event::Goal(goal) => history.trust(&goal.text),
+        Event::Proposal { action, .. } if runs_programs(action) => history.propose(action),
         Event::Approval { answer: Answer::Feedback { text }, by: Answerer::Person { .. }, .. } => history.trust(text),
         Event::Observation { source, outcome, .. } => history.add_content(source, &outcome.text),
         _ => {}

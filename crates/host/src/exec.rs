@@ -101,7 +101,13 @@ impl Session {
         };
         let cell = ProgramCell::open(launcher, None, spec).await;
         let lease = joined(recording.await)?;
-        let cell = cell?;
+        let cell = match cell {
+            Ok(cell) => cell,
+            Err(error) => {
+                store.append(access, &lease, &result(Ending::Failed, error.to_string()), Durability::Synced)?;
+                return Err(error);
+            }
+        };
         let kept = keeping.await.unwrap_or_else(|e| Err(UndoError::Task(e.to_string())));
         let (undo, unkept) = match kept {
             Ok(undo) => (undo, None),

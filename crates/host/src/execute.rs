@@ -5,15 +5,17 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use autoshare_core::event::Root;
+use autoshare_core::event::{Root, RootMode};
 use autoshare_core::outcome::{Ending, Outcome};
 use autoshare_core::tool::Action;
 use autoshare_core::wire::{Exit, Program, Stroke, Window};
-use autoshare_workspace::{Quota, Workspace};
+use autoshare_workspace::{Quota, Usage, Workspace};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::programs::{Job, ProgramCell, StartError};
 use crate::{Progress, Settings};
@@ -33,13 +35,26 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Shell {
     cell: ProgramCell,
     background: BTreeMap<u64, Background>,
+    /// Looks after the quota while nobody waits for a program.
+    watch: Option<Watch>,
 }
 
 struct Background {
     command: String,
     output: Arc<Mutex<Output>>,
     job: Job,
-    ended: Option<Exit>,
+}
+
+/// Looks at the workspace as long as something runs in the background, and ends everything there when it holds too much.
+struct Watch {
+    task: JoinHandle<()>,
+    why: Arc<Mutex<Option<String>>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// What a call of a tool means.
@@ -92,14 +107,17 @@ fn call(action: &Action, dir: &str, settings: &Settings) -> Result<Call, String>
                         PATH=$PWD/.venv/bin:$PATH; ";
     let venv = if action.flag("venv") { VENV } else { "" };
     Ok(match action.tool.as_str() {
-        "execute_shell" => run(vec!["/bin/bash", "-c", need("command")?], None),
+        "execute_shell" => run(vec!["/bin/bash", "-c", "--", need("command")?], None),
         "execute_python_code" => {
             let code = need("code")?.to_owned();
             run(vec!["/bin/sh", "-c", &format!("{venv}exec python3 -")], Some(code))
         }
         "execute_python_file" => {
-            let script = format!("{venv}exec python3 -- \"$1\" {}", action.text("args").unwrap_or_default());
-            run(vec!["/bin/sh", "-c", &script, "sh", need("file")?], None)
+            let script = format!("{venv}exec python3 -- \"$@\"");
+            // Words, not a piece of a script: what stands among the arguments is handed to the program and never run.
+            let args = words(action.text("args").unwrap_or_default())?;
+            let fixed = ["/bin/sh", "-c", &script, "sh", need("file")?];
+            run(fixed.into_iter().chain(args.iter().map(String::as_str)).collect(), None)
         }
         "background_job" => {
             let job = action.integer("job").and_then(|job| u64::try_from(job).ok()).unwrap_or_default();
@@ -107,6 +125,34 @@ fn call(action: &Action, dir: &str, settings: &Settings) -> Result<Call, String>
         }
         other => return Err(format!("no program belongs to the tool {other:?}")),
     })
+}
+
+/// The words of a command line: blanks part them, quotation marks and backslashes hold them together as in a shell, and
+/// nothing else has a meaning.
+fn words(line: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => {
+                word.get_or_insert_default().push(chars.next().ok_or("the arguments end in a backslash")?);
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    if let Some(open) = quote {
+        return Err(format!("the arguments hold a {open} that nothing closes"));
+    }
+    words.extend(word);
+    Ok(words)
 }
 
 /// A program's output, as far as it is kept.
@@ -140,13 +186,35 @@ impl Output {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// What came since it was last asked, as far as it is kept.
+    /// What came since it was last asked, as far as it is kept. The beginning of a character whose rest is still to come
+    /// waits for it.
     fn news(&mut self) -> String {
-        let all = self.text();
-        let new = usize::try_from(self.total - self.shown).unwrap_or(usize::MAX).min(all.len());
-        self.shown = self.total;
-        all.get(all.ceil_char_boundary(all.len() - new)..).unwrap_or_default().to_owned()
+        let new = self.total - self.shown;
+        let from_tail = usize::try_from(new).unwrap_or(usize::MAX).min(self.tail.len());
+        let from_head = usize::try_from(new - self.tail_total().min(new)).unwrap_or(usize::MAX).min(self.head.len());
+        let mut bytes = self.head.get(self.head.len() - from_head..).unwrap_or_default().to_vec();
+        bytes.extend(self.tail.iter().skip(self.tail.len() - from_tail));
+        let waits = bytes.utf8_chunks().last().map_or(0, |chunk| incomplete(chunk.invalid()));
+        bytes.truncate(bytes.len() - waits);
+        self.shown = self.total - waits as u64;
+        String::from_utf8_lossy(&bytes).into_owned()
     }
+
+    /// Bytes that came when the head was full.
+    fn tail_total(&self) -> u64 {
+        self.total - self.head.len() as u64
+    }
+}
+
+/// How many bytes these are, if they can be the beginning of a character and are not yet one.
+fn incomplete(bytes: &[u8]) -> usize {
+    let length = match bytes.first() {
+        Some(0xc2..=0xdf) => 2,
+        Some(0xe0..=0xef) => 3,
+        Some(0xf0..=0xf4) => 4,
+        _ => 0,
+    };
+    if bytes.len() < length { bytes.len() } else { 0 }
 }
 
 fn locked(output: &Mutex<Output>) -> std::sync::MutexGuard<'_, Output> {
@@ -164,7 +232,7 @@ enum Over {
 
 impl Shell {
     pub(crate) const fn new(cell: ProgramCell) -> Self {
-        Self { cell, background: BTreeMap::new() }
+        Self { cell, background: BTreeMap::new(), watch: None }
     }
 
     /// What is in force, in one line.
@@ -190,11 +258,12 @@ impl Shell {
         let failed = |text: String| outcome(Ending::Failed, text);
         match call(action, dir, settings) {
             Err(why) => (failed(why), true),
-            Ok(Call::Background { job, stop }) => (self.look(job, stop).await, true),
+            Ok(Call::Background { job, stop }) => self.look(job, stop).await,
             Ok(Call::Run { background: true, .. }) if self.background.len() >= MOST_JOBS => {
                 (failed(format!("{MOST_JOBS} programs run in the background; stop one (background_job) first")), true)
             }
             Ok(Call::Run { program, input, timeout, background }) => {
+                let held = held(roots, settings.quota).await;
                 let begun = self.start(program, input).await;
                 let (job, output, reading) = match begun {
                     Ok(begun) => begun,
@@ -206,11 +275,18 @@ impl Shell {
                     }
                 };
                 if background {
-                    return (self.keep(action, job, output), true);
+                    return (self.keep(action, job, output, roots, settings.quota, held), true);
                 }
-                self.wait(job, output, reading, timeout, roots, settings, tell).await
+                let (outcome, usable) = self.wait(job, output, reading, timeout, roots, settings, &held, tell).await;
+                (outcome, usable && self.tidy().await)
             }
         }
+    }
+
+    /// After a program that was waited for, nothing of it goes on: what it left running would change files that nobody
+    /// looks at any more. Where programs run in the background, only its own process group can be told from theirs.
+    async fn tidy(&mut self) -> bool {
+        !self.background.is_empty() || self.cell.sweep().await
     }
 
     async fn start(
@@ -231,40 +307,70 @@ impl Shell {
         Ok((job, output, reading))
     }
 
-    fn keep(&mut self, action: &Action, job: Job, output: Arc<Mutex<Output>>) -> Outcome {
+    fn keep(
+        &mut self,
+        action: &Action,
+        job: Job,
+        output: Arc<Mutex<Output>>,
+        roots: &[Root],
+        quota: Quota,
+        held: Vec<Held>,
+    ) -> Outcome {
         let number = job.number;
         let command = action.text("command").or_else(|| action.text("file")).unwrap_or(&action.tool).to_owned();
-        self.background.insert(number, Background { command, output, job, ended: None });
+        self.background.insert(number, Background { command, output, job });
+        self.watch.get_or_insert_with(|| {
+            let why = Arc::<Mutex<Option<String>>>::default();
+            let (said, roots, sweeper) = (Arc::clone(&why), roots.to_vec(), self.cell.sweeper());
+            let task = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(LOOK).await;
+                    if let Some(over) = over_quota(&roots, quota, &held).await {
+                        *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(over);
+                        return sweeper.sweep().await;
+                    }
+                }
+            });
+            Watch { task, why }
+        });
         outcome(
             Ending::Done,
             format!("it runs in the background as job {number}; look at it or stop it with background_job"),
         )
     }
 
-    async fn look(&mut self, number: u64, stop: bool) -> Outcome {
+    async fn look(&mut self, number: u64, stop: bool) -> (Outcome, bool) {
         let Some(background) = self.background.get_mut(&number) else {
             let known: Vec<String> =
                 self.background.iter().map(|(number, job)| format!("{number} ({})", head(&job.command, 40))).collect();
             let known = if known.is_empty() { "none runs".to_owned() } else { known.join(", ") };
-            return outcome(Ending::Failed, format!("there is no job {number}; {known}"));
+            return (outcome(Ending::Failed, format!("there is no job {number}; {known}")), true);
         };
-        if stop && background.ended.is_none() {
-            background.ended = end(&self.cell, &mut background.job).await;
-        }
-        if background.ended.is_none() {
-            background.ended = tokio::time::timeout(Duration::ZERO, background.job.ended()).await.ok().flatten();
-        }
+        let stopped = if stop { end(&self.cell, &mut background.job).await } else { None };
+        let over = match stopped {
+            Some(exit) => Some(Some(exit)),
+            None => tokio::time::timeout(Duration::ZERO, background.job.ended()).await.ok(),
+        };
         let (news, total) = {
             let mut output = locked(&background.output);
             (output.news(), output.total)
         };
-        let ended = background.ended;
-        let state = ended.map_or_else(|| "still runs".to_owned(), exit_words);
-        if ended.is_some() {
+        let why = self.watch.as_ref().and_then(|watch| watch.why.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let (ending, state) = match (over, why) {
+            (None, _) => (Ending::Done, "still runs".to_owned()),
+            (Some(Some(_)), Some(why)) => (Ending::OverQuota, format!("was ended: {why}")),
+            (Some(Some(exit)), None) => (Ending::Done, exit_words(exit)),
+            (Some(None), _) => (Ending::CellCrashed, "is gone: its cell ended, and every program in it".to_owned()),
+        };
+        if over.is_some() {
             self.background.remove(&number);
         }
+        if self.background.is_empty() {
+            self.watch = None;
+        }
         let text = format!("{news}\n[job {number} {state}; {total} bytes of output so far]");
-        Outcome { bytes: news.len() as u64, ..outcome(Ending::Done, text.trim_start().to_owned()) }
+        let outcome = Outcome { bytes: news.len() as u64, ..outcome(ending, text.trim_start().to_owned()) };
+        (outcome, over != Some(None))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one program, and what it may take")]
@@ -276,11 +382,13 @@ impl Shell {
         timeout: Duration,
         roots: &[Root],
         settings: &Settings,
+        held: &[Held],
         tell: &(dyn Fn(Progress) + Sync),
     ) -> (Outcome, bool) {
         let begun = Instant::now();
         let strain = self.cell.strain();
         let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let deadline = tokio::time::sleep(timeout);
         tokio::pin!(deadline);
         let over = loop {
@@ -296,7 +404,7 @@ impl Shell {
                     if total > settings.max_output {
                         break Over::TooMuchOutput(total);
                     }
-                    if let Some(why) = over_quota(roots, settings.quota).await {
+                    if let Some(why) = over_quota(roots, settings.quota, held).await {
                         break Over::OverQuota(why);
                     }
                 }
@@ -393,8 +501,6 @@ fn head(text: &str, max: usize) -> String {
 async fn end(cell: &ProgramCell, job: &mut Job) -> Option<Exit> {
     cell.signal(job.number, Stroke::End).await;
     if let Ok(ended) = tokio::time::timeout(GRACE, job.ended()).await {
-        // What it left behind in its group goes as well.
-        cell.signal(job.number, Stroke::Kill).await;
         return ended;
     }
     cell.signal(job.number, Stroke::Kill).await;
@@ -421,26 +527,38 @@ async fn read(mut pipe: pipe::Receiver, output: Arc<Mutex<Output>>) {
     }
 }
 
-/// Why a program may not go on: a root that it may write holds more than it may.
-async fn over_quota(roots: &[Root], quota: Quota) -> Option<String> {
-    let paths: Vec<String> = roots
-        .iter()
-        .filter(|root| root.mode == autoshare_core::event::RootMode::Write)
-        .map(|root| root.path.clone())
-        .collect();
+/// What a root that may be written held before a program ran.
+struct Held {
+    path: String,
+    usage: Usage,
+}
+
+async fn held(roots: &[Root], quota: Quota) -> Vec<Held> {
+    let paths: Vec<String> =
+        roots.iter().filter(|root| root.mode == RootMode::Write).map(|root| root.path.clone()).collect();
     let look = move || {
-        paths.iter().find_map(|path| {
+        let usage = |path: String| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let dir = rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty()).ok()?;
-            let usage = Workspace::open(dir, autoshare_core::event::RootMode::Read, quota).usage().ok()?;
-            if usage.bytes > quota.bytes {
-                return Some(format!("{path} holds more than {} bytes (max_workspace_bytes)", quota.bytes));
-            }
-            (usage.files > quota.files)
-                .then(|| format!("{path} holds more than {} files (max_workspace_files)", quota.files))
-        })
+            let usage = Workspace::open(dir, RootMode::Read, quota).usage().ok()?;
+            Some(Held { path, usage })
+        };
+        paths.into_iter().filter_map(usage).collect()
     };
-    tokio::task::spawn_blocking(look).await.ok().flatten()
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+/// Why a program may not go on: a root that it may write holds more than it may. One that was over its quota before is
+/// not to grow, so that something can be deleted there.
+async fn over_quota(roots: &[Root], quota: Quota, before: &[Held]) -> Option<String> {
+    held(roots, quota).await.into_iter().find_map(|Held { path, usage }| {
+        let before = before.iter().find(|held| held.path == path).map(|held| held.usage).unwrap_or_default();
+        if usage.bytes > quota.bytes.max(before.bytes) {
+            return Some(format!("{path} holds more than {} bytes (max_workspace_bytes)", quota.bytes));
+        }
+        (usage.files > quota.files.max(before.files))
+            .then(|| format!("{path} holds more than {} files (max_workspace_files)", quota.files))
+    })
 }
 
 #[cfg(test)]
@@ -468,6 +586,37 @@ mod tests {
         assert_eq!(output.news(), "");
         output.push(b"b");
         assert_eq!(output.news(), "b");
+        // A character that comes in two pieces is told whole; bytes that are none are told at once.
+        output.push(&[0xc3]);
+        assert_eq!(output.news(), "");
+        output.push(&[0xa9, 0xff]);
+        assert_eq!(output.news(), "é\u{fffd}");
+        output.push(&[0xff; 100]);
+        assert_eq!(output.news(), "\u{fffd}".repeat(100));
+        // What was shown before the head was full is not shown again.
+        output.push(&vec![b'x'; KEPT]);
+        assert_eq!(output.news().len(), KEPT);
+        output.push(b"end");
+        assert_eq!(output.news(), "end");
+    }
+
+    #[test]
+    fn arguments_are_words_and_never_a_script() {
+        let table: [(&str, Option<&[&str]>); 9] = [
+            ("", Some(&[])),
+            ("  a  b ", Some(&["a", "b"])),
+            ("'a b' \"c d\" e\\ f", Some(&["a b", "c d", "e f"])),
+            ("--name='x y' \"\" ''", Some(&["--name=x y", "", ""])),
+            ("x; rm -rf . && $(id) `id` > out *", Some(&["x;", "rm", "-rf", ".", "&&", "$(id)", "`id`", ">", "out", "*"])),
+            (r#"'a\b' "a\"b""#, Some(&[r"a\b", "a\"b"])),
+            ("'open", None),
+            ("\"open", None),
+            ("end\\", None),
+        ];
+        for (line, expected) in table {
+            let expected = expected.map(|words| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+            assert_eq!(words(line).ok(), expected, "{line}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use autoshare_sandbox::{Cell, CellEnd, CellSpec, Launcher, Strain, parcel};
 use autoshare_store::Lease;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::HostError;
@@ -21,6 +21,8 @@ use crate::cells::confirm;
 
 /// How long the cell's first process may take to start a program.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long killed programs may take to be gone.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A cell for programs. Dropping it ends everything in it.
 pub struct ProgramCell {
@@ -42,12 +44,27 @@ pub struct Job {
     /// The other side of its terminal, if it has one.
     pub terminal: Option<OwnedFd>,
     ended: oneshot::Receiver<Exit>,
+    over: Option<Option<Exit>>,
 }
 
 impl Job {
-    /// How it ended; `None` if the cell is gone. To be called until it has answered once.
+    /// How it ended; `None` if the cell is gone.
     pub async fn ended(&mut self) -> Option<Exit> {
-        (&mut self.ended).await.ok()
+        if let Some(over) = self.over {
+            return over;
+        }
+        let over = (&mut self.ended).await.ok();
+        *self.over.insert(over)
+    }
+}
+
+/// Ends every program of a cell, and leaves the cell.
+pub(crate) struct Sweeper(Arc<UnixStream>);
+
+impl Sweeper {
+    pub(crate) async fn sweep(&self) {
+        // A cell that is gone has no programs.
+        let _ = self.0.async_io(Interest::WRITABLE, || parcel::send(&*self.0, &ToInit::Sweep {}, &[])).await;
     }
 }
 
@@ -74,11 +91,14 @@ type Waiter = (Option<oneshot::Sender<Begun>>, Option<oneshot::Sender<Exit>>);
 
 /// Who waits for what.
 #[derive(Default)]
-struct Waiting(Mutex<HashMap<u64, Waiter>>);
+struct Waiting {
+    jobs: Mutex<HashMap<u64, Waiter>>,
+    swept: Notify,
+}
 
 impl Waiting {
     fn with<T>(&self, what: impl FnOnce(&mut HashMap<u64, Waiter>) -> T) -> T {
-        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        what(&mut self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the cell says, as far as somebody waits for it: anything else is its own affair.
@@ -96,6 +116,7 @@ impl Waiting {
                 let ended = waiting.remove(&job).and_then(|waiter| waiter.1);
                 let _ = ended.map(|ended| ended.send(exit));
             }
+            FromInit::Swept {} => self.swept.notify_waiters(),
         });
     }
 }
@@ -138,10 +159,20 @@ impl ProgramCell {
         let (ended, has_ended) = oneshot::channel();
         self.waiting.with(|waiting| waiting.insert(job, (Some(begun), Some(ended))));
         let fds: Vec<BorrowedFd<'_>> = streams.iter().flatten().copied().collect();
+        let wants_terminal = fds.len() < streams.len();
         let message = ToInit::Start { job, program, given: streams.map(|stream| stream.is_some()), window };
+        // What does not fit a packet is refused here: the cell has not heard of it, and works on.
+        if serde_json::to_vec(&message).map_or(usize::MAX, |bytes| bytes.len()) > parcel::MAX_MESSAGE {
+            self.waiting.with(|waiting| waiting.remove(&job));
+            return Err(StartError::Program { program: name, error: rustix::io::Errno::TOOBIG.into() });
+        }
         self.send(&message, &fds).await.map_err(|e| StartError::Cell(e.to_string()))?;
         match tokio::time::timeout(START_TIMEOUT, has_begun).await {
-            Ok(Ok(Ok(terminal))) => Ok(Job { number: job, terminal, ended: has_ended }),
+            // A descriptor that nobody asked for is dropped: a cell has no say in what is shown and typed where.
+            Ok(Ok(Ok(terminal))) => {
+                let terminal = terminal.filter(|_| wants_terminal);
+                Ok(Job { number: job, terminal, ended: has_ended, over: None })
+            }
             Ok(Ok(Err(errno))) => {
                 Err(StartError::Program { program: name, error: std::io::Error::from_raw_os_error(errno) })
             }
@@ -156,6 +187,18 @@ impl ProgramCell {
     /// Sends a signal to a job and what it started in its process group. A job that is gone is nothing.
     pub async fn signal(&self, job: u64, stroke: Stroke) {
         let _ = self.send(&ToInit::Signal { job, stroke }, &[]).await;
+    }
+
+    /// Ends every program in the cell, whoever started it, and waits until all are gone. `false`: the cell does not say so.
+    pub async fn sweep(&self) -> bool {
+        let swept = self.waiting.swept.notified();
+        self.sweeper().sweep().await;
+        tokio::time::timeout(SWEEP_TIMEOUT, swept).await.is_ok()
+    }
+
+    /// The means to end every program in it, for whoever does not hold the cell.
+    pub(crate) fn sweeper(&self) -> Sweeper {
+        Sweeper(Arc::clone(&self.socket))
     }
 
     async fn send(&self, message: &ToInit, fds: &[BorrowedFd<'_>]) -> std::io::Result<()> {

@@ -19,6 +19,7 @@ mod bad_input;
 mod company;
 mod demo;
 mod desk;
+mod exec;
 mod gullible;
 mod scripted;
 mod undo;

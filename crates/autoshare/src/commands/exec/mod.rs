@@ -94,6 +94,8 @@ fn roots(settings: &Settings, flags: &Exec, options: &Options) -> Result<Vec<Roo
 /// Runs the program to its end; gives the exit code, and what is recorded.
 async fn run(session: &mut Session, flags: &Exec, options: &Options) -> (u8, Ending, String) {
     let streams = relay::Streams::of_this_process();
+    // From here on, a signal is the program's.
+    let mut signals = relay::Signals::listen();
     let started = session.start(streams.given(), streams.window()).await;
     let mut job = match started {
         Ok(job) => job,
@@ -113,7 +115,6 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options) -> (u8, End
     let strain = session.cell.strain();
     let deadline = tokio::time::sleep(options.time.unwrap_or(Duration::from_secs(u64::from(u32::MAX))));
     tokio::pin!(deadline);
-    let mut signals = relay::Signals::listen();
     let mut late = false;
     let exit = loop {
         tokio::select! {

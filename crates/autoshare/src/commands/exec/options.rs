@@ -224,11 +224,16 @@ fn size(text: &str) -> Option<u64> {
 
 /// Where a program is on this machine that the cell does not show, and what shows it.
 pub(super) fn where_it_is(program: &str, path: &str) -> Option<String> {
-    let seen = |folder: &&str| !PATH.split(':').any(|known| known == *folder);
+    let is_there = |file: &Path| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok();
+    if let Some((folder, _)) = program.rsplit_once('/') {
+        let known = program.starts_with('/') && !folder.is_empty() && is_there(Path::new(program));
+        return known.then(|| format!("; the cell does not show {folder}: add --read {folder} (and what it needs)"));
+    }
+    let seen = |folder: &&str| folder.starts_with('/') && !PATH.split(':').any(|known| known == *folder);
     let folder = path
         .split(':')
         .filter(seen)
-        .find(|folder| rustix::fs::access(Path::new(folder).join(program), rustix::fs::Access::EXEC_OK).is_ok())?;
+        .find(|folder| is_there(&Path::new(folder).join(program)))?;
     Some(format!(
         "; it is in {folder}, which the cell does not show: add --read {folder} (and what it needs), and run {folder}/{program}"
     ))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autoshare_core::wire::{Stroke, Window};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{OptionalActions, Termios, Winsize};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -52,19 +53,15 @@ impl Streams {
             tokio::task::spawn_blocking(move || pump(std::io::stdin().as_fd(), to.as_fd()));
         }
         let from = Arc::clone(&terminal);
-        let shown = if self.output.is_terminal() { Shown::Output } else { Shown::Error };
+        let shown = [self.output.is_terminal(), self.error.is_terminal()];
         let done = tokio::task::spawn_blocking(move || match shown {
-            Shown::Output => pump(from.as_fd(), std::io::stdout().as_fd()),
-            Shown::Error => pump(from.as_fd(), std::io::stderr().as_fd()),
+            [true, _] => pump(from.as_fd(), std::io::stdout().as_fd()),
+            [false, true] => pump(from.as_fd(), std::io::stderr().as_fd()),
+            // Only what is typed comes back then: it belongs on the terminal, and in no file.
+            [false, false] => pump(from.as_fd(), std::io::stdin().as_fd()),
         });
         Relay { terminal, done, _raw: raw }
     }
-}
-
-/// Where the program's terminal is shown.
-enum Shown {
-    Output,
-    Error,
 }
 
 /// Bytes under way.
@@ -90,7 +87,7 @@ impl Relay {
     }
 }
 
-/// Copies until either side is closed.
+/// Copies until the first side is closed; what the second does not take any more is dropped, so that no writer waits.
 fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
     let mut buffer = [0u8; 16 * 1024];
     loop {
@@ -102,11 +99,17 @@ fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
                     match rustix::io::write(to, rest) {
                         Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                         Err(rustix::io::Errno::INTR) => {}
-                        Err(_) => return,
+                        Err(rustix::io::Errno::AGAIN) => {
+                            let _ = poll(&mut [PollFd::new(&to, PollFlags::OUT)], None);
+                        }
+                        Err(_) => break,
                     }
                 }
             }
             Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                let _ = poll(&mut [PollFd::new(&from, PollFlags::IN)], None);
+            }
             // A terminal answers EIO when nobody has its other side any more.
             Err(_) => return,
         }

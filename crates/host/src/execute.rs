@@ -226,7 +226,7 @@ enum Over {
     Ended(Exit),
     TimedOut(Duration),
     TooMuchOutput(u64),
-    OverQuota(String),
+    Full(String),
     CellGone,
 }
 
@@ -355,7 +355,8 @@ impl Shell {
             let mut output = locked(&background.output);
             (output.news(), output.total)
         };
-        let why = self.watch.as_ref().and_then(|watch| watch.why.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let why =
+            self.watch.as_ref().and_then(|watch| watch.why.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let (ending, state) = match (over, why) {
             (None, _) => (Ending::Done, "still runs".to_owned()),
             (Some(Some(_)), Some(why)) => (Ending::OverQuota, format!("was ended: {why}")),
@@ -405,7 +406,7 @@ impl Shell {
                         break Over::TooMuchOutput(total);
                     }
                     if let Some(why) = over_quota(roots, settings.quota, held).await {
-                        break Over::OverQuota(why);
+                        break Over::Full(why);
                     }
                 }
             }
@@ -413,11 +414,11 @@ impl Shell {
         let exit = match &over {
             Over::Ended(exit) => Some(*exit),
             Over::CellGone => None,
-            Over::TimedOut(_) | Over::TooMuchOutput(_) | Over::OverQuota(_) => end(&self.cell, &mut job).await,
+            Over::TimedOut(_) | Over::TooMuchOutput(_) | Over::Full(_) => end(&self.cell, &mut job).await,
         };
         let _ = tokio::time::timeout(LAST_WORDS, reading).await;
         let text = locked(&output).text();
-        let usable = exit.is_some() && !matches!(over, Over::OverQuota(_));
+        let usable = exit.is_some() && !matches!(over, Over::Full(_));
         let killed = self.cell.strain().out_of_memory > strain.out_of_memory;
         (told(&over, &text, begun.elapsed(), killed, settings), usable)
     }
@@ -441,7 +442,7 @@ fn told(over: &Over, text: &str, took: Duration, killed: bool, settings: &Settin
             Ending::OverQuota,
             format!("it was ended: {total} bytes of output, and {} are allowed; write to a file", settings.max_output),
         ),
-        Over::OverQuota(why) => (Ending::OverQuota, format!("it was ended, and its cell with it: {why}")),
+        Over::Full(why) => (Ending::OverQuota, format!("it was ended, and its cell with it: {why}")),
         Over::CellGone => (Ending::CellCrashed, "its cell ended before it did".to_owned()),
     };
     let hint = if ending == Ending::Failed { hint(text) } else { None };
@@ -607,7 +608,10 @@ mod tests {
             ("  a  b ", Some(&["a", "b"])),
             ("'a b' \"c d\" e\\ f", Some(&["a b", "c d", "e f"])),
             ("--name='x y' \"\" ''", Some(&["--name=x y", "", ""])),
-            ("x; rm -rf . && $(id) `id` > out *", Some(&["x;", "rm", "-rf", ".", "&&", "$(id)", "`id`", ">", "out", "*"])),
+            (
+                "x; rm -rf . && $(id) `id` > out *",
+                Some(&["x;", "rm", "-rf", ".", "&&", "$(id)", "`id`", ">", "out", "*"]),
+            ),
             (r#"'a\b' "a\"b""#, Some(&[r"a\b", "a\"b"])),
             ("'open", None),
             ("\"open", None),

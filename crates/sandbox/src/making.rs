@@ -261,6 +261,9 @@ enum Word {
 
 type Heard = Result<Vec<Probe>, SandboxError>;
 
+/// The roots, the descriptors that stay open, and what listens on the cell's own loopback.
+type Built = (Vec<InsideRoot>, Vec<RawFd>, Option<OwnedFd>);
+
 /// The new process's side.
 struct Child<'a> {
     spec: &'a CellSpec,
@@ -316,7 +319,7 @@ impl Child<'_> {
     }
 
     /// Everything that needs privilege, then no more privilege.
-    fn build(&self, trees: &Trees) -> Result<(Vec<InsideRoot>, Vec<RawFd>, Option<OwnedFd>), SandboxError> {
+    fn build(&self, trees: &Trees) -> Result<Built, SandboxError> {
         let roots = match self.tier {
             Tier::Full => {
                 self.become_id(INSIDE_ID, INSIDE_ID)?;

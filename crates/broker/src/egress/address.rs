@@ -60,6 +60,6 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
     // Of all IPv6, only this eighth is given away; in it, some blocks are special.
     let global = a & 0xe000 == 0x2000;
-    let special = (a == 0x2001 && b < 0x200) || (a == 0x2001 && b == 0xdb8) || (a == 0x3fff && b < 0x1000);
+    let special = (a == 0x2001 && (b < 0x200 || b == 0xdb8)) || (a == 0x3fff && b < 0x1000);
     global && !special
 }

@@ -1,4 +1,5 @@
 //! The proxy itself.
+#![allow(clippy::disallowed_types, reason = "this crate is the one that opens outbound sockets")]
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +11,9 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Either, Full, combinators::BoxBody};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER, UPGRADE};
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER, UPGRADE,
+};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -124,6 +127,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIMEOUT)
                 .max_buf_size(MAX_HEAD)
+                .half_close(true)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
                 .await;
@@ -160,7 +164,11 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     };
     shared.count(&name, |count| count.connections += 1);
     let stream = Counted { stream, name, shared };
-    if request.method() == Method::CONNECT { Ok(tunnel(request, stream)) } else { forward(request, stream, &target).await }
+    if request.method() == Method::CONNECT {
+        Ok(tunnel(request, stream))
+    } else {
+        forward(request, stream, &target).await
+    }
 }
 
 /// Connects to one of the addresses of a host, after it was looked at.

@@ -23,8 +23,7 @@ const SHOWN: [&str; 5] = ["TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ"];
 /// The port of the cell's own loopback on which the way out is.
 pub(super) const PROXY_PORT: u16 = 3128;
 /// By which programs find it.
-const PROXY_VARIABLES: [&str; 6] =
-    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -230,10 +229,7 @@ pub(super) fn where_it_is(program: &str, path: &str) -> Option<String> {
         return known.then(|| format!("; the cell does not show {folder}: add --read {folder} (and what it needs)"));
     }
     let seen = |folder: &&str| folder.starts_with('/') && !PATH.split(':').any(|known| known == *folder);
-    let folder = path
-        .split(':')
-        .filter(seen)
-        .find(|folder| is_there(&Path::new(folder).join(program)))?;
+    let folder = path.split(':').filter(seen).find(|folder| is_there(&Path::new(folder).join(program)))?;
     Some(format!(
         "; it is in {folder}, which the cell does not show: add --read {folder} (and what it needs), and run {folder}/{program}"
     ))

@@ -63,7 +63,7 @@ fn what_is_wrong_with_a_command_line_is_said_before_anything_runs() {
         (&["--env", "=x"], 2, "use NAME or NAME=VALUE"),
         (&["--env", "NOT_SET_HERE"], 2, "NOT_SET_HERE: this variable is not set here; use NOT_SET_HERE=VALUE"),
         (&["--expose-credential", "MY_TOKEN"], 2, "MY_TOKEN: it is not set here"),
-        (&["--allow-host", "example.org"], 2, "a cell has no network yet"),
+        (&["--allow-host", "http://example.org"], 2, "names no host"),
         (&["--profile", "emacs"], 2, "there are: aider, claude, codex, goose"),
         (&["--tenant", "acme"], 2, "there is no tenant \"acme\""),
         (&["--diff", "--no-undo"], 2, "cannot be used with"),
@@ -448,14 +448,15 @@ fn a_program_has_a_terminal_of_its_own_that_behaves_like_one() {
 fn a_shell_in_it_has_job_control() {
     let steps = json!([
         ["wait", "$ "],
-        ["type", "sleep 50\r"],
-        ["wait", "sleep 50"],
+        // Once the word that is not in the line is there, the job runs.
+        ["type", "sh -c 'echo st\"\"arted; exec sleep 50'\r"],
+        ["wait", "started"],
         ["type", "\u{1a}"],
         ["wait", "Stopped"],
         ["type", "jobs\r"],
         ["wait", "Stopped"],
         ["type", "fg\r"],
-        ["wait", "sleep 50"],
+        ["wait", "exec sleep 50"],
         ["type", "\u{3}"],
         ["wait", "$ "],
         ["type", "exit 17\r"]
@@ -475,7 +476,7 @@ fn b4_nobody_types_into_the_callers_terminal() {
     let said = seen["out"].as_str().unwrap();
     assert!(said.contains("Operation not permitted") || said.contains("Input/output error"), "{seen}");
     // The caller's terminal is not even there to be tried: the one there is is the cell's first.
-    let seen = at_terminal(&desk, &json!([]), &["--", "sh", "-c", "ls /dev/pts; ls -l /proc/self/fd | grep -c pts"]);
+    let seen = at_terminal(&desk, &json!([]), &["--", "sh", "-c", "ls -1 /dev/pts; ls -l /proc/self/fd | grep -c pts"]);
     assert!(seen["out"].as_str().unwrap().starts_with("0\r\nptmx\r\n"), "{seen}");
 }
 

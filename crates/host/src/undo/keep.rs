@@ -25,7 +25,7 @@ pub enum Reach {
 /// How much of the roots a tool can change.
 #[must_use]
 pub fn reach(spec: &ToolSpec) -> Reach {
-    if spec.name.starts_with("execute_") { Reach::WholeRoots } else { Reach::OnePath }
+    if spec.effect == Effect::RunInside { Reach::WholeRoots } else { Reach::OnePath }
 }
 
 /// Where an action may change something: with the file of a long result, which reading leaves too.

@@ -18,14 +18,13 @@ pub(crate) fn of_the_host(spec: &CellSpec) -> Vec<PathBuf> {
     spec.below_roots(&found).map(Path::to_owned).collect()
 }
 
-/// The paths in `/proc/net/unix` (proc_net(5)): the eighth field, which may hold blanks.
+/// The paths in `/proc/net/unix` (proc_net(5)): the eighth field, which may hold blanks; those before it may be padded.
 fn named(bound: &str) -> impl Iterator<Item = &str> {
-    bound
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.splitn(8, ' ').nth(7))
-        .map(str::trim_start)
-        .filter(|path| path.starts_with('/'))
+    let after_field = |line: &'_ str| line.trim_start().split_once(' ').map(|(_, rest)| rest.len());
+    bound.lines().skip(1).filter_map(move |line| {
+        let path = (0..7).try_fold(line, |rest, _| rest.get(rest.len() - after_field(rest)?..))?.trim_start();
+        path.starts_with('/').then_some(path)
+    })
 }
 
 /// Where a socket is, by no link; `None` if there is none of that name, as after a change of root.

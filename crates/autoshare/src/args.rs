@@ -53,6 +53,8 @@ pub(crate) enum Command {
     },
     /// Say what this machine can confine, and how to get the rest
     Doctor,
+    /// Attack cells on this machine, and say what stopped each attack
+    Verify(Verify),
     /// Print a completion script
     Completions {
         /// The shell
@@ -63,7 +65,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the launcher has to be started before anything else.
     pub(crate) const fn needs_cells(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_))
+        matches!(self, Self::Verify(_) | Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_))
     }
 }
 
@@ -232,6 +234,13 @@ pub(crate) struct Demo {
     /// Keep the folder that was worked in
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Verify {
+    /// Also try to take too much memory, processes, files and disk (bounded)
+    #[arg(long)]
+    pub(crate) stress: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -28,7 +28,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<ExitCode, Failure> {
-    let launcher =
-        if args.command.needs_cells() { Some(autoshare_sandbox::Launcher::start(commands::cell_entry)?) } else { None };
+    // Only the cells of `verify` can attack.
+    let entry = match args.command {
+        args::Command::Verify(_) => autoshare_proof::verify::entry,
+        _ => commands::cell_entry,
+    };
+    let launcher = if args.command.needs_cells() { Some(autoshare_sandbox::Launcher::start(entry)?) } else { None };
     commands::dispatch(args, launcher)
 }

@@ -1,8 +1,8 @@
 //! Proof that what AutoSHARE says of itself holds on the machine it stands on.
 //!
 //! - [`doctor`]: which layers this machine can give, what follows where one is missing, and what would give it.
-//! - The attack battery and `verify` come here as well: each attack of the battery runs against the real boundary, and
-//!   beside it a control, the same attack where that boundary is absent.
+//! - [`verify`]: the attack battery. Each attack runs in a real cell, and beside it its control, the same attack where
+//!   every wall is absent; and with one wall alone at a time, which tells what stops it.
 //!
 //! The tests of this crate (`tests/it`) hold the house itself: who may depend on whom, who may use what, that every
 //! dependency is accounted for in `docs/dependencies.md`.
@@ -16,3 +16,4 @@
 //! **What this crate does not know:** brains, tenants, keys. It is given nothing that would be worth stealing.
 
 pub mod doctor;
+pub mod verify;

@@ -105,6 +105,13 @@ pub(crate) fn errno_text(number: i32) -> String {
         libc::EAFNOSUPPORT => "EAFNOSUPPORT",
         libc::ESRCH => "ESRCH",
         libc::EFBIG => "EFBIG",
+        libc::ECONNREFUSED => "ECONNREFUSED",
+        libc::ENETUNREACH => "ENETUNREACH",
+        libc::ENOTCONN => "ENOTCONN",
+        libc::ENXIO => "ENXIO",
+        libc::ENODEV => "ENODEV",
+        libc::ENODATA => "ENODATA",
+        libc::ECHILD => "ECHILD",
         _ => return io::Error::from_raw_os_error(number).to_string(),
     };
     format!("{name} ({number})")

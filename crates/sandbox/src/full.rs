@@ -48,8 +48,8 @@ const MADE: [(&str, &str); 4] = [
 /// Trees that the launcher took because only root can: by place in the specification.
 pub(crate) type Trees = BTreeMap<usize, OwnedFd>;
 
-/// Builds the root, moves into it, and returns handles on the roots.
-pub(crate) fn build(spec: &CellSpec, trees: &Trees) -> Result<Vec<InsideRoot>, SandboxError> {
+/// Builds the root, moves into it, and returns handles on the roots. `sockets` are the host's own below them.
+pub(crate) fn build(spec: &CellSpec, trees: &Trees, sockets: &[PathBuf]) -> Result<Vec<InsideRoot>, SandboxError> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).offered(
         Tier::Full,
         "making the mounts private",
@@ -100,6 +100,11 @@ pub(crate) fn build(spec: &CellSpec, trees: &Trees) -> Result<Vec<InsideRoot>, S
         }
     }
     cover(&root, spec)?;
+    for path in sockets {
+        // One that has gone meanwhile needs no cover, and one that is covered takes it along wherever it is moved.
+        let Some(target) = target(&root, path).at(path, HINT)? else { continue };
+        void(&root, false).and_then(|tree| attach(tree, &target, Path::new(""))).at(path, HINT)?;
+    }
     sys::mount_setattr(&root, &MountAttr { set: RDONLY | NOSUID | NODEV, ..MountAttr::default() }, Recursive::No)
         .step("making the root read-only")?;
 

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use autoshare_core::wire::Probe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, CellEnd, Confinement};
@@ -16,6 +18,7 @@ use crate::cgroup::{Group, Strain};
 use crate::error::{Step as _, answer};
 use crate::filter::{self, Profile};
 use crate::making::{Made, Workshop};
+use crate::probe::{self, Answer, Attempt, Ground, ProbeConfinement, Terrain};
 use crate::spec::{CellLimits, CellSpec, Entry, Tier, Work};
 use crate::{SandboxError, limits, parcel, proc, seal, sys};
 
@@ -41,6 +44,8 @@ pub struct Launcher {
 enum Request {
     Make { spec: CellSpec },
     Strain { pid: i32 },
+    Probe { walls: ProbeConfinement, ids: [(u64, u64); 2], terrain: Terrain, attempt: Attempt },
+    Victim { folder: PathBuf, ids: [(u64, u64); 2] },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +95,7 @@ impl Launcher {
                         workshop: Workshop { entry, filters, stranger: None, groups: None },
                         best,
                         cells: Vec::new(),
+                        victims: Vec::new(),
                     }
                     .serve(&theirs)
                 });
@@ -125,6 +131,31 @@ impl Launcher {
         parcel::send(&*socket, &Request::Strain { pid: cell.pid() }, &[]).map_err(gone)?;
         match parcel::receive::<Strain>(&*socket).map_err(gone)? {
             Some((strain, _)) => Ok(strain),
+            None => Err(SandboxError::LauncherGone("it ended".into())),
+        }
+    }
+
+    /// Makes one attempt within chosen walls, on a ground of its own.
+    ///
+    /// # Errors
+    /// [`SandboxError::LauncherGone`]; [`SandboxError::Unavailable`] where this machine lacks a wall; any other where one
+    /// could not be put up.
+    pub fn probe(&self, walls: &ProbeConfinement, on: &Ground, attempt: Attempt) -> Result<Answer, SandboxError> {
+        let terrain = on.terrain().clone();
+        self.ask(&Request::Probe { walls: walls.clone(), ids: on.ids(), terrain, attempt })
+    }
+
+    /// Starts a process to be attacked, which ends with the launcher.
+    pub(crate) fn victim(&self, folder: &Path, ids: [(u64, u64); 2]) -> Result<i32, SandboxError> {
+        self.ask(&Request::Victim { folder: folder.to_owned(), ids })
+    }
+
+    fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, SandboxError> {
+        let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        parcel::send(&*socket, request, &[]).map_err(gone)?;
+        match parcel::receive::<Result<T, SandboxError>>(&*socket).map_err(gone)? {
+            Some((reply, _)) => reply,
             None => Err(SandboxError::LauncherGone("it ended".into())),
         }
     }
@@ -195,6 +226,8 @@ struct Bench {
     workshop: Workshop,
     best: Tier,
     cells: Vec<Running>,
+    /// Processes that wait to be attacked.
+    victims: Vec<Pid>,
 }
 
 /// A cell that runs.
@@ -297,6 +330,15 @@ impl Bench {
                 match request {
                     Request::Make { spec } => self.answer(host, &spec, fds),
                     Request::Strain { pid } => parcel::send(host, &self.strain(pid), &[]),
+                    Request::Probe { walls, ids, terrain, attempt } => {
+                        let came = probe::probe(&mut self.workshop, &walls, ids, &terrain, attempt);
+                        parcel::send(host, &came, &[])
+                    }
+                    Request::Victim { folder, ids } => {
+                        let victim = probe::victim(&self.workshop, ids, &folder);
+                        self.victims.extend(victim.as_ref().ok());
+                        parcel::send(host, &victim.map(|pid| pid.as_raw_nonzero().get()), &[])
+                    }
                 }
                 .map_err(gone)?;
             }
@@ -322,7 +364,7 @@ impl Bench {
 
     /// Tells the host how each ended cell ended.
     fn bury(&mut self, ended: &[bool]) {
-        let known: Vec<Pid> = self.cells.iter().map(|cell| cell.pid).collect();
+        let known: Vec<Pid> = self.cells.iter().map(|cell| cell.pid).chain(self.victims.iter().copied()).collect();
         let mut ended = ended.iter().copied();
         let groups = &mut self.workshop.groups;
         self.cells.retain_mut(|cell| {

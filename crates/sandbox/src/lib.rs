@@ -41,6 +41,7 @@ mod launcher;
 mod limits;
 mod making;
 pub mod parcel;
+pub mod probe;
 mod proc;
 mod programs;
 mod seal;

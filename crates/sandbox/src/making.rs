@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use autoshare_core::event::RootMode;
@@ -38,7 +39,7 @@ const UNFINISHED: i32 = 102;
 /// On disk, an id-mapped mount makes root of it; outside of that mount it is a stranger.
 pub(crate) const STRANGER: u32 = 2_000_000_000;
 
-const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
+pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET
@@ -74,30 +75,20 @@ pub(crate) struct Workshop {
 
 /// The ids on the host, and whether mounts map them.
 #[derive(Clone, Copy)]
-struct Who {
-    uid: u32,
-    gid: u32,
+pub(crate) struct Who {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     mapped: bool,
+    /// Whether the launcher is root, and so may give up groups and become another.
+    pub(crate) by_root: bool,
 }
 
 impl Workshop {
     /// Makes a cell of exactly this tier, or none.
     pub(crate) fn make(&mut self, spec: &CellSpec, tier: Tier, socket: &OwnedFd) -> Result<Made, SandboxError> {
         spec.check()?;
-        let mut spec = spec.clone();
-        if spec.work == Work::Programs && tier == Tier::Full {
-            spec.hide.extend(sockets::of_the_host(&spec));
-        }
-        let spec = &spec;
-        let launcher_is_root = rustix::process::geteuid().is_root();
-        let who = self.who(spec, tier, launcher_is_root)?;
-        let mut trees = Trees::new();
-        if tier == Tier::Full && launcher_is_root {
-            let userns = if who.mapped { Some(self.stranger()?) } else { None };
-            for (place, root) in spec.roots.iter().enumerate() {
-                trees.insert(place, full::take(root, userns)?);
-            }
-        }
+        let who = self.who(spec, tier)?;
+        let (trees, sockets) = if tier == Tier::Full { self.shown(spec, who)? } else { Default::default() };
         let group = self.group(spec)?;
         let profile = profile(spec.work, tier, group.as_ref());
         if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
@@ -111,14 +102,14 @@ impl Workshop {
                 drop(ours);
                 // A descriptor of its own; the one borrowed here is closed with all the launcher's others.
                 let Ok(socket) = socket.try_clone() else { sys::exit_now(UNFINISHED) };
-                let child = Child { spec, tier, profile, socket, launcher, who, launcher_is_root, pair: theirs };
-                let run = std::panic::AssertUnwindSafe(|| child.live(&trees, self));
+                let child = Child { spec, tier, profile, socket, launcher, who, pair: theirs };
+                let run = std::panic::AssertUnwindSafe(|| child.live(&trees, &sockets, self));
                 sys::exit_now(std::panic::catch_unwind(run).unwrap_or(PANICKED))
             }
             Side::Parent(pid, pidfd) => {
                 drop(theirs);
                 let joined = group.as_ref().map_or(Ok(()), |group| group.add(pid)).step("joining its cgroup");
-                let finished = joined.and_then(|()| oversee(pid, &ours, tier, who, launcher_is_root));
+                let finished = joined.and_then(|()| oversee(pid, &ours, tier, who));
                 match finished {
                     Ok((mut confinement, probes, listener)) => {
                         let version = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
@@ -135,10 +126,24 @@ impl Workshop {
         }
     }
 
-    fn who(&self, spec: &CellSpec, tier: Tier, launcher_is_root: bool) -> Result<Who, SandboxError> {
-        if !launcher_is_root {
+    /// What a full cell is shown of the host: what only root can take of its roots, and where sockets are to be covered.
+    pub(crate) fn shown(&mut self, spec: &CellSpec, who: Who) -> Result<(Trees, Vec<PathBuf>), SandboxError> {
+        let mut trees = Trees::new();
+        if who.by_root {
+            let userns = if who.mapped { Some(self.stranger()?) } else { None };
+            for (place, root) in spec.roots.iter().enumerate() {
+                trees.insert(place, full::take(root, userns)?);
+            }
+        }
+        let sockets = if spec.work == Work::Programs { sockets::of_the_host(spec) } else { Vec::new() };
+        Ok((trees, sockets))
+    }
+
+    /// Whose the cell is.
+    pub(crate) fn who(&self, spec: &CellSpec, tier: Tier) -> Result<Who, SandboxError> {
+        if !rustix::process::geteuid().is_root() {
             let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-            return Ok(Who { uid, gid, mapped: false });
+            return Ok(Who { uid, gid, mapped: false, by_root: false });
         }
         let Some(workspace) = spec.roots.first() else {
             return Err(SandboxError::NotConfined("no workspace".into()));
@@ -147,10 +152,10 @@ impl Workshop {
             .and_then(|dir| rustix::fs::fstat(&dir).at(&workspace.path, "it cannot be looked at"))?;
         if stat.st_uid != 0 {
             let gid = if stat.st_gid == 0 { STRANGER } else { stat.st_gid };
-            return Ok(Who { uid: stat.st_uid, gid, mapped: false });
+            return Ok(Who { uid: stat.st_uid, gid, mapped: false, by_root: true });
         }
         if tier == Tier::Full {
-            return Ok(Who { uid: STRANGER, gid: STRANGER, mapped: true });
+            return Ok(Who { uid: STRANGER, gid: STRANGER, mapped: true, by_root: true });
         }
         Err(SandboxError::Path {
             path: workspace.path.display().to_string(),
@@ -161,7 +166,7 @@ impl Workshop {
     }
 
     /// The group that a new cell is to be in; `None` where there can be none.
-    fn group(&mut self, spec: &CellSpec) -> Result<Option<Group>, SandboxError> {
+    pub(crate) fn group(&mut self, spec: &CellSpec) -> Result<Option<Group>, SandboxError> {
         let groups = self.groups.get_or_insert_with(|| Groups::find(rustix::process::getpid()));
         groups.as_mut().map(|groups| groups.take(&spec.limits)).transpose().step("making a cgroup")
     }
@@ -175,7 +180,7 @@ impl Workshop {
 }
 
 /// What the code of a cell may ask of the kernel.
-const fn profile(work: Work, tier: Tier, group: Option<&Group>) -> Profile {
+pub(crate) const fn profile(work: Work, tier: Tier, group: Option<&Group>) -> Profile {
     match (work, tier, group) {
         (Work::Tools, Tier::Narrow, _) => Profile::Tools,
         (Work::Tools, Tier::Full, _) => Profile::ToolsFull,
@@ -213,23 +218,36 @@ fn map_zero_to_stranger() -> Result<OwnedFd, SandboxError> {
     }
 }
 
+/// Gives the user namespace of a new process its one user and group.
+pub(crate) fn map_ids(pid: Pid, who: Who) -> Result<(), SandboxError> {
+    let set = |file: &str, text: &str| proc::write(&format!("/proc/{}/{file}", pid.as_raw_nonzero()), text);
+    // Without privilege the kernel asks for this before it lets groups be mapped.
+    let groups = if who.by_root { Ok(()) } else { set("setgroups", "deny") };
+    groups
+        .and_then(|()| set("gid_map", &format!("{INSIDE_ID} {} 1\n", who.gid)))
+        .and_then(|()| set("uid_map", &format!("{INSIDE_ID} {} 1\n", who.uid)))
+        .offered(Tier::Full, "mapping user ids", FIX_NAMESPACES)
+}
+
+/// Becomes this user and group, and leaves every other group as far as that is possible.
+pub(crate) fn become_id(who: Who, uid: u32, gid: u32) -> Result<(), SandboxError> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    if who.by_root {
+        rustix::thread::set_thread_groups(&[]).step("leaving all groups")?;
+    }
+    rustix::thread::set_thread_res_gid(gid, gid, gid).step("changing the group")?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).step("changing the user")
+}
+
 /// The launcher's side: maps ids, looks on, judges the battery, says go.
 fn oversee(
     pid: Pid,
     pair: &OwnedFd,
     tier: Tier,
     who: Who,
-    launcher_is_root: bool,
 ) -> Result<(Confinement, Vec<Probe>, Option<OwnedFd>), SandboxError> {
-    let number = pid.as_raw_nonzero();
     if tier == Tier::Full {
-        let set = |file: &str, text: &str| proc::write(&format!("/proc/{number}/{file}"), text);
-        // Without privilege the kernel asks for this before it lets groups be mapped.
-        let groups = if launcher_is_root { Ok(()) } else { set("setgroups", "deny") };
-        groups
-            .and_then(|()| set("gid_map", &format!("{INSIDE_ID} {} 1\n", who.gid)))
-            .and_then(|()| set("uid_map", &format!("{INSIDE_ID} {} 1\n", who.uid)))
-            .offered(tier, "mapping user ids", FIX_NAMESPACES)?;
+        map_ids(pid, who)?;
     }
     let say = || parcel::send(pair, &Word::GoOn, &[]).step("speaking to the cell");
     let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
@@ -272,13 +290,12 @@ struct Child<'a> {
     socket: OwnedFd,
     launcher: i32,
     who: Who,
-    launcher_is_root: bool,
     pair: OwnedFd,
 }
 
 impl Child<'_> {
-    fn live(self, trees: &Trees, workshop: &Workshop) -> i32 {
-        let (roots, kept, listener) = match self.wait().and_then(|()| self.build(trees)) {
+    fn live(self, trees: &Trees, sockets: &[PathBuf], workshop: &Workshop) -> i32 {
+        let (roots, kept, listener) = match self.wait().and_then(|()| self.build(trees, sockets)) {
             Ok(built) => built,
             Err(error) => return self.give_up(error),
         };
@@ -319,17 +336,17 @@ impl Child<'_> {
     }
 
     /// Everything that needs privilege, then no more privilege.
-    fn build(&self, trees: &Trees) -> Result<Built, SandboxError> {
+    fn build(&self, trees: &Trees, sockets: &[PathBuf]) -> Result<Built, SandboxError> {
         let roots = match self.tier {
             Tier::Full => {
-                self.become_id(INSIDE_ID, INSIDE_ID)?;
-                full::build(self.spec, trees)?
+                become_id(self.who, INSIDE_ID, INSIDE_ID)?;
+                full::build(self.spec, trees, sockets)?
             }
             Tier::Narrow => {
                 let roots = narrow_roots(self.spec)?;
-                if self.launcher_is_root {
+                if self.who.by_root {
                     let _ = sys::drop_bounding();
-                    self.become_id(self.who.uid, self.who.gid)?;
+                    become_id(self.who, self.who.uid, self.who.gid)?;
                 }
                 roots
             }
@@ -351,15 +368,6 @@ impl Child<'_> {
         let kept =
             roots.iter().map(|root| &root.dir).chain([&self.socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
         Ok((roots, kept, listener))
-    }
-
-    fn become_id(&self, uid: u32, gid: u32) -> Result<(), SandboxError> {
-        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        if self.launcher_is_root {
-            rustix::thread::set_thread_groups(&[]).step("leaving all groups")?;
-        }
-        rustix::thread::set_thread_res_gid(gid, gid, gid).step("changing the group")?;
-        rustix::thread::set_thread_res_uid(uid, uid, uid).step("changing the user")
     }
 
     /// The last steps, after which the process cannot be looked into: no descriptors, not dumpable, seccomp.

@@ -9,6 +9,7 @@ mod journal;
 mod model;
 mod run;
 mod undo;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -43,14 +44,17 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         clap_complete::generate(shell, &mut Args::command(), "autoshare", &mut std::io::stdout());
         return Ok(ExitCode::SUCCESS);
     }
+    let launcher = || launcher.ok_or_else(|| Failure::new(crate::exit::FAILED, "the launcher was not started"));
     if matches!(args.command, Command::Doctor) {
         return doctor::doctor(look);
+    }
+    if let Command::Verify(flags) = &args.command {
+        return verify::verify(&launcher()?, flags, look);
     }
     let settings = Settings::load(&args.global)?;
     for warning in &settings.warnings {
         crate::screen::err(&format!("warning: {}", autoshare_guard::encode::terminal(warning)));
     }
-    let launcher = || launcher.ok_or_else(|| Failure::new(crate::exit::FAILED, "the launcher was not started"));
     match args.command {
         Command::Run(flags) => run::run(settings, launcher()?, flags, look),
         Command::Exec(flags) => exec::exec(&settings, launcher()?, &flags),
@@ -64,7 +68,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Stop(flags) => approve::stop(&settings, &flags, look),
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { .. } => model::list(settings, look),
-        Command::Doctor | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

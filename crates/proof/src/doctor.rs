@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Every cell here has it, and tries it from the inside before its first job.
+    /// Every cell here has it; walls are tried from the inside before a cell's first job.
     InForce,
     /// It cannot be had; cells run without it, and hold less.
     Degraded,
@@ -118,7 +118,7 @@ fn check(layer: &Layer, tier: Option<Tier>) -> Check {
 }
 
 fn is_optional(layer: &str) -> bool {
-    matches!(layer, "id-mapped-mounts" | "cgroup")
+    matches!(layer, "id-mapped-mounts" | "cgroup" | "core-sharing" | "speculation" | "no-memory-merging" | "disk-quota")
 }
 
 /// What it means to have a layer, and to lack it.
@@ -127,6 +127,10 @@ fn meaning(layer: &str) -> (&'static str, &'static str) {
         "user-namespaces" => (
             "a cell has its own root, processes, network and users",
             "a cell shares the host's view of files and processes: it sees names, and may open nothing but its roots",
+        ),
+        "own-proc" => (
+            "a cell sees its own processes and no others",
+            "a cell cannot have a root of its own; it shares the host's view, and may open nothing but its roots",
         ),
         "user" => (
             "a cell is not root, and works all the same on the workspace",
@@ -146,7 +150,23 @@ fn meaning(layer: &str) -> (&'static str, &'static str) {
         ),
         "cgroup" => (
             "a cell's limits hold for all of its processes together",
-            "memory and processor time are limited for each process of a cell, not for all of them together",
+            "memory and processor time are limited for each process of a cell; all together are only watched",
+        ),
+        "core-sharing" => (
+            "no two programs run on one core at once",
+            "a program in a cell may run on one core with others' at once, and learn from timing what they do",
+        ),
+        "speculation" => (
+            "the processor speculates for no program in a way that is known to leak",
+            "hostile code may learn from speculation what other programs hold, as far as the kernel's defaults let it",
+        ),
+        "no-memory-merging" => (
+            "no memory of a cell is merged with others'",
+            "by the time of a write, a cell may learn whether others hold the same page",
+        ),
+        "disk-quota" => (
+            "the kernel bounds what a workspace holds",
+            "file tools keep the quota of a workspace; what programs write is counted afterwards, and may be over",
         ),
         _ => ("the layer is there", "the layer is missing"),
     }

@@ -202,6 +202,55 @@ impl Drop for Group {
     }
 }
 
+/// What this machine offers, as far as it can be told without making anything.
+pub(crate) enum Offer {
+    /// Groups can be made.
+    Groups {
+        version: Version,
+        /// Whether they bound processor time.
+        processor: bool,
+    },
+    /// There are some, in which this user may make none.
+    Closed { version: Version },
+    /// There are none with the controllers that are needed.
+    None,
+}
+
+/// Looks for where [`Groups::find`] would make them.
+pub(crate) fn offer() -> Offer {
+    let own = proc::read("/proc/self/cgroup").unwrap_or_default();
+    let mounts = proc::read("/proc/self/mountinfo").unwrap_or_default();
+    let places = places(&own, &mounts);
+    let open = |dir: &Path| rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok();
+    let of = |controller: Controller| {
+        let has = |place: &&Place| place.controllers.iter().any(|known| known == controller.name());
+        places.iter().find(has).map(|place| open(&place.own))
+    };
+    if let (Some(memory), Some(processes)) = (of(Controller::Memory), of(Controller::Processes)) {
+        let version = Version::V1;
+        let processor = of(Controller::Processor) == Some(true);
+        return if memory && processes { Offer::Groups { version, processor } } else { Offer::Closed { version } };
+    }
+    let Some(place) = places.iter().find(|place| place.version == Version::V2) else { return Offer::None };
+    let has = |dir: &Path, file: &str, name: &str| {
+        let text = proc::read(&dir.join(file).display().to_string()).unwrap_or_default();
+        text.split_whitespace().any(|known| known == name)
+    };
+    let version = Version::V2;
+    let needed = |dir: &Path, file: &str| has(dir, file, "memory") && has(dir, file, "pids");
+    let mut above = place.own.ancestors().take_while(|dir| dir.starts_with(&place.mount));
+    if let Some(dir) = above.find(|dir| needed(dir, "cgroup.subtree_control") && open(dir)) {
+        return Offer::Groups { version, processor: has(dir, "cgroup.subtree_control", "cpu") };
+    }
+    match needed(&place.own, "cgroup.controllers") {
+        true if open(&place.own) && is_ours(&place.own) => {
+            Offer::Groups { version, processor: has(&place.own, "cgroup.controllers", "cpu") }
+        }
+        true => Offer::Closed { version },
+        false => Offer::None,
+    }
+}
+
 fn write(path: &Path, text: &str) -> io::Result<()> {
     proc::write(&path.display().to_string(), text)
 }
@@ -303,15 +352,10 @@ fn version_2(places: &[Place], name: &str) -> Option<Groups> {
 
 /// Makes a group that holds this program alone hand on its controllers, by moving the program one down.
 fn ours_alone(dir: &Path) -> Option<PathBuf> {
-    let procs = proc::read(&dir.join("cgroup.procs").display().to_string()).ok()?;
-    let ours = [Some(rustix::process::getpid()), rustix::process::getppid()];
-    let is_ours = |line: &str| {
-        let pid = line.trim().parse().ok().and_then(Pid::from_raw);
-        pid.is_some() && ours.contains(&pid)
-    };
-    if procs.lines().count() == 0 || !procs.lines().all(is_ours) {
+    if !is_ours(dir) {
         return None;
     }
+    let procs = proc::read(&dir.join("cgroup.procs").display().to_string()).ok()?;
     let leaf = dir.join("autoshare.host");
     if !make(&leaf) {
         return None;
@@ -323,6 +367,17 @@ fn ours_alone(dir: &Path) -> Option<PathBuf> {
         let _ = write(&dir.join("cgroup.subtree_control"), &format!("+{}", controller.name()));
     }
     Some(dir.to_owned())
+}
+
+/// Whether a group holds this process, or its parent as well, and nobody else.
+fn is_ours(dir: &Path) -> bool {
+    let procs = proc::read(&dir.join("cgroup.procs").display().to_string()).unwrap_or_default();
+    let ours = [Some(rustix::process::getpid()), rustix::process::getppid()];
+    let is_ours = |line: &str| {
+        let pid = line.trim().parse().ok().and_then(Pid::from_raw);
+        pid.is_some() && ours.contains(&pid)
+    };
+    procs.lines().count() > 0 && procs.lines().all(is_ours)
 }
 
 /// Removes what launchers left that were killed: theirs are empty, and the kernel keeps those that are not.

@@ -37,6 +37,7 @@ mod cgroup;
 mod error;
 mod filter;
 mod full;
+mod hardware;
 mod launcher;
 mod limits;
 mod making;

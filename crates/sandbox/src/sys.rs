@@ -178,6 +178,27 @@ pub(crate) fn landlock_abi() -> i32 {
     call(libc::SYS_landlock_create_ruleset, [0, 0, VERSION, 0, 0, 0]).map_or(0, |abi| i32::try_from(abi).unwrap_or(0))
 }
 
+/// How the processor speculates for this process; `None` where that is not told (PR_GET_SPECULATION_CTRL(2const)).
+pub(crate) fn speculation(kind: usize) -> Option<u32> {
+    let state = call(libc::SYS_prctl, [libc::PR_GET_SPECULATION_CTRL as usize, kind, 0, 0, 0, 0]).ok()?;
+    u32::try_from(state).ok()
+}
+
+/// Whether this process takes part in the merging of memory (PR_GET_MEMORY_MERGE, Linux 6.4).
+pub(crate) fn merges_memory() -> bool {
+    const PR_GET_MEMORY_MERGE: usize = 68;
+    call(libc::SYS_prctl, [PR_GET_MEMORY_MERGE, 0, 0, 0, 0, 0]).is_ok_and(|state| state == 1)
+}
+
+/// Whether this process shares cores with its like alone; `None` where the kernel cannot see to it (the kernel's
+/// `admin-guide/hw-vuln/core-scheduling`).
+pub(crate) fn core_scheduling() -> Option<bool> {
+    const GET: usize = 0;
+    let mut cookie = 0u64;
+    let args = [libc::PR_SCHED_CORE as usize, GET, 0, 0, (&raw mut cookie) as usize, 0];
+    call(libc::SYS_prctl, args).ok().map(|_| cookie != 0)
+}
+
 /// The descriptors of this process among 0 to 1023, asked for `at_once` (its own limit at most) in one call.
 pub(crate) fn open_descriptors(at_once: usize) -> io::Result<Vec<RawFd>> {
     let mut open = Vec::new();

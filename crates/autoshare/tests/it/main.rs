@@ -23,3 +23,4 @@ mod exec;
 mod gullible;
 mod scripted;
 mod undo;
+mod verify;

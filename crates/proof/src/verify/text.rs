@@ -42,7 +42,7 @@ impl Line {
         let answer = answer.map(short).unwrap_or_default();
         let (verdict, by) = match self.verdict {
             Verdict::Through => ("THROUGH", String::new()),
-            Verdict::NotApplicable => ("n/a", format!("outside of cells it fails, too: {}", short(&self.control))),
+            Verdict::NotApplicable => ("n/a", format!("no wall, and still: {}", short(&self.control))),
             Verdict::Stopped if self.stopped_by.is_empty() => ("stopped", "the walls together".to_owned()),
             Verdict::Stopped => {
                 ("stopped", self.stopped_by.iter().map(|layer| layer.word()).collect::<Vec<_>>().join(" "))

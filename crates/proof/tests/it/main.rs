@@ -17,3 +17,4 @@ mod doctor;
 mod house;
 mod layers;
 mod papers;
+mod verify;

@@ -29,6 +29,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_narrow_cell_promises_only_what_it_can", a_narrow_cell_promises_only_what_it_can),
     ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
     ("the_survey_says_what_is_there", the_survey_says_what_is_there),
+    (
+        "a_covered_proc_means_narrow_cells_and_the_survey_says_so",
+        a_covered_proc_means_narrow_cells_and_the_survey_says_so,
+    ),
     ("the_survey_knows_a_root_that_is_alone", the_survey_knows_a_root_that_is_alone),
 ];
 
@@ -346,8 +350,41 @@ fn take_user_namespaces_away() {
 fn the_survey_says_what_is_there(world: &mut World) {
     let survey = survey();
     println!("    {survey:?}");
-    assert_eq!(survey.tier, Some(world.cell().tier()));
+    let cell = world.cell();
+    assert_eq!(survey.tier, Some(cell.tier()));
+    let counted = cell.confinement().limits.iter().any(|limit| limit.name == "processor" && limit.hard);
+    let cgroup = survey.layers.iter().find(|layer| layer.name == "cgroup").unwrap();
+    assert_eq!(cgroup.there && cgroup.found.ends_with("and processor"), counted, "{}", cgroup.found);
     assert!(survey.layers.iter().all(|layer| layer.there == layer.fix.is_none()));
+}
+
+/// A container that covers a part of its `/proc`: the kernel then lets nobody mount one of their own.
+fn a_covered_proc_means_narrow_cells_and_the_survey_says_so(world: &mut World) {
+    if unsafe { libc::geteuid() } == 0 {
+        std::os::unix::fs::chown(world.path("workspace"), Some(12_345), Some(12_345)).unwrap();
+    }
+    let said = in_child(|| {
+        unsafe {
+            let (uid, gid) = (libc::geteuid(), libc::getegid());
+            let more = if uid == 0 { 0 } else { libc::CLONE_NEWUSER };
+            assert_eq!(libc::unshare(libc::CLONE_NEWNS | more), 0);
+            if uid != 0 {
+                std::fs::write("/proc/self/setgroups", "deny").unwrap();
+                std::fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).unwrap();
+                std::fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")).unwrap();
+            }
+            let (none, tmpfs, null) = (c"none".as_ptr(), c"tmpfs".as_ptr(), std::ptr::null());
+            assert_eq!(libc::mount(none, c"/".as_ptr(), null, libc::MS_REC | libc::MS_PRIVATE, null.cast()), 0);
+            assert_eq!(libc::mount(none, c"/proc/fs".as_ptr(), tmpfs, 0, null.cast()), 0);
+        }
+        let survey = survey();
+        let layer = survey.layers.iter().find(|layer| layer.name == "own-proc").unwrap();
+        println!("    {}: {}", layer.found, layer.fix.as_deref().unwrap());
+        let mut spec = world.spec();
+        spec.least = Tier::Narrow;
+        format!("{:?} {}", survey.tier, world.launch(&spec).unwrap().tier())
+    });
+    assert_eq!(said, "Some(Narrow) narrow");
 }
 
 /// As `unshare -r` makes it: root, who can be nobody else, so that a cell could only be root.

@@ -24,6 +24,7 @@ mod attack;
 mod bombs;
 mod breakout;
 mod life;
+mod probes;
 mod programs;
 mod walls;
 mod world;
@@ -53,7 +54,8 @@ fn main() {
         panic!("{error}");
     }
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
-    let tests: Vec<Test> = [breakout::TESTS, walls::TESTS, life::TESTS, programs::TESTS, bombs::TESTS].concat();
+    let tests: Vec<Test> =
+        [breakout::TESTS, walls::TESTS, life::TESTS, programs::TESTS, bombs::TESTS, probes::TESTS].concat();
     std::panic::set_hook(Box::new(|info| println!("    {info}")));
 
     let root = unsafe { libc::geteuid() } == 0;

@@ -21,5 +21,6 @@ mod demo;
 mod desk;
 mod exec;
 mod gullible;
+mod programs;
 mod scripted;
 mod undo;

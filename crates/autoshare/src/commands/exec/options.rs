@@ -218,10 +218,7 @@ pub(super) fn where_it_is(program: &str, path: &str) -> Option<String> {
         return known.then(|| format!("; the cell does not show {folder}: add --read {folder} (and what it needs)"));
     }
     let seen = |folder: &&str| folder.starts_with('/') && !PATH.split(':').any(|known| known == *folder);
-    let folder = path
-        .split(':')
-        .filter(seen)
-        .find(|folder| is_there(&Path::new(folder).join(program)))?;
+    let folder = path.split(':').filter(seen).find(|folder| is_there(&Path::new(folder).join(program)))?;
     Some(format!(
         "; it is in {folder}, which the cell does not show: add --read {folder} (and what it needs), and run {folder}/{program}"
     ))

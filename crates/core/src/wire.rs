@@ -16,6 +16,9 @@ pub const MAX_FRAME: usize = 16 * 1024 * 1024;
 pub const MAX_FILE: u64 = 2 * 1024 * 1024;
 /// JSON nesting in a frame at most.
 pub const MAX_DEPTH: usize = 32;
+/// JSON values in a frame at most. A parser holds each in some dozens of bytes, of which two bytes of a frame would
+/// otherwise suffice to take as many.
+pub const MAX_VALUES: usize = 16 * 1024;
 
 /// The host to a cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +224,9 @@ pub enum FrameError {
     /// Nested too deeply.
     #[error("a frame nested deeper than {MAX_DEPTH}")]
     TooDeep,
+    /// More values than allowed.
+    #[error("a frame of more than {MAX_VALUES} values")]
+    TooMany,
     /// Not a message.
     #[error("not a message: {0}")]
     Malformed(String),
@@ -250,15 +256,16 @@ pub const fn check_length(length: usize) -> Result<(), FrameError> {
 /// The message of a frame's body.
 ///
 /// # Errors
-/// Any [`FrameError`]; depth is checked before the parser runs.
+/// Any [`FrameError`]; length, depth and number of values are checked before the parser runs.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
     check_length(body.len())?;
-    check_depth(body)?;
+    check_shape(body)?;
     serde_json::from_slice(body).map_err(|e| FrameError::Malformed(e.to_string()))
 }
 
-fn check_depth(body: &[u8]) -> Result<(), FrameError> {
+fn check_shape(body: &[u8]) -> Result<(), FrameError> {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    let mut values = 1usize;
     for byte in body {
         match (in_string, byte) {
             (true, _) if escaped => escaped = false,
@@ -266,6 +273,12 @@ fn check_depth(body: &[u8]) -> Result<(), FrameError> {
             (true, b'"') => in_string = false,
             (true, _) => {}
             (false, b'"') => in_string = true,
+            (false, b',' | b':') => {
+                values += 1;
+                if values > MAX_VALUES {
+                    return Err(FrameError::TooMany);
+                }
+            }
             (false, b'{' | b'[') => {
                 depth += 1;
                 if depth > MAX_DEPTH {

@@ -17,7 +17,7 @@ use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::programs::{Job, ProgramCell, StartError};
+use crate::programs::{Job, ProgramCell, StartError, Sweeper};
 use crate::{Progress, Settings};
 
 /// Bytes that are kept of a program's output: so many of its beginning, and as many of its end.
@@ -43,12 +43,33 @@ struct Background {
     command: String,
     output: Arc<Mutex<Output>>,
     job: Job,
+    /// Why it was ended, if for the quota.
+    over_quota: Why,
 }
+
+type Why = Arc<Mutex<Option<String>>>;
 
 /// Looks at the workspace as long as something runs in the background, and ends everything there when it holds too much.
 struct Watch {
     task: JoinHandle<()>,
-    why: Arc<Mutex<Option<String>>>,
+    why: Why,
+}
+
+impl Watch {
+    fn begin(roots: Vec<Root>, quota: Quota, held: Vec<Held>, sweeper: Sweeper) -> Self {
+        let why = Why::default();
+        let said = Arc::clone(&why);
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if let Some(over) = over_quota(&roots, quota, &held).await {
+                    *locked(&said) = Some(over);
+                    return sweeper.sweep().await;
+                }
+            }
+        });
+        Self { task, why }
+    }
 }
 
 impl Drop for Watch {
@@ -217,8 +238,8 @@ fn incomplete(bytes: &[u8]) -> usize {
     if bytes.len() < length { bytes.len() } else { 0 }
 }
 
-fn locked(output: &Mutex<Output>) -> std::sync::MutexGuard<'_, Output> {
-    output.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(what: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a program that was waited for came to its end.
@@ -318,21 +339,11 @@ impl Shell {
     ) -> Outcome {
         let number = job.number;
         let command = action.text("command").or_else(|| action.text("file")).unwrap_or(&action.tool).to_owned();
-        self.background.insert(number, Background { command, output, job });
-        self.watch.get_or_insert_with(|| {
-            let why = Arc::<Mutex<Option<String>>>::default();
-            let (said, roots, sweeper) = (Arc::clone(&why), roots.to_vec(), self.cell.sweeper());
-            let task = tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(LOOK).await;
-                    if let Some(over) = over_quota(&roots, quota, &held).await {
-                        *said.lock().unwrap_or_else(PoisonError::into_inner) = Some(over);
-                        return sweeper.sweep().await;
-                    }
-                }
-            });
-            Watch { task, why }
-        });
+        // One that has ended everything does not look any more.
+        self.watch.take_if(|watch| watch.task.is_finished());
+        let watch = self.watch.get_or_insert_with(|| Watch::begin(roots.to_vec(), quota, held, self.cell.sweeper()));
+        let over_quota = Arc::clone(&watch.why);
+        self.background.insert(number, Background { command, output, job, over_quota });
         outcome(
             Ending::Done,
             format!("it runs in the background as job {number}; look at it or stop it with background_job"),
@@ -355,8 +366,7 @@ impl Shell {
             let mut output = locked(&background.output);
             (output.news(), output.total)
         };
-        let why =
-            self.watch.as_ref().and_then(|watch| watch.why.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let why = locked(&background.over_quota).clone();
         let (ending, state) = match (over, why) {
             (None, _) => (Ending::Done, "still runs".to_owned()),
             (Some(Some(_)), Some(why)) => (Ending::OverQuota, format!("was ended: {why}")),
@@ -410,6 +420,12 @@ impl Shell {
                     }
                 }
             }
+        };
+        // What is ended for the sake of one in the background, is told so.
+        let why = self.watch.as_ref().and_then(|watch| locked(&watch.why).clone());
+        let over = match (over, why) {
+            (Over::Ended(Exit::Signal { .. }), Some(why)) => Over::Full(why),
+            (over, _) => over,
         };
         let exit = match &over {
             Over::Ended(exit) => Some(*exit),

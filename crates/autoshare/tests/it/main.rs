@@ -21,6 +21,7 @@ mod demo;
 mod desk;
 mod exec;
 mod gullible;
+mod programs;
 mod scripted;
 mod undo;
 mod verify;

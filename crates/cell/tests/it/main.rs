@@ -16,6 +16,7 @@
 
 mod boundary;
 mod changes;
+mod fuzz;
 mod host;
 mod looks;
 mod wire;

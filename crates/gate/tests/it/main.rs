@@ -14,6 +14,7 @@
 
 mod approvals;
 mod contracts;
+mod programs;
 mod properties;
 mod provenance;
 mod table;

@@ -38,7 +38,16 @@ fn any_path() -> impl Strategy<Value = String> {
 }
 
 fn any_action() -> impl Strategy<Value = Action> {
-    let tools = ["read_file", "write_file", "edit_file", "list_folder", "send_mail", "delete_account", "set_title"];
+    let tools = [
+        "read_file",
+        "write_file",
+        "edit_file",
+        "list_folder",
+        "send_mail",
+        "delete_account",
+        "set_title",
+        "execute_shell",
+    ];
     (
         select(tools.to_vec()),
         any_path(),
@@ -51,6 +60,7 @@ fn any_action() -> impl Strategy<Value = Action> {
                 "write_file" => vec![("path", &path), ("content", &words)],
                 "edit_file" => vec![("path", &path), ("old", "x"), ("new", &words)],
                 "read_file" | "list_folder" => vec![("path", &path)],
+                "execute_shell" => vec![("command", &path)],
                 _ => vec![("to", &path)],
             };
             if with_mode && tool == "write_file" {

@@ -38,7 +38,7 @@ impl Line {
     #[must_use]
     pub fn text(&self) -> String {
         let answers = self.in_cells.iter().map(|(_, answer)| answer);
-        let answer = answers.clone().find(|answer| **answer == Answer::Through).or_else(|| answers.clone().last());
+        let answer = answers.clone().find(|answer| **answer == Answer::Through).or_else(|| answers.clone().next_back());
         let answer = answer.map(short).unwrap_or_default();
         let (verdict, by) = match self.verdict {
             Verdict::Through => ("THROUGH", String::new()),

@@ -334,7 +334,7 @@ fn many_processes() -> io::Result<()> {
     let mut refused = None;
     while children.len() < MOST {
         match fork(|| {
-            let _ = rustix::event::pause();
+            rustix::event::pause();
             0
         }) {
             Ok(child) => children.push(child),

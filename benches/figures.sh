@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 if [[ -z ${BIN:-} ]]; then
   cargo build --locked --release -p autoshare -p autoshare-testkit
   cargo build --locked --release -p autoshare-store --example durable
-  cargo build --locked --release -p autoshare-sandbox --example launch
+  cargo build --locked --release -p autoshare-cell --example cells
   BIN=${CARGO_TARGET_DIR:-target}/release
 fi
 readonly autoshare=$BIN/autoshare ROUNDS=41
@@ -72,7 +72,7 @@ done
 kill -KILL "$host"
 echo "| memory of \`run\` while it waits for a model (PSS of host, launcher and cell: $processes processes) | $(awk -v k="$memory" 'BEGIN { printf "%.1f MiB", k / 1024 }') | |"
 
-for example in durable launch; do
+for example in durable cells; do
   printf '\n%s:\n' "$example"
   "$BIN/examples/$example"
 done

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec};
 use crate::context::{request_for, shorten};
-use crate::execute::{Shell, runs_programs};
+use crate::execute::Shell;
 use crate::journal::Journal;
 use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
@@ -55,7 +55,7 @@ impl Host {
         let mut judged = None;
         for event in &events {
             state.apply(event);
-            learn(&mut history, event);
+            learn(&mut history, &state, event);
             if let Event::Verdict { verdict, .. } = event {
                 judged = Some(verdict.clone());
             }
@@ -149,7 +149,7 @@ impl Driver<'_> {
         let seqs = self.journal.append(&events, durability).await?;
         for (event, seq) in events.into_iter().zip(seqs) {
             self.brain.apply(&event);
-            learn(&mut self.history, &event);
+            learn(&mut self.history, &self.brain, &event);
             match &event {
                 Event::Verdict { verdict, .. } => self.judged = Some(verdict.clone()),
                 Event::Answer { text } | Event::Fault { text, .. } => self.words.clone_from(text),
@@ -406,7 +406,7 @@ impl Driver<'_> {
         }
         let kept = self.keeping.before(&self.goal.roots, step, action, spec, plan).await;
         self.is_kept(step, kept).await?;
-        if runs_programs(action) {
+        if spec.effect == Effect::RunInside {
             return Ok(self.execute(step, action).await);
         }
         let is_own = own.is_some();
@@ -584,7 +584,11 @@ fn unknown() -> Outcome {
 }
 
 /// What the words in an event are to the gate: a person's, or some source's.
-fn learn(history: &mut gate::History, event: &Event) {
+fn learn(history: &mut gate::History, brain: &Brain, event: &Event) {
+    let runs_programs = |action: &Action| {
+        let tools = brain.goal().map(|goal| goal.tools.as_slice()).unwrap_or_default();
+        tools.iter().any(|tool| tool.name == action.tool && tool.effect == Effect::RunInside)
+    };
     match event {
         Event::Goal(goal) => history.trust(&goal.text),
         Event::Proposal { action, .. } if runs_programs(action) => history.propose(action),

@@ -17,7 +17,7 @@ use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::programs::{Job, ProgramCell, StartError, Sweeper};
+use crate::programs::{self, Job, ProgramCell, StartError, Sweeper};
 use crate::{Progress, Settings};
 
 /// Bytes that are kept of a program's output: so many of its beginning, and as many of its end.
@@ -84,29 +84,17 @@ enum Call {
     Background { job: u64, stop: bool },
 }
 
-/// Whether this tool runs programs.
-pub(crate) fn runs_programs(action: &Action) -> bool {
-    matches!(action.tool.as_str(), "execute_shell" | "execute_python_code" | "execute_python_file" | "background_job")
-}
-
-/// What programs find as their environment: nothing of the host's.
+/// What the programs of a brain find as their environment.
 fn environment() -> BTreeMap<String, String> {
-    [
-        ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
-        ("HOME", "/tmp"),
-        ("TMPDIR", "/tmp"),
-        ("LANG", "C.UTF-8"),
+    let mut env = programs::environment();
+    let quiet = [
         ("TERM", "dumb"),
-        ("USER", "cell"),
-        ("LOGNAME", "cell"),
-        ("SHELL", "/bin/sh"),
         ("PYTHONUNBUFFERED", "1"),
         ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
         ("GIT_TERMINAL_PROMPT", "0"),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect()
+    ];
+    env.extend(quiet.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    env
 }
 
 fn call(action: &Action, dir: &str, settings: &Settings) -> Result<Call, String> {

@@ -24,7 +24,7 @@ mod error;
 pub mod exec;
 mod execute;
 mod journal;
-mod programs;
+pub mod programs;
 mod progress;
 mod switchboard;
 pub mod undo;

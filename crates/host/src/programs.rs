@@ -3,7 +3,7 @@
 //! Output never passes the cell's first process: a program's streams are the host's own pipes, or the caller's own files,
 //! or the other side of a terminal that the cell made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,26 @@ use crate::cells::confirm;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long killed programs may take to be gone.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where programs are looked for in a cell.
+pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+/// What every program in a cell finds as its environment: nothing of the host's.
+#[must_use]
+pub fn environment() -> BTreeMap<String, String> {
+    [
+        ("PATH", PATH),
+        ("HOME", "/tmp"),
+        ("TMPDIR", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("USER", "cell"),
+        ("LOGNAME", "cell"),
+        ("SHELL", "/bin/sh"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
 
 /// A cell for programs. Dropping it ends everything in it.
 pub struct ProgramCell {

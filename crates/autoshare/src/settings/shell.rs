@@ -24,8 +24,11 @@ pub(super) fn commands(
     Ok(Some(match control.as_deref().map(str::trim) {
         Some("allowlist") => Commands::Only(allow.unwrap_or_default()),
         Some("denylist") => Commands::Not(deny.unwrap_or_default()),
-        None if allow.is_some() && section.control.is_none() => Commands::Only(allow.unwrap_or_default()),
-        None => deny.map_or(Commands::Any, Commands::Not),
+        None => match (allow, deny) {
+            (Some(allow), _) => Commands::Only(allow),
+            (None, Some(deny)) => Commands::Not(deny),
+            (None, None) => Commands::Any,
+        },
         Some(other) => {
             return Err(SettingsError::Wrong {
                 name: "SHELL_COMMAND_CONTROL".to_owned(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autoshare_broker::egress::Allow;
+use autoshare_host::programs::{self, PATH};
 use autoshare_sandbox::CellLimits;
 use serde::Deserialize;
 
@@ -13,8 +14,6 @@ use crate::exit::{Failure, SETTINGS};
 use crate::settings::{Settings, variable};
 
 const PROFILES: &str = include_str!("../../../profiles.toml");
-/// Where programs are looked for in a cell.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 /// Parts of names of variables that hold credentials.
 const CREDENTIALS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
 /// What of the caller's environment says how to show things, and nothing else.
@@ -184,18 +183,8 @@ impl Options {
 
 /// What programs find without any flag: nothing of the caller's but how to show things.
 fn environment() -> BTreeMap<String, String> {
-    let fixed = [
-        ("PATH", PATH),
-        ("HOME", "/tmp"),
-        ("TMPDIR", "/tmp"),
-        ("USER", "cell"),
-        ("LOGNAME", "cell"),
-        ("SHELL", "/bin/sh"),
-    ];
-    let shown = SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
-    let mut env: BTreeMap<String, String> = shown.collect();
-    env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
-    env.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let mut env = programs::environment();
+    env.extend(SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))));
     env
 }
 

@@ -5,13 +5,15 @@
 //! for the next cell of the same limits, since making one costs more than all namespaces together.
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::process::Pid;
 
 use crate::proc;
 use crate::spec::CellLimits;
+use crate::sys::{self, Side};
 
 /// Microseconds over which processor time is shared out.
 const PERIOD_US: u64 = 100_000;
@@ -79,6 +81,8 @@ pub(crate) struct Groups {
 pub(crate) struct Group {
     version: Version,
     dirs: Vec<(PathBuf, Vec<Controller>)>,
+    /// Where a process writes that joins.
+    doors: Vec<OwnedFd>,
     limits: CellLimits,
     /// Counts of its earlier use.
     before: Strain,
@@ -119,7 +123,13 @@ impl Groups {
             return Ok(group);
         }
         self.made += 1;
-        let mut group = Group { version: self.version, dirs: Vec::new(), limits: *limits, before: Strain::default() };
+        let mut group = Group {
+            version: self.version,
+            dirs: Vec::new(),
+            doors: Vec::new(),
+            limits: *limits,
+            before: Strain::default(),
+        };
         for (base, controllers) in &self.bases {
             let dir = base.join(format!("cell-{}", self.made));
             rustix::fs::mkdirat(CWD, &dir, Mode::from_raw_mode(0o755))?;
@@ -132,6 +142,7 @@ impl Groups {
                     }
                 }
             }
+            group.doors.push(door(self.version, &dir)?);
         }
         Ok(group)
     }
@@ -154,10 +165,12 @@ impl Drop for Groups {
 }
 
 impl Group {
-    /// Moves a process in; what it starts from then on is in as well.
-    pub(crate) fn add(&self, pid: Pid) -> io::Result<()> {
-        let number = pid.as_raw_nonzero().to_string();
-        self.dirs.iter().try_for_each(|(dir, _)| write(&dir.join("cgroup.procs"), &number))
+    /// Moves this process in, which has one thread; what it starts from then on is in as well.
+    ///
+    /// Moving another process, or all threads of one, waits for a grace period of the kernel's (milliseconds); a single
+    /// thread that moves itself does not (`cgroup_procs_write_start` in the kernel's `cgroup.c`).
+    pub(crate) fn enter(&self) -> io::Result<()> {
+        self.doors.iter().try_for_each(|door| Ok(rustix::io::write(door, b"0").map(drop)?))
     }
 
     /// Lets no process be started in it any more.
@@ -249,6 +262,29 @@ pub(crate) fn offer() -> Offer {
         true => Offer::Closed { version },
         false => Offer::None,
     }
+}
+
+/// Makes a process with namespaces of its own ([`sys::clone`]); says whether there is a group that it has to
+/// [`Group::enter`] still.
+pub(crate) fn clone(group: Option<&Group>, namespaces: libc::c_int) -> io::Result<(Side, bool)> {
+    let Some(group) = group else { return Ok((sys::clone(namespaces)?, false)) };
+    if let (Version::V2, Some((dir, _))) = (group.version, group.dirs.first()) {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(CWD, dir, flags, Mode::empty())?;
+        // Kernels before 5.7, and filters of containers, do not know how.
+        if let Ok(side) = sys::clone_into(namespaces, dir.as_fd()) {
+            return Ok((side, false));
+        }
+    }
+    Ok((sys::clone(namespaces)?, true))
+}
+
+fn door(version: Version, dir: &Path) -> io::Result<OwnedFd> {
+    let file = match version {
+        Version::V1 => "tasks",
+        Version::V2 => "cgroup.procs",
+    };
+    Ok(rustix::fs::openat(CWD, dir.join(file), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
@@ -445,8 +481,8 @@ mod tests {
         let read = |file: &str| std::fs::read_to_string(group.dirs[0].0.join(file)).unwrap();
         assert_eq!((read("memory.max"), read("memory.swap.max")), ("1048576".into(), "0".into()));
         assert_eq!((read("pids.max"), read("cpu.max")), ("7".into(), "150000 100000".into()));
-        group.add(rustix::process::getpid()).unwrap();
-        assert_eq!(read("cgroup.procs"), std::process::id().to_string());
+        group.enter().unwrap();
+        assert_eq!(read("cgroup.procs"), "0");
 
         // Nothing is handed on, and others are in the group: it is left alone.
         std::fs::create_dir_all(at("foreign")).unwrap();

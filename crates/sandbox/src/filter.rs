@@ -190,7 +190,6 @@ pub const fn is_known(number: u32) -> bool {
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const IF_EQ: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-const IF_GT: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
 const IF_GE: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
@@ -209,49 +208,74 @@ const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
     libc::sock_filter { code, jt, jf, k }
 }
 
-/// Calls that are compared one by one before a whole group is skipped.
-const GROUP: usize = 16;
-
-/// The program for `profile`.
+/// The program for `profile`: a binary search for the number. The kernel runs it once for each number when it is
+/// installed, to know which are always allowed, so that its depth counts there.
 pub(crate) fn program(profile: Profile) -> Result<Vec<libc::sock_filter>, SandboxError> {
     const OFFSET_NUMBER: u32 = 0;
     const OFFSET_ARCH: u32 = 4;
+    let entries = entries(profile)?;
+    let calls: BTreeMap<u32, &[(u32, Entry)]> =
+        entries.chunk_by(|a, b| a.0 == b.0).filter_map(|same| Some((same.first()?.0, same))).collect();
+    let mut ranges: Vec<Range> = Vec::new();
+    for number in 0..=NEW_LAST + 1 {
+        let code = match calls.get(&number) {
+            Some(same_call) => call(same_call)?,
+            None => vec![op(RETURN, if is_known(number) { EPERM } else { ENOSYS })],
+        };
+        if ranges.last().is_none_or(|range| !range.is_answered_by(&code)) {
+            ranges.push(Range { first: number, code });
+        }
+    }
     let mut program =
         vec![op(LOAD, OFFSET_ARCH), jump(IF_EQ, AUDIT_ARCH, 1, 0), op(RETURN, KILL), op(LOAD, OFFSET_NUMBER)];
-    let entries = entries(profile)?;
-    let calls: Vec<&[(u32, Entry)]> = entries.chunk_by(|a, b| a.0 == b.0).collect();
-    for group in calls.chunks(GROUP) {
-        let mut code = Vec::new();
-        for same_call in group {
-            code.extend(call(same_call)?);
-        }
-        let Some((last, _)) = group.last().and_then(|same_call| same_call.first()) else { continue };
-        let length = u32::try_from(code.len()).map_err(|_| SandboxError::Filter("a group is too long".into()))?;
-        program.extend([jump(IF_GT, *last, 0, 1), op(JUMP, length)]);
-        program.extend(code);
-    }
-    program.extend([
-        jump(IF_GT, NEW_LAST, 2, 0),
-        jump(IF_GE, NEW_FIRST, 2, 0),
-        jump(IF_GT, OLD_LAST, 0, 1),
-        op(RETURN, ENOSYS),
-        op(RETURN, EPERM),
-    ]);
+    program.extend(search(&ranges)?);
     Ok(program)
 }
 
-/// Answers one call, else falls through.
+/// Numbers from `first` up to the next range, which have the same answer.
+struct Range {
+    first: u32,
+    /// Ends with an answer on every way through it.
+    code: Vec<libc::sock_filter>,
+}
+
+impl Range {
+    fn is_answered_by(&self, code: &[libc::sock_filter]) -> bool {
+        let same =
+            |a: &libc::sock_filter, b: &libc::sock_filter| (a.code, a.jt, a.jf, a.k) == (b.code, b.jt, b.jf, b.k);
+        self.code.len() == code.len() && self.code.iter().zip(code).all(|(a, b)| same(a, b))
+    }
+}
+
+/// Leads to the code of the range that holds the number.
+fn search(ranges: &[Range]) -> Result<Vec<libc::sock_filter>, SandboxError> {
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    let (Some(_), Some(middle)) = (low.first(), high.first()) else {
+        return Ok(ranges.iter().flat_map(|range| range.code.clone()).collect());
+    };
+    let low = search(low)?;
+    let mut code = match u8::try_from(low.len()) {
+        Ok(length) => vec![jump(IF_GE, middle.first, length, 0)],
+        Err(_) => {
+            let length = u32::try_from(low.len()).map_err(|_| SandboxError::Filter("it is too long".into()))?;
+            vec![jump(IF_GE, middle.first, 0, 1), op(JUMP, length)]
+        }
+    };
+    code.extend(low);
+    code.extend(search(high)?);
+    Ok(code)
+}
+
+/// Answers one call.
 fn call(same_call: &[(u32, Entry)]) -> Result<Vec<libc::sock_filter>, SandboxError> {
-    let Some((number, _)) = same_call.first() else { return Ok(Vec::new()) };
-    let mut body = Vec::new();
+    let mut code = Vec::new();
     for (_, entry) in same_call {
-        body.extend(rule(entry)?);
+        code.extend(rule(entry)?);
     }
     if same_call.iter().all(|(_, entry)| !entry.when.is_empty()) {
-        body.push(op(RETURN, EPERM));
+        code.push(op(RETURN, EPERM));
     }
-    body.insert(0, jump(IF_EQ, *number, 0, short(body.len())?));
-    Ok(body)
+    Ok(code)
 }
 
 fn short(length: usize) -> Result<u8, SandboxError> {

@@ -92,7 +92,7 @@ impl Launcher {
                 let serve = std::panic::AssertUnwindSafe(|| {
                     prepare(&theirs)?;
                     Bench {
-                        workshop: Workshop { entry, filters, stranger: None, groups: None },
+                        workshop: Workshop { entry, filters, stranger: None, groups: None, own: None },
                         best,
                         cells: Vec::new(),
                         victims: Vec::new(),

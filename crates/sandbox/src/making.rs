@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::battery::Battery;
 use crate::cell::Confinement;
-use crate::cgroup::{Group, Groups};
+use crate::cgroup::{self, Group, Groups};
 use crate::error::Step;
 use crate::filter::{self, Profile};
 use crate::full::{self, INSIDE_ID, Trees};
@@ -71,6 +71,8 @@ pub(crate) struct Workshop {
     pub(crate) stranger: Option<OwnedFd>,
     /// Where groups of processes can be made, if anywhere; looked for when first needed.
     pub(crate) groups: Option<Option<Groups>>,
+    /// The launcher's own namespaces, looked at when first needed.
+    pub(crate) own: Option<Namespaces>,
 }
 
 /// The ids on the host, and whether mounts map them.
@@ -97,20 +99,21 @@ impl Workshop {
         let (ours, theirs) = parcel::pair().step("making a socket pair")?;
         let launcher = rustix::process::getpid().as_raw_nonzero().get();
         let flags = if tier == Tier::Full { NAMESPACES } else { 0 };
-        match sys::clone(flags).offered(tier, "making namespaces", FIX_NAMESPACES)? {
+        let (side, must_enter) =
+            cgroup::clone(group.as_ref(), flags).offered(tier, "making namespaces", FIX_NAMESPACES)?;
+        match side {
             Side::Child => {
                 drop(ours);
                 // A descriptor of its own; the one borrowed here is closed with all the launcher's others.
                 let Ok(socket) = socket.try_clone() else { sys::exit_now(UNFINISHED) };
                 let child = Child { spec, tier, profile, socket, launcher, who, pair: theirs };
-                let run = std::panic::AssertUnwindSafe(|| child.live(&trees, &sockets, self));
+                let group = group.as_ref().filter(|_| must_enter);
+                let run = std::panic::AssertUnwindSafe(|| child.live(group, &trees, &sockets, self));
                 sys::exit_now(std::panic::catch_unwind(run).unwrap_or(PANICKED))
             }
             Side::Parent(pid, pidfd) => {
                 drop(theirs);
-                let joined = group.as_ref().map_or(Ok(()), |group| group.add(pid)).step("joining its cgroup");
-                let finished = joined.and_then(|()| oversee(pid, &ours, tier, who));
-                match finished {
+                match self.oversee(pid, &ours, tier, who) {
                     Ok((mut confinement, probes, listener)) => {
                         let version = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
                         confinement.limits = limits::in_force(spec, tier, version.map(Groups::version));
@@ -124,6 +127,43 @@ impl Workshop {
                 }
             }
         }
+    }
+
+    /// The launcher's side: maps ids, looks on, judges the battery, says go.
+    fn oversee(
+        &mut self,
+        pid: Pid,
+        pair: &OwnedFd,
+        tier: Tier,
+        who: Who,
+    ) -> Result<(Confinement, Vec<Probe>, Option<OwnedFd>), SandboxError> {
+        if tier == Tier::Full {
+            map_ids(pid, who)?;
+        }
+        let say = || parcel::send(pair, &Word::GoOn, &[]).step("speaking to the cell");
+        let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
+        say()?;
+        let (built, mut fds) = hear()?;
+        built?;
+        let namespaces = proc::namespaces(Some(pid)).step("looking at the cell's namespaces")?;
+        if tier == Tier::Full {
+            let own = match &mut self.own {
+                Some(own) => own,
+                none => none.insert(proc::namespaces(None).step("looking at namespaces")?),
+            };
+            let shared = |name: &&String| own.get(*name) == namespaces.get(*name);
+            if let Some(name) = namespaces.keys().find(shared) {
+                return Err(SandboxError::NotConfined(format!("it shares the host's {name} namespace")));
+            }
+        }
+        say()?;
+        let probes = hear()?.0?;
+        if let Some(probe) = probes.iter().find(|probe| !probe.held) {
+            return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
+        }
+        let confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
+        say()?;
+        Ok((confinement, probes, fds.pop()))
     }
 
     /// What a full cell is shown of the host: what only root can take of its roots, and where sockets are to be covered.
@@ -239,39 +279,6 @@ pub(crate) fn become_id(who: Who, uid: u32, gid: u32) -> Result<(), SandboxError
     rustix::thread::set_thread_res_uid(uid, uid, uid).step("changing the user")
 }
 
-/// The launcher's side: maps ids, looks on, judges the battery, says go.
-fn oversee(
-    pid: Pid,
-    pair: &OwnedFd,
-    tier: Tier,
-    who: Who,
-) -> Result<(Confinement, Vec<Probe>, Option<OwnedFd>), SandboxError> {
-    if tier == Tier::Full {
-        map_ids(pid, who)?;
-    }
-    let say = || parcel::send(pair, &Word::GoOn, &[]).step("speaking to the cell");
-    let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
-    say()?;
-    let (built, mut fds) = hear()?;
-    built?;
-    let namespaces = proc::namespaces(Some(pid)).step("looking at the cell's namespaces")?;
-    if tier == Tier::Full {
-        let own = proc::namespaces(None).step("looking at namespaces")?;
-        let shared = |name: &&String| own.get(*name) == namespaces.get(*name);
-        if let Some(name) = namespaces.keys().find(shared) {
-            return Err(SandboxError::NotConfined(format!("it shares the host's {name} namespace")));
-        }
-    }
-    say()?;
-    let probes = hear()?.0?;
-    if let Some(probe) = probes.iter().find(|probe| !probe.held) {
-        return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
-    }
-    let confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
-    say()?;
-    Ok((confinement, probes, fds.pop()))
-}
-
 #[derive(Serialize, Deserialize)]
 enum Word {
     GoOn,
@@ -294,8 +301,11 @@ struct Child<'a> {
 }
 
 impl Child<'_> {
-    fn live(self, trees: &Trees, sockets: &[PathBuf], workshop: &Workshop) -> i32 {
-        let (roots, kept, listener) = match self.wait().and_then(|()| self.build(trees, sockets)) {
+    /// `group` is what it still has to join.
+    fn live(self, group: Option<&Group>, trees: &Trees, sockets: &[PathBuf], workshop: &Workshop) -> i32 {
+        let joined = group.map_or(Ok(()), Group::enter).step("joining its cgroup");
+        let built = joined.and_then(|()| self.wait()).and_then(|()| self.build(trees, sockets));
+        let (roots, kept, listener) = match built {
             Ok(built) => built,
             Err(error) => return self.give_up(error),
         };

@@ -61,15 +61,13 @@ pub fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[BorrowedFd<'_>]
 /// # Errors
 /// Of recvmsg(2), and for what is no such message.
 pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut body = vec![0u8; MAX_MESSAGE];
+    // Most messages are short; a buffer for the longest would cost more to clear than they to carry.
+    let (_, length) = again(|| rustix::net::recv(&socket, &mut [0u8; 0], RecvFlags::PEEK | RecvFlags::TRUNC))?;
+    let mut body = vec![0u8; length.min(MAX_MESSAGE)];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = loop {
-        match recvmsg(&socket, &mut [IoSliceMut::new(&mut body)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-            Err(rustix::io::Errno::INTR) => {}
-            other => break other?,
-        }
-    };
+    let received =
+        again(|| recvmsg(&socket, &mut [IoSliceMut::new(&mut body)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
     if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
         return Err(io::Error::other("a message that is too long"));
     }
@@ -84,6 +82,16 @@ pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, 
     }
     let message = serde_json::from_slice(body.get(..received.bytes).unwrap_or_default())?;
     Ok(Some((message, fds)))
+}
+
+/// Makes a call until no signal interrupts it.
+fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return other,
+        }
+    }
 }
 
 /// The next message with its descriptors, which must come within `patience`.

@@ -49,8 +49,43 @@ pub(crate) fn clone(namespaces: libc::c_int) -> io::Result<Side> {
     let mut pidfd: libc::c_int = -1;
     let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
     let pid = call(libc::SYS_clone, [flags as usize, 0, (&raw mut pidfd) as usize, 0, 0, 0])?;
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    match pid {
+    side(pid, pidfd)
+}
+
+/// [`clone`] with a child that is in a cgroup of version 2, given by its directory, from its first moment (clone3(2),
+/// Linux 5.7).
+pub(crate) fn clone_into(namespaces: libc::c_int, group: BorrowedFd<'_>) -> io::Result<Side> {
+    /// `struct clone_args` up to its eleventh field.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Args {
+        flags: u64,
+        pidfd: u64,
+        child_tid: u64,
+        parent_tid: u64,
+        exit_signal: u64,
+        stack: u64,
+        stack_size: u64,
+        tls: u64,
+        set_tid: u64,
+        set_tid_size: u64,
+        cgroup: u64,
+    }
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
+    let mut pidfd: libc::c_int = -1;
+    let args = Args {
+        flags: u64::from((namespaces | libc::CLONE_PIDFD).cast_unsigned()) | INTO_CGROUP,
+        pidfd: (&raw mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: group.as_raw_fd() as u64,
+        ..Args::default()
+    };
+    let pid = call(libc::SYS_clone3, [(&raw const args) as usize, size_of::<Args>(), 0, 0, 0, 0])?;
+    side(pid, pidfd)
+}
+
+fn side(pid: usize, pidfd: RawFd) -> io::Result<Side> {
+    match i32::try_from(pid).ok().and_then(Pid::from_raw) {
         None => Ok(Side::Child),
         Some(pid) => Ok(Side::Parent(pid, own(pidfd as usize)?)),
     }

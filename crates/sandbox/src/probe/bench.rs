@@ -8,6 +8,7 @@ use rustix::fs::OFlags;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions};
 
 use super::{Answer, Attempt, ProbeConfinement, Terrain, Wall, spec};
+use crate::cgroup::{self, Group};
 use crate::error::Step as _;
 use crate::making::{self, Who, Workshop};
 use crate::spec::{CellSpec, InsideRoot, Tier, Work};
@@ -33,23 +34,24 @@ pub(crate) fn probe(
     let shown = if has(Wall::Namespaces) { workshop.shown(&spec, who)? } else { Default::default() };
     let (ours, theirs) = parcel::pair().step("making a socket pair")?;
     let flags = if has(Wall::Namespaces) { making::NAMESPACES } else { 0 };
-    match sys::clone(flags).offered(Tier::Full, "making namespaces", "see `autoshare doctor`")? {
+    let (side, must_enter) =
+        cgroup::clone(group.as_ref(), flags).offered(Tier::Full, "making namespaces", "see `autoshare doctor`")?;
+    match side {
         Side::Child => {
             drop(ours);
             let run = std::panic::AssertUnwindSafe(|| {
-                let answer = confine(&spec, walls, &shown, who, &theirs).map(|()| attempt.make(terrain));
+                let group = group.as_ref().filter(|_| must_enter);
+                let joined = group.map_or(Ok(()), Group::enter).step("joining its cgroup");
+                let answer =
+                    joined.and_then(|()| confine(&spec, walls, &shown, who, &theirs)).map(|()| attempt.make(terrain));
                 let _ = parcel::send(&theirs, &answer, &[]);
             });
             sys::exit_now(i32::from(std::panic::catch_unwind(run).is_err()))
         }
         Side::Parent(pid, pidfd) => {
             drop(theirs);
-            let begun = group
-                .as_ref()
-                .map_or(Ok(()), |group| group.add(pid))
-                .step("joining its cgroup")
-                .and_then(|()| if has(Wall::Namespaces) { making::map_ids(pid, who) } else { Ok(()) })
-                .and_then(|()| parcel::send(&ours, &(), &[]).step("speaking to the probe"));
+            let mapped = if has(Wall::Namespaces) { making::map_ids(pid, who) } else { Ok(()) };
+            let begun = mapped.and_then(|()| parcel::send(&ours, &(), &[]).step("speaking to the probe"));
             let heard = begun.map(|()| parcel::receive_within::<Result<Answer, SandboxError>>(&ours, PATIENCE));
             let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
             let status = rustix::process::waitpid(Some(pid), WaitOptions::empty());

@@ -2,10 +2,10 @@
 //! that are needed (cgroups(7), and the kernel's `admin-guide/cgroup-v1` and `cgroup-v2`).
 //!
 //! The launcher makes one directory of its own and in it one group a cell. A group that has become empty is used again
-//! for the next cell of the same limits, since making one costs more than all namespaces together.
+//! for the next cell, since making one costs more than all namespaces together.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -81,9 +81,8 @@ pub(crate) struct Groups {
 pub(crate) struct Group {
     version: Version,
     dirs: Vec<(PathBuf, Vec<Controller>)>,
-    /// Where a process writes that joins.
-    doors: Vec<OwnedFd>,
-    limits: CellLimits,
+    /// What it is limited to, if it is.
+    limits: Option<CellLimits>,
     /// Counts of its earlier use.
     before: Strain,
 }
@@ -111,38 +110,18 @@ impl Groups {
         self.version
     }
 
-    /// A group of these limits, empty.
-    pub(crate) fn take(&mut self, limits: &CellLimits) -> io::Result<Group> {
-        let same = |group: &Group| {
-            let key = |limits: &CellLimits| (limits.memory, limits.processes, limits.cpu_percent);
-            key(&group.limits) == key(limits)
-        };
-        if let Some(at) = self.idle.iter().position(same) {
-            let mut group = self.idle.swap_remove(at);
+    /// An empty group, which has yet to be limited.
+    pub(crate) fn take(&mut self) -> io::Result<Group> {
+        if let Some(mut group) = self.idle.pop() {
             group.before = group.counts();
             return Ok(group);
         }
         self.made += 1;
-        let mut group = Group {
-            version: self.version,
-            dirs: Vec::new(),
-            doors: Vec::new(),
-            limits: *limits,
-            before: Strain::default(),
-        };
+        let mut group = Group { version: self.version, dirs: Vec::new(), limits: None, before: Strain::default() };
         for (base, controllers) in &self.bases {
             let dir = base.join(format!("cell-{}", self.made));
             rustix::fs::mkdirat(CWD, &dir, Mode::from_raw_mode(0o755))?;
-            group.dirs.push((dir.clone(), controllers.clone()));
-            for controller in controllers {
-                for (file, text, optional) in controller.settings(self.version, limits) {
-                    match write(&dir.join(file), &text) {
-                        Err(_) if optional => {}
-                        other => other?,
-                    }
-                }
-            }
-            group.doors.push(door(self.version, &dir)?);
+            group.dirs.push((dir, controllers.clone()));
         }
         Ok(group)
     }
@@ -165,12 +144,42 @@ impl Drop for Groups {
 }
 
 impl Group {
+    /// Limits all that is in it together.
+    pub(crate) fn limit(&mut self, limits: &CellLimits) -> io::Result<()> {
+        let key = |limits: &CellLimits| (limits.memory, limits.processes, limits.cpu_percent);
+        if self.limits.as_ref().is_some_and(|old| key(old) == key(limits)) {
+            return Ok(());
+        }
+        let more = self.limits.take().is_some_and(|old| old.memory < limits.memory);
+        for (dir, controllers) in &self.dirs {
+            for controller in controllers {
+                let mut settings = controller.settings(self.version, limits);
+                if more {
+                    // Memory with swap is never to be less than memory.
+                    settings.reverse();
+                }
+                for (file, text, optional) in settings {
+                    match write(&dir.join(file), &text) {
+                        Err(_) if optional => {}
+                        other => other?,
+                    }
+                }
+            }
+        }
+        self.limits = Some(*limits);
+        Ok(())
+    }
+
     /// Moves this process in, which has one thread; what it starts from then on is in as well.
     ///
     /// Moving another process, or all threads of one, waits for a grace period of the kernel's (milliseconds); a single
     /// thread that moves itself does not (`cgroup_procs_write_start` in the kernel's `cgroup.c`).
     pub(crate) fn enter(&self) -> io::Result<()> {
-        self.doors.iter().try_for_each(|door| Ok(rustix::io::write(door, b"0").map(drop)?))
+        let file = match self.version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        };
+        self.dirs.iter().try_for_each(|(dir, _)| write(&dir.join(file), "0"))
     }
 
     /// Lets no process be started in it any more.
@@ -277,14 +286,6 @@ pub(crate) fn clone(group: Option<&Group>, namespaces: libc::c_int) -> io::Resul
         }
     }
     Ok((sys::clone(namespaces)?, true))
-}
-
-fn door(version: Version, dir: &Path) -> io::Result<OwnedFd> {
-    let file = match version {
-        Version::V1 => "tasks",
-        Version::V2 => "cgroup.procs",
-    };
-    Ok(rustix::fs::openat(CWD, dir.join(file), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
@@ -477,7 +478,8 @@ mod tests {
         assert_eq!(groups.bases[0].0, at("user.slice/autoshare-1"));
         // The kernel's own files are there as soon as a directory is.
         let limits = CellLimits { memory: 1 << 20, processes: 7, cpu_percent: 150, ..CellLimits::default() };
-        let group = groups.take(&limits).unwrap();
+        let mut group = groups.take().unwrap();
+        group.limit(&limits).unwrap();
         let read = |file: &str| std::fs::read_to_string(group.dirs[0].0.join(file)).unwrap();
         assert_eq!((read("memory.max"), read("memory.swap.max")), ("1048576".into(), "0".into()));
         assert_eq!((read("pids.max"), read("cpu.max")), ("7".into(), "150000 100000".into()));
@@ -500,15 +502,26 @@ mod tests {
             return;
         };
         let bases: Vec<PathBuf> = groups.bases.iter().map(|(base, _)| base.clone()).collect();
-        let limits = CellLimits::default();
-        let first = groups.take(&limits).unwrap();
-        let dirs = first.dirs.clone();
-        groups.give_back(first);
-        let again = groups.take(&limits).unwrap();
-        assert_eq!(again.dirs, dirs);
-        let other = groups.take(&CellLimits { processes: 3, ..limits }).unwrap();
+        let in_force = |group: &Group| {
+            let read = |file: &str| {
+                let read = |(dir, _): &(PathBuf, _)| proc::read(&dir.join(file).display().to_string()).ok();
+                group.dirs.iter().find_map(read).map(|text| text.trim().parse::<u64>().unwrap())
+            };
+            let memory = read("memory.limit_in_bytes").or_else(|| read("memory.max"));
+            (memory.unwrap(), read("pids.max").unwrap())
+        };
+        let mut group = groups.take().unwrap();
+        let dirs = group.dirs.clone();
+        for (memory, processes) in [(64 << 20, 7), (128 << 20, 9), (32 << 20, 8)] {
+            group.limit(&CellLimits { memory, processes, ..CellLimits::default() }).unwrap();
+            assert_eq!(in_force(&group), (memory, processes));
+            groups.give_back(group);
+            group = groups.take().unwrap();
+            assert_eq!(group.dirs, dirs);
+        }
+        let other = groups.take().unwrap();
         assert_ne!(other.dirs, dirs);
-        drop((again, other, groups));
+        drop((group, other, groups));
         assert!(bases.iter().all(|base| !base.exists()), "{bases:?}");
     }
 }

@@ -48,16 +48,13 @@ const MADE: [(&str, &str); 4] = [
 /// Trees that the launcher took because only root can: by place in the specification.
 pub(crate) type Trees = BTreeMap<usize, OwnedFd>;
 
-/// Builds the root, moves into it, and returns handles on the roots. `sockets` are the host's own below them.
-pub(crate) fn build(spec: &CellSpec, trees: &Trees, sockets: &[PathBuf]) -> Result<Vec<InsideRoot>, SandboxError> {
+/// Builds what of the root is the same for all cells of a kind.
+pub(crate) fn found(work: Work) -> Result<OwnedFd, SandboxError> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).offered(
         Tier::Full,
         "making the mounts private",
         FIX,
     )?;
-    let own = spec.roots.iter().enumerate().filter(|(place, _)| !trees.contains_key(place));
-    let opened = own.map(|(place, root)| Ok((place, take(root, None)?))).collect::<Result<Trees, SandboxError>>()?;
-
     let root = tmpfs(&[("size", "1m"), ("nr_inodes", "512"), ("mode", "0755")], NOSUID | NODEV).offered(
         Tier::Full,
         "making a root of its own",
@@ -68,18 +65,28 @@ pub(crate) fn build(spec: &CellSpec, trees: &Trees, sockets: &[PathBuf]) -> Resu
     rustix::fs::mkdirat(&root, VOID, Mode::empty()).step("making an empty folder")?;
     make_file(&root, VOID_FILE, "", 0).step("making an empty file")?;
     devices(&root).step("placing /dev")?;
-    if spec.work == Work::Programs {
+    if work == Work::Programs {
         terminals(&root).offered(Tier::Full, "making terminals of its own", FIX)?;
     }
-    proc(&root, spec.work).offered(
-        Tier::Full,
-        "mounting /proc",
-        "a container hides parts of /proc: run outside of it",
-    )?;
+    proc(&root, work).offered(Tier::Full, "mounting /proc", "a container hides parts of /proc: run outside of it")?;
+    Ok(root)
+}
+
+/// Adds the roots, moves into the root that was founded, and returns handles on them. `sockets` are the host's own below
+/// them.
+pub(crate) fn furnish(
+    root: &OwnedFd,
+    spec: &CellSpec,
+    trees: &Trees,
+    sockets: &[PathBuf],
+) -> Result<Vec<InsideRoot>, SandboxError> {
+    let own = spec.roots.iter().enumerate().filter(|(place, _)| !trees.contains_key(place));
+    let opened = own.map(|(place, root)| Ok((place, take(root, None)?))).collect::<Result<Trees, SandboxError>>()?;
+
     let tmp_size = spec.limits.tmp_bytes.to_string();
     let tmp_files = spec.limits.tmp_files.to_string();
     tmpfs(&[("size", &tmp_size), ("nr_inodes", &tmp_files), ("mode", "1777")], NOSUID | NODEV)
-        .and_then(|tmp| place(&root, &tmp, Path::new("tmp")))
+        .and_then(|tmp| place(root, &tmp, Path::new("tmp")))
         .step("placing /tmp")?;
 
     // Shorter paths first, so that a root below another one is placed onto it.
@@ -89,26 +96,26 @@ pub(crate) fn build(spec: &CellSpec, trees: &Trees, sockets: &[PathBuf]) -> Resu
         let Some(tree) = trees.get(&number).or_else(|| opened.get(&number)) else { continue };
         const WAY: &str = "links and files on the way to a root are refused";
         match (&wanted.only, wanted.mode) {
-            (None, _) => place(&root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?,
+            (None, _) => place(root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?,
             (Some(name), RootMode::Read) => {
-                place_file(&root, tree, relative(&wanted.path), name).at(&wanted.path, WAY)?
+                place_file(root, tree, relative(&wanted.path), name).at(&wanted.path, WAY)?
             }
             (Some(name), RootMode::Write) => {
-                place(&root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?;
-                cover_others(&root, &wanted.path, name, spec)?;
+                place(root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?;
+                cover_others(root, &wanted.path, name, spec)?;
             }
         }
     }
-    cover(&root, spec)?;
+    cover(root, spec)?;
     for path in sockets {
         // One that has gone meanwhile needs no cover, and one that is covered takes it along wherever it is moved.
-        let Some(target) = target(&root, path).at(path, HINT)? else { continue };
-        void(&root, false).and_then(|tree| attach(tree, &target, Path::new(""))).at(path, HINT)?;
+        let Some(target) = target(root, path).at(path, HINT)? else { continue };
+        void(root, false).and_then(|tree| attach(tree, &target, Path::new(""))).at(path, HINT)?;
     }
-    sys::mount_setattr(&root, &MountAttr { set: RDONLY | NOSUID | NODEV, ..MountAttr::default() }, Recursive::No)
+    sys::mount_setattr(root, &MountAttr { set: RDONLY | NOSUID | NODEV, ..MountAttr::default() }, Recursive::No)
         .step("making the root read-only")?;
 
-    rustix::process::fchdir(&root).step("entering the root")?;
+    rustix::process::fchdir(root).step("entering the root")?;
     rustix::process::pivot_root(".", ".").offered(Tier::Full, "changing the root", FIX)?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).step("letting the host's root go")?;
     rustix::process::chdir("/").step("entering the root")?;

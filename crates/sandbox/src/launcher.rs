@@ -27,6 +27,9 @@ const ENVIRONMENT: [(&std::ffi::CStr, &std::ffi::CStr); 4] =
     [(c"PATH", c"/usr/bin:/bin"), (c"HOME", c"/tmp"), (c"TMPDIR", c"/tmp"), (c"LANG", c"C.UTF-8")];
 /// How long the launcher waits at most where it has cells to watch.
 const WATCH: Timespec = Timespec { tv_sec: 0, tv_nsec: limits::WATCH_MS as i64 * 1_000_000 };
+/// How long nothing is asked of the launcher before it makes ready for the next cell, so that this takes no time from the
+/// last one.
+const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 const TITLE: &[u8] = b"autoshare-launcher";
 
 /// How long a launcher may take to end its cells when it is dropped, before it is ended itself.
@@ -91,13 +94,8 @@ impl Launcher {
                 drop(ours);
                 let serve = std::panic::AssertUnwindSafe(|| {
                     prepare(&theirs)?;
-                    Bench {
-                        workshop: Workshop { entry, filters, stranger: None, groups: None, own: None },
-                        best,
-                        cells: Vec::new(),
-                        victims: Vec::new(),
-                    }
-                    .serve(&theirs)
+                    Bench { workshop: Workshop::new(entry, filters), best, cells: Vec::new(), victims: Vec::new() }
+                        .serve(&theirs)
                 });
                 let ended = std::panic::catch_unwind(serve);
                 sys::exit_now(i32::from(!matches!(ended, Ok(Ok(())))))
@@ -262,6 +260,7 @@ impl Running {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        self.workshop.put_away();
         for cell in &self.cells {
             let _ = rustix::process::pidfd_send_signal(&cell.pidfd, Signal::KILL);
         }
@@ -313,8 +312,13 @@ impl Bench {
         loop {
             let mut watched = vec![PollFd::new(host, PollFlags::IN)];
             watched.extend(self.cells.iter().map(|cell| PollFd::new(&cell.pidfd, PollFlags::IN)));
-            let pause = self.cells.iter().any(|cell| cell.watched.is_some()).then_some(WATCH);
+            let is_to_prepare = self.workshop.is_to_prepare();
+            let pause = match is_to_prepare {
+                true => Some(QUIET),
+                false => self.cells.iter().any(|cell| cell.watched.is_some()).then_some(WATCH),
+            };
             match poll(&mut watched, pause.as_ref()) {
+                Ok(0) if is_to_prepare => self.workshop.prepare(),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(SandboxError::LauncherGone(answer(&error.into()))),
             }
@@ -364,7 +368,13 @@ impl Bench {
 
     /// Tells the host how each ended cell ended.
     fn bury(&mut self, ended: &[bool]) {
-        let known: Vec<Pid> = self.cells.iter().map(|cell| cell.pid).chain(self.victims.iter().copied()).collect();
+        let known: Vec<Pid> = self
+            .cells
+            .iter()
+            .map(|cell| cell.pid)
+            .chain(self.victims.iter().copied())
+            .chain(self.workshop.ahead())
+            .collect();
         let mut ended = ended.iter().copied();
         let groups = &mut self.workshop.groups;
         self.cells.retain_mut(|cell| {

@@ -41,6 +41,7 @@ mod hardware;
 mod launcher;
 mod limits;
 mod making;
+mod newborn;
 pub mod parcel;
 pub mod probe;
 mod proc;

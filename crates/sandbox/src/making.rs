@@ -1,39 +1,23 @@
-//! Making one cell: what the launcher does on its side, and what the new process does on its own.
-//!
-//! Launcher and new process speak over a pair of their own: *mapped* (ids are set), *built* (capabilities gone, Landlock
-//! in force, still to be looked at from outside), *look on* (the launcher has looked), *tried* (the battery's result),
-//! *go*. A side that hears nothing gives up, so nothing runs half-made.
+//! Making cells: the launcher's side. The new process's own is in [`crate::newborn`].
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
 
-use autoshare_core::event::RootMode;
 use autoshare_core::wire::Probe;
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, WaitOptions};
 use rustix::thread::{Gid, Uid};
-use serde::{Deserialize, Serialize};
 
-use crate::battery::Battery;
 use crate::cell::Confinement;
-use crate::cgroup::{self, Group, Groups};
+use crate::cgroup::{Group, Groups};
 use crate::error::Step;
 use crate::filter::{self, Profile};
 use crate::full::{self, INSIDE_ID, Trees};
-use crate::spec::{CellSpec, Entry, Inside, InsideRoot, Work};
+use crate::newborn::{self, Heard, Kind, Newborn, Order, PATIENCE, Word};
+use crate::spec::{CellSpec, Entry, Work};
 use crate::sys::{self, Side};
-use crate::{Programs, SandboxError, Tier, limits, parcel, proc, seal, sockets};
-
-/// How long any step of making a cell may take. A healthy machine needs milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Exit status of cell code that panicked.
-const PANICKED: i32 = 101;
-/// Exit status of a cell that was never finished.
-const UNFINISHED: i32 = 102;
+use crate::{SandboxError, Tier, limits, parcel, proc, sockets};
 
 /// Who the cell is on the host where the workspace belongs to root: an id that owns nothing and that nobody logs in as.
 /// On disk, an id-mapped mount makes root of it; outside of that mount it is a stranger.
@@ -47,7 +31,10 @@ pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP;
 
-const FIX_NAMESPACES: &str = "allow user namespaces to this user (sysctl user.max_user_namespaces=65536; on Debian \
+/// Processes that wait to be cells at most: one for the tools of a brain, one for its programs.
+const MOST_AHEAD: usize = 2;
+
+pub(crate) const FIX_NAMESPACES: &str = "allow user namespaces to this user (sysctl user.max_user_namespaces=65536; on Debian \
      kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), or run outside of \
      the container";
 
@@ -72,11 +59,17 @@ pub(crate) struct Workshop {
     /// Where groups of processes can be made, if anywhere; looked for when first needed.
     pub(crate) groups: Option<Option<Groups>>,
     /// The launcher's own namespaces, looked at when first needed.
-    pub(crate) own: Option<Namespaces>,
+    own: Option<Namespaces>,
+    /// What the next full cells will be made of, oldest first.
+    ahead: Vec<Newborn>,
+    /// What was used and has not been made again.
+    used: Option<Kind>,
+    /// The launcher's mounts, since those ahead were born.
+    mounts: Option<proc::Mounts>,
 }
 
 /// The ids on the host, and whether mounts map them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Who {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
@@ -86,63 +79,112 @@ pub(crate) struct Who {
 }
 
 impl Workshop {
+    pub(crate) const fn new(entry: Entry, filters: BTreeMap<Profile, Vec<libc::sock_filter>>) -> Self {
+        Self { entry, filters, stranger: None, groups: None, own: None, ahead: Vec::new(), used: None, mounts: None }
+    }
+
+    /// The processes that wait to be cells, which are nobody's yet.
+    pub(crate) fn ahead(&self) -> impl Iterator<Item = Pid> {
+        self.ahead.iter().map(|newborn| newborn.pid)
+    }
+
     /// Makes a cell of exactly this tier, or none.
     pub(crate) fn make(&mut self, spec: &CellSpec, tier: Tier, socket: &OwnedFd) -> Result<Made, SandboxError> {
         spec.check()?;
         let who = self.who(spec, tier)?;
         let (trees, sockets) = if tier == Tier::Full { self.shown(spec, who)? } else { Default::default() };
-        let group = self.group(spec)?;
-        let profile = profile(spec.work, tier, group.as_ref());
-        if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
-            place.insert(filter::program(profile)?);
-        }
-        let (ours, theirs) = parcel::pair().step("making a socket pair")?;
-        let launcher = rustix::process::getpid().as_raw_nonzero().get();
-        let flags = if tier == Tier::Full { NAMESPACES } else { 0 };
-        let (side, must_enter) =
-            cgroup::clone(group.as_ref(), flags).offered(tier, "making namespaces", FIX_NAMESPACES)?;
-        match side {
-            Side::Child => {
-                drop(ours);
-                // A descriptor of its own; the one borrowed here is closed with all the launcher's others.
-                let Ok(socket) = socket.try_clone() else { sys::exit_now(UNFINISHED) };
-                let child = Child { spec, tier, profile, socket, launcher, who, pair: theirs };
-                let group = group.as_ref().filter(|_| must_enter);
-                let run = std::panic::AssertUnwindSafe(|| child.live(group, &trees, &sockets, self));
-                sys::exit_now(std::panic::catch_unwind(run).unwrap_or(PANICKED))
+        let newborn = self.newborn(spec, Kind { tier, work: spec.work, who })?;
+        let order = Order { spec: spec.clone(), sockets, trees: trees.keys().copied().collect() };
+        let fds: Vec<BorrowedFd<'_>> = [socket].into_iter().chain(trees.values()).map(AsFd::as_fd).collect();
+        match self.oversee(&newborn, &order, &fds) {
+            Ok((mut confinement, probes, listener)) => {
+                let Newborn { pid, pidfd, group, .. } = newborn;
+                let groups = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
+                confinement.limits = limits::in_force(spec, tier, groups.map(Groups::version));
+                Ok(Made { pid, pidfd, group, confinement, probes, listener })
             }
-            Side::Parent(pid, pidfd) => {
-                drop(theirs);
-                match self.oversee(pid, &ours, tier, who) {
-                    Ok((mut confinement, probes, listener)) => {
-                        let version = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
-                        confinement.limits = limits::in_force(spec, tier, version.map(Groups::version));
-                        Ok(Made { pid, pidfd, group, confinement, probes, listener })
-                    }
-                    Err(error) => {
-                        let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
-                        let _ = rustix::process::waitpid(Some(pid), WaitOptions::empty());
-                        Err(error)
-                    }
-                }
+            Err(error) => {
+                self.end(newborn);
+                Err(error)
             }
         }
     }
 
-    /// The launcher's side: maps ids, looks on, judges the battery, says go.
+    /// Whether [`Workshop::prepare`] has something to do.
+    pub(crate) const fn is_to_prepare(&self) -> bool {
+        self.used.is_some()
+    }
+
+    /// Makes ready for the next cell of the kind that was used last, while nobody waits. What stands in the way will be
+    /// told to whoever asks for one.
+    pub(crate) fn prepare(&mut self) {
+        let Some(kind) = self.used.take() else { return };
+        while self.ahead.len() >= MOST_AHEAD {
+            let oldest = self.ahead.remove(0);
+            self.end(oldest);
+        }
+        // It will have the mounts of the moment when it is born. Those that are there have older ones.
+        match &self.mounts {
+            Some(mounts) if mounts.have_changed() => self.put_away(),
+            Some(_) => {}
+            None => self.mounts = proc::Mounts::watch().ok(),
+        }
+        let Ok(group) = self.group() else { return };
+        self.ahead.extend(Newborn::bear(self, kind, group));
+    }
+
+    /// Ends what was made ahead.
+    pub(crate) fn put_away(&mut self) {
+        for newborn in std::mem::take(&mut self.ahead) {
+            self.end(newborn);
+        }
+    }
+
+    fn end(&mut self, newborn: Newborn) {
+        if let (Some(group), Some(Some(groups))) = (newborn.end(), self.groups.as_mut()) {
+            groups.give_back(group);
+        }
+    }
+
+    /// A process for the cell, in a group of its limits: one that was made ahead, if there is one that can be used.
+    fn newborn(&mut self, spec: &CellSpec, kind: Kind) -> Result<Newborn, SandboxError> {
+        if kind.tier == Tier::Full {
+            self.used = Some(kind);
+        }
+        if self.mounts.as_ref().is_some_and(proc::Mounts::have_changed) {
+            self.put_away();
+        }
+        while let Some(place) = self.ahead.iter().position(|newborn| newborn.kind == kind) {
+            let mut newborn = self.ahead.remove(place);
+            let limited = newborn.group.as_mut().map_or(Ok(()), |group| group.limit(&spec.limits));
+            if limited.is_ok() && newborn.is_alive() {
+                return Ok(newborn);
+            }
+            self.end(newborn);
+        }
+        let mut group = self.group()?;
+        if let Some(group) = &mut group {
+            group.limit(&spec.limits).step("limiting its cgroup")?;
+        }
+        // Found by whoever is born from now on.
+        let profile = newborn::profile(spec.work, kind.tier, group.is_some());
+        if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
+            place.insert(filter::program(profile)?);
+        }
+        Newborn::bear(self, kind, group)
+    }
+
+    /// The launcher's side: orders, looks on, judges the battery, says go.
     fn oversee(
         &mut self,
-        pid: Pid,
-        pair: &OwnedFd,
-        tier: Tier,
-        who: Who,
+        newborn: &Newborn,
+        order: &Order,
+        fds: &[BorrowedFd<'_>],
     ) -> Result<(Confinement, Vec<Probe>, Option<OwnedFd>), SandboxError> {
-        if tier == Tier::Full {
-            map_ids(pid, who)?;
-        }
-        let say = || parcel::send(pair, &Word::GoOn, &[]).step("speaking to the cell");
+        let (pid, pair) = (newborn.pid, &newborn.pair);
+        let Kind { tier, who, .. } = newborn.kind;
         let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
-        say()?;
+        parcel::send(pair, order, fds).step("telling the cell what it is to be")?;
         let (built, mut fds) = hear()?;
         built?;
         let namespaces = proc::namespaces(Some(pid)).step("looking at the cell's namespaces")?;
@@ -156,13 +198,13 @@ impl Workshop {
                 return Err(SandboxError::NotConfined(format!("it shares the host's {name} namespace")));
             }
         }
-        say()?;
+        newborn.say(&Word::GoOn)?;
         let probes = hear()?.0?;
         if let Some(probe) = probes.iter().find(|probe| !probe.held) {
             return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
         }
         let confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
-        say()?;
+        newborn.say(&Word::GoOn)?;
         Ok((confinement, probes, fds.pop()))
     }
 
@@ -205,10 +247,10 @@ impl Workshop {
         })
     }
 
-    /// The group that a new cell is to be in; `None` where there can be none.
-    pub(crate) fn group(&mut self, spec: &CellSpec) -> Result<Option<Group>, SandboxError> {
+    /// The group that a new cell is to be in, yet without limits; `None` where there can be none.
+    pub(crate) fn group(&mut self) -> Result<Option<Group>, SandboxError> {
         let groups = self.groups.get_or_insert_with(|| Groups::find(rustix::process::getpid()));
-        groups.as_mut().map(|groups| groups.take(&spec.limits)).transpose().step("making a cgroup")
+        groups.as_mut().map(Groups::take).transpose().step("making a cgroup")
     }
 
     fn stranger(&mut self) -> Result<&OwnedFd, SandboxError> {
@@ -216,17 +258,6 @@ impl Workshop {
             self.stranger = Some(map_zero_to_stranger()?);
         }
         self.stranger.as_ref().ok_or_else(|| SandboxError::NotConfined("no user namespace".into()))
-    }
-}
-
-/// What the code of a cell may ask of the kernel.
-pub(crate) const fn profile(work: Work, tier: Tier, group: Option<&Group>) -> Profile {
-    match (work, tier, group) {
-        (Work::Tools, Tier::Narrow, _) => Profile::Tools,
-        (Work::Tools, Tier::Full, _) => Profile::ToolsFull,
-        (Work::Programs, Tier::Narrow, _) => Profile::Programs,
-        (Work::Programs, Tier::Full, None) => Profile::ProgramsFull,
-        (Work::Programs, Tier::Full, Some(_)) => Profile::ProgramsCounted,
     }
 }
 
@@ -277,174 +308,6 @@ pub(crate) fn become_id(who: Who, uid: u32, gid: u32) -> Result<(), SandboxError
     }
     rustix::thread::set_thread_res_gid(gid, gid, gid).step("changing the group")?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).step("changing the user")
-}
-
-#[derive(Serialize, Deserialize)]
-enum Word {
-    GoOn,
-}
-
-type Heard = Result<Vec<Probe>, SandboxError>;
-
-/// The roots, the descriptors that stay open, and what listens on the cell's own loopback.
-type Built = (Vec<InsideRoot>, Vec<RawFd>, Option<OwnedFd>);
-
-/// The new process's side.
-struct Child<'a> {
-    spec: &'a CellSpec,
-    tier: Tier,
-    profile: Profile,
-    socket: OwnedFd,
-    launcher: i32,
-    who: Who,
-    pair: OwnedFd,
-}
-
-impl Child<'_> {
-    /// `group` is what it still has to join.
-    fn live(self, group: Option<&Group>, trees: &Trees, sockets: &[PathBuf], workshop: &Workshop) -> i32 {
-        let joined = group.map_or(Ok(()), Group::enter).step("joining its cgroup");
-        let built = joined.and_then(|()| self.wait()).and_then(|()| self.build(trees, sockets));
-        let (roots, kept, listener) = match built {
-            Ok(built) => built,
-            Err(error) => return self.give_up(error),
-        };
-        let handed: Vec<BorrowedFd<'_>> = listener.iter().map(AsFd::as_fd).collect();
-        let reported = parcel::send(&self.pair, &Heard::Ok(Vec::new()), &handed).step("speaking to the launcher");
-        let sealed = reported.and_then(|()| self.wait()).and_then(|()| self.close(&kept, workshop));
-        if let Err(error) = sealed {
-            return self.give_up(error);
-        }
-        let battery = Battery { spec: self.spec, tier: self.tier, launcher: self.launcher, descriptors: &kept };
-        let probes = battery.run();
-        if self.report(Ok(probes.clone())).and_then(|()| self.wait()).is_err() {
-            return UNFINISHED;
-        }
-        drop(self.pair);
-        let programs = match self.spec.work {
-            Work::Tools => None,
-            Work::Programs => match Programs::new() {
-                Ok(programs) => Some(programs),
-                Err(_) => return UNFINISHED,
-            },
-        };
-        let quota = self.spec.quota;
-        (workshop.entry)(Inside { socket: self.socket, roots, quota, tier: self.tier, probes, programs })
-    }
-
-    fn give_up(&self, error: SandboxError) -> i32 {
-        let _ = self.report(Err(error));
-        UNFINISHED
-    }
-
-    fn report(&self, heard: Heard) -> Result<(), SandboxError> {
-        parcel::send(&self.pair, &heard, &[]).step("speaking to the launcher")
-    }
-
-    fn wait(&self) -> Result<(), SandboxError> {
-        parcel::receive_within::<Word>(&self.pair, PATIENCE).step("hearing the launcher").map(drop)
-    }
-
-    /// Everything that needs privilege, then no more privilege.
-    fn build(&self, trees: &Trees, sockets: &[PathBuf]) -> Result<Built, SandboxError> {
-        let roots = match self.tier {
-            Tier::Full => {
-                become_id(self.who, INSIDE_ID, INSIDE_ID)?;
-                full::build(self.spec, trees, sockets)?
-            }
-            Tier::Narrow => {
-                let roots = narrow_roots(self.spec)?;
-                if self.who.by_root {
-                    let _ = sys::drop_bounding();
-                    become_id(self.who, self.who.uid, self.who.gid)?;
-                }
-                roots
-            }
-        };
-        // The launcher leads its session; this process leads none yet, so the call cannot fail for that.
-        rustix::process::setsid().step("leaving the session")?;
-        if self.tier == Tier::Full && self.spec.work == Work::Programs {
-            sys::loopback_up().step("bringing up the cell's own loopback")?;
-        }
-        let listener = self.spec.listen.map(listen).transpose().step("listening on the cell's own loopback")?;
-        if self.tier == Tier::Narrow && self.spec.work == Work::Programs {
-            // Without a pid namespace, what loses its parent falls to this process, and with it to the launcher.
-            rustix::process::set_child_subreaper(Some(rustix::process::getpid())).step("adopting orphans")?;
-        }
-        seal::limit(self.spec, self.tier)?;
-        seal::drop_privileges()?;
-        seal::landlock(self.spec.work, self.tier, &roots)?;
-        seal::die_with_parent()?;
-        let kept =
-            roots.iter().map(|root| &root.dir).chain([&self.socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
-        Ok((roots, kept, listener))
-    }
-
-    /// The last steps, after which the process cannot be looked into: no descriptors, not dumpable, seccomp.
-    fn close(&self, kept: &[RawFd], workshop: &Workshop) -> Result<(), SandboxError> {
-        seal::close_the_rest(kept)?;
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-            .step("making the cell not dumpable")?;
-        let filter = workshop.filters.get(&self.profile).map(Vec::as_slice).unwrap_or_default();
-        sys::install_filter(filter).step("installing the seccomp filter")
-    }
-}
-
-/// A socket that listens on the loopback of this process's network namespace, to which it belongs for good.
-fn listen(port: u16) -> io::Result<OwnedFd> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
-    const WAITING: i32 = 128;
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-    bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    listen(&socket, WAITING)?;
-    Ok(socket)
-}
-
-/// Opens the roots where there is no root of one's own to build, and refuses what then cannot be promised.
-fn narrow_roots(spec: &CellSpec) -> Result<Vec<InsideRoot>, SandboxError> {
-    let there = |path: &&std::path::Path| path.symlink_metadata().is_ok();
-    let writable = |path: &&std::path::Path| {
-        spec.roots.iter().any(|root| root.mode == RootMode::Write && path.starts_with(&root.path))
-    };
-    let refuse = |path: &std::path::Path, what: &str| SandboxError::Path {
-        path: path.display().to_string(),
-        why: format!("a narrow cell cannot {what} below a root: move it out, or allow user namespaces for a full cell"),
-    };
-    if let Some(path) = spec.below_roots(&spec.hide).find(there) {
-        return Err(refuse(path, "hide it"));
-    }
-    // Landlock adds up what the directories above grant, so it cannot take writing away further down.
-    let read_only = spec.roots.iter().filter(|root| root.mode == RootMode::Read).map(|root| root.path.as_path());
-    if let Some(path) = spec.below_roots(&spec.freeze).filter(there).chain(read_only).find(writable) {
-        return Err(refuse(path, "keep it read-only"));
-    }
-    if let Some(path) = spec.below_roots(&spec.freeze).chain(spec.below_roots(&spec.hide)).find(writable) {
-        return Err(refuse(path, "keep it from being made"));
-    }
-    let open = |root: &crate::RootSpec| {
-        let path = root.path.display().to_string();
-        let Some(name) = &root.only else {
-            let dir = full::open_root(root, OFlags::RDONLY)?;
-            return Ok(InsideRoot { path, dir, mode: root.mode, file: None });
-        };
-        if root.mode == RootMode::Write {
-            return Err(SandboxError::Path {
-                path: root.path.join(name).display().to_string(),
-                why: "a narrow cell cannot write one file and be kept off its neighbours: open the folder with \
-                      --write, or allow user namespaces for a full cell"
-                    .into(),
-            });
-        }
-        let dir = full::open_root(root, OFlags::PATH)?;
-        let file = Some(full::open_only(root, &dir, name)?);
-        Ok(InsideRoot { path, dir, mode: root.mode, file })
-    };
-    let roots: Vec<InsideRoot> = spec.roots.iter().map(open).collect::<Result<_, SandboxError>>()?;
-    if let Some(first) = roots.first() {
-        rustix::process::fchdir(&first.dir).step("entering the workspace")?;
-    }
-    Ok(roots)
 }
 
 /// Namespace inode numbers by name.

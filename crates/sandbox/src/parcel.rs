@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 
 /// Bytes of one message at most; a specification with 500 paths fits.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// Descriptors with one message at most.
-const MAX_FDS: usize = 4;
+/// Descriptors with one message at most; the kernel takes 253 (`SCM_MAX_FD`).
+pub(crate) const MAX_FDS: usize = 250;
 
 /// A connected pair.
 ///

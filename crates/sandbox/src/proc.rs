@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::Pid;
 
 /// The namespaces that a full cell has of its own.
@@ -24,6 +25,21 @@ pub(crate) fn write(path: &str, text: &str) -> io::Result<()> {
 /// A path without links.
 pub(crate) fn resolve(path: &std::path::Path) -> Option<std::path::PathBuf> {
     std::fs::canonicalize(path).ok()
+}
+
+/// The mounts of this process's mount namespace, watched (proc_pid_mountinfo(5): poll(2) tells of a change).
+pub(crate) struct Mounts(std::fs::File);
+
+impl Mounts {
+    pub(crate) fn watch() -> io::Result<Self> {
+        std::fs::File::open("/proc/self/mountinfo").map(Self)
+    }
+
+    /// Whether any was made or taken away since they were watched, or since this was last asked.
+    pub(crate) fn have_changed(&self) -> bool {
+        let nothing = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut [PollFd::new(&self.0, PollFlags::PRI)], Some(&nothing)) != Ok(0)
+    }
 }
 
 /// The names of the directories in a directory; none where it cannot be listed.

@@ -1,6 +1,7 @@
 //! Sockets of the host below a cell's roots. To connect to one by its path, a mount that shows it suffices, read-only or
 //! not, whatever network namespace either side is in, and before ABI 9 Landlock says nothing about it (unix(7)).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType};
@@ -12,7 +13,9 @@ use crate::spec::CellSpec;
 /// comes to be later is not among them: before ABI 9 a cell reaches it, if it lies where the cell may write.
 pub(crate) fn of_the_host(spec: &CellSpec) -> Vec<PathBuf> {
     let bound = proc::read("/proc/net/unix").unwrap_or_default();
-    let mut found: Vec<PathBuf> = named(&bound).filter_map(|name| settle(Path::new(name))).collect();
+    // Every connection to a socket has its name too.
+    let names: BTreeSet<&str> = named(&bound).collect();
+    let mut found: Vec<PathBuf> = names.into_iter().filter_map(|name| settle(Path::new(name))).collect();
     found.sort();
     found.dedup();
     spec.below_roots(&found).map(Path::to_owned).collect()

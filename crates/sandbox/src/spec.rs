@@ -9,7 +9,7 @@ use autoshare_core::usage::Quota;
 use autoshare_core::wire::Probe;
 use serde::{Deserialize, Serialize};
 
-use crate::{Programs, SandboxError};
+use crate::{Programs, SandboxError, parcel};
 
 /// How much holds a cell. Ordered: more is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -179,11 +179,18 @@ pub type Entry = fn(Inside) -> i32;
 /// Directories that exist in every cell and mean something else there; no root may lie in them or be one of them.
 const OWN: [&str; 3] = ["/proc", "/sys", "/dev"];
 
+/// Roots of one cell at most: each is handed over as a descriptor.
+const MAX_ROOTS: usize = parcel::MAX_FDS - 1;
+
 impl CellSpec {
     /// Refuses what no machine could make a cell of, before anything is tried.
     pub(crate) fn check(&self) -> Result<(), SandboxError> {
         if self.roots.is_empty() {
             return Err(SandboxError::Step { step: "reading the specification".into(), answer: "no roots".into() });
+        }
+        if self.roots.len() > MAX_ROOTS {
+            let answer = format!("{} roots; {MAX_ROOTS} are allowed: name folders that hold several", self.roots.len());
+            return Err(SandboxError::Step { step: "reading the specification".into(), answer });
         }
         for root in &self.roots {
             let refuse = |why: &str| SandboxError::Path { path: root.path.display().to_string(), why: why.into() };

@@ -13,7 +13,7 @@ use crate::error::Step as _;
 use crate::making::{self, Who, Workshop};
 use crate::spec::{CellSpec, InsideRoot, Tier, Work};
 use crate::sys::{self, Side};
-use crate::{SandboxError, filter, full, parcel, seal};
+use crate::{SandboxError, filter, full, newborn, parcel, seal};
 
 /// How long an attempt may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,7 +30,10 @@ pub(crate) fn probe(
     let spec = spec(&terrain.folder, ids, walls.work, walls.tier);
     // The folder is nobody's that is root, so the tier does not matter for this.
     let who = workshop.who(&spec, Tier::Narrow)?;
-    let group = if has(Wall::Limits) { workshop.group(&spec)? } else { None };
+    let mut group = if has(Wall::Limits) { workshop.group()? } else { None };
+    if let Some(group) = &mut group {
+        group.limit(&spec.limits).step("limiting its cgroup")?;
+    }
     let shown = if has(Wall::Namespaces) { workshop.shown(&spec, who)? } else { Default::default() };
     let (ours, theirs) = parcel::pair().step("making a socket pair")?;
     let flags = if has(Wall::Namespaces) { making::NAMESPACES } else { 0 };
@@ -83,7 +86,8 @@ fn confine(
     parcel::receive_within::<()>(pair, PATIENCE).step("hearing the launcher")?;
     let roots: Vec<InsideRoot> = if has(Wall::Namespaces) {
         making::become_id(who, full::INSIDE_ID, full::INSIDE_ID)?;
-        let roots = full::build(spec, trees, sockets)?;
+        let root = full::found(spec.work)?;
+        let roots = full::furnish(&root, spec, trees, sockets)?;
         if spec.work == Work::Programs {
             sys::loopback_up().step("bringing up the probe's own loopback")?;
         }
@@ -114,7 +118,7 @@ fn confine(
     // A change of user hides a process from itself (PR_SET_DUMPABLE in prctl(2)), which is no wall of these.
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable).step("showing the probe to itself")?;
     if has(Wall::Seccomp) {
-        let profile = making::profile(spec.work, walls.tier, None);
+        let profile = newborn::profile(spec.work, walls.tier, false);
         sys::install_filter(&filter::program(profile)?).step("installing the seccomp filter")?;
     }
     // What was opened for the walls stays open, as in a cell.

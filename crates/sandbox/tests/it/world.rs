@@ -152,10 +152,14 @@ fn entry(inside: Inside) -> i32 {
     }
 }
 
-/// What the kernel answers to an attack in the cell: `ok`, possibly with more, or the name of an error.
+/// What the kernel answers to an attack in the cell: `ok`, possibly with more, or the name of an error; nothing, if that
+/// was its end.
 pub(crate) fn ask(cell: &Cell, attack: &str) -> String {
     let mut socket = cell.socket.try_clone().unwrap();
-    socket.write_all(format!("{attack}\n").as_bytes()).unwrap();
+    match socket.write_all(format!("{attack}\n").as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return String::new(),
+        other => other.unwrap(),
+    }
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line).unwrap();
     line.trim_end().to_owned()

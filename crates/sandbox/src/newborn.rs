@@ -1,0 +1,337 @@
+//! A process on its way to being a cell: born with namespaces of its own before it is known what for, told what it is to
+//! be, finished by itself from the inside.
+//!
+//! Launcher and newborn speak over a pair of their own: *mapped* (its ids are set), the *order*, *built* (capabilities gone,
+//! Landlock in force, still to be looked at from outside), *look on* (the launcher has looked), *tried* (the battery's
+//! result), *go*. Once ordered, a side that hears nothing gives up, so nothing runs half-made.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use autoshare_core::event::RootMode;
+use autoshare_core::wire::Probe;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, WaitOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::battery::Battery;
+use crate::cgroup::{self, Group};
+use crate::error::Step as _;
+use crate::filter::{self, Profile};
+use crate::full::{self, INSIDE_ID, Trees};
+use crate::making::{FIX_NAMESPACES, NAMESPACES, Who, Workshop, become_id, map_ids};
+use crate::spec::{CellSpec, Inside, InsideRoot, Work};
+use crate::sys::{self, Side};
+use crate::{Programs, SandboxError, Tier, parcel, seal};
+
+/// How long any step of making a cell may take. A healthy machine needs milliseconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Exit status of cell code that panicked.
+const PANICKED: i32 = 101;
+/// Exit status of a cell that was never finished.
+const UNFINISHED: i32 = 102;
+
+/// What must be known at birth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) tier: Tier,
+    pub(crate) work: Work,
+    pub(crate) who: Who,
+}
+
+/// The launcher's hold on one.
+pub(crate) struct Newborn {
+    pub(crate) kind: Kind,
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    /// The group that it is in.
+    pub(crate) group: Option<Group>,
+    pub(crate) pair: OwnedFd,
+}
+
+/// What it is to be. With it come the connection to the host, and a tree for each of `trees`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) spec: CellSpec,
+    /// Sockets of the host that lie below its roots, to be covered.
+    pub(crate) sockets: Vec<PathBuf>,
+    /// The places in the specification of the roots whose trees come along.
+    pub(crate) trees: Vec<usize>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Word {
+    GoOn,
+}
+
+/// What the launcher hears: that a step is done, with what was tried in it, or why there will be no cell.
+pub(crate) type Heard = Result<Vec<Probe>, SandboxError>;
+
+impl Newborn {
+    /// Starts one, in `group`.
+    pub(crate) fn bear(workshop: &Workshop, kind: Kind, group: Option<Group>) -> Result<Self, SandboxError> {
+        let (ours, theirs) = parcel::pair().step("making a socket pair")?;
+        let launcher = rustix::process::getpid().as_raw_nonzero().get();
+        let Kind { tier, who, .. } = kind;
+        let flags = if tier == Tier::Full { NAMESPACES } else { 0 };
+        let (side, must_enter) =
+            cgroup::clone(group.as_ref(), flags).offered(tier, "making namespaces", FIX_NAMESPACES)?;
+        match side {
+            Side::Child => {
+                drop(ours);
+                let child = Child { kind, launcher, pair: theirs, is_counted: group.is_some(), workshop };
+                let group = group.as_ref().filter(|_| must_enter);
+                let run = std::panic::AssertUnwindSafe(|| child.live(group));
+                sys::exit_now(std::panic::catch_unwind(run).unwrap_or(PANICKED))
+            }
+            Side::Parent(pid, pidfd) => {
+                let newborn = Self { kind, pid, pidfd, group, pair: ours };
+                let mapped = if tier == Tier::Full { map_ids(pid, who) } else { Ok(()) };
+                match mapped.and_then(|()| newborn.say(&Word::GoOn)) {
+                    Ok(()) => Ok(newborn),
+                    Err(error) => {
+                        newborn.end();
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn say(&self, word: &Word) -> Result<(), SandboxError> {
+        parcel::send(&self.pair, word, &[]).step("speaking to the cell")
+    }
+
+    /// Whether it waits still.
+    pub(crate) fn is_alive(&self) -> bool {
+        let nothing = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&nothing)) == Ok(0)
+    }
+
+    /// Ends it, and gives back what it was in.
+    pub(crate) fn end(self) -> Option<Group> {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(self.pid), WaitOptions::empty());
+        self.group
+    }
+}
+
+/// What the code of a cell may ask of the kernel; `is_counted` says whether a cgroup counts its memory.
+pub(crate) const fn profile(work: Work, tier: Tier, is_counted: bool) -> Profile {
+    match (work, tier, is_counted) {
+        (Work::Tools, Tier::Narrow, _) => Profile::Tools,
+        (Work::Tools, Tier::Full, _) => Profile::ToolsFull,
+        (Work::Programs, Tier::Narrow, _) => Profile::Programs,
+        (Work::Programs, Tier::Full, false) => Profile::ProgramsFull,
+        (Work::Programs, Tier::Full, true) => Profile::ProgramsCounted,
+    }
+}
+
+/// The new process's own side.
+struct Child<'a> {
+    kind: Kind,
+    launcher: i32,
+    pair: OwnedFd,
+    is_counted: bool,
+    workshop: &'a Workshop,
+}
+
+impl Child<'_> {
+    /// `group` is what it still has to join.
+    fn live(self, group: Option<&Group>) -> i32 {
+        let begun = self.begin(group);
+        // The order is heard in any case: the launcher would not hear of an error whose sender left it unread.
+        let built = match self.hear_order() {
+            Ok(None) => return UNFINISHED,
+            Ok(Some((order, socket, trees))) => begun
+                .and_then(|root| self.build(root, &order, &trees))
+                .map(|(roots, listener)| (order, socket, roots, listener)),
+            Err(error) => Err(error),
+        };
+        match built {
+            Ok((order, socket, roots, listener)) => self.finish(&order.spec, socket, roots, listener),
+            Err(error) => self.give_up(error),
+        }
+    }
+
+    /// `listener` is handed over.
+    fn finish(self, spec: &CellSpec, socket: OwnedFd, roots: Vec<InsideRoot>, listener: Option<OwnedFd>) -> i32 {
+        let dirs = roots.iter().map(|root| &root.dir);
+        let kept: Vec<RawFd> = dirs.chain([&socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
+        let handed: Vec<BorrowedFd<'_>> = listener.iter().map(|listener| listener.as_fd()).collect();
+        let reported = parcel::send(&self.pair, &Heard::Ok(Vec::new()), &handed).step("speaking to the launcher");
+        drop(handed);
+        drop(listener);
+        let sealed = reported.and_then(|()| self.wait()).and_then(|()| self.close(&kept, spec.work));
+        if let Err(error) = sealed {
+            return self.give_up(error);
+        }
+        let probes = Battery { spec, tier: self.kind.tier, launcher: self.launcher, descriptors: &kept }.run();
+        if self.report(Ok(probes.clone())).and_then(|()| self.wait()).is_err() {
+            return UNFINISHED;
+        }
+        drop(self.pair);
+        let programs = match spec.work {
+            Work::Tools => None,
+            Work::Programs => match Programs::new() {
+                Ok(programs) => Some(programs),
+                Err(_) => return UNFINISHED,
+            },
+        };
+        (self.workshop.entry)(Inside { socket, roots, quota: spec.quota, tier: self.kind.tier, probes, programs })
+    }
+
+    /// What can be done before it is known what for: in a full cell, most of its root. Nothing of the launcher's stays
+    /// open, since it may be a while.
+    fn begin(&self, group: Option<&Group>) -> Result<Option<OwnedFd>, SandboxError> {
+        self.wait()?;
+        group.map_or(Ok(()), Group::enter).step("joining its cgroup")?;
+        seal::close_the_rest(&[self.pair.as_raw_fd()])?;
+        seal::die_with_parent()?;
+        // The launcher leads its session; this process leads none yet, so the call cannot fail for that.
+        rustix::process::setsid().step("leaving the session")?;
+        let Kind { tier: Tier::Full, work, who } = self.kind else { return Ok(None) };
+        become_id(who, INSIDE_ID, INSIDE_ID)?;
+        // The change of user has undone it.
+        seal::die_with_parent()?;
+        if work == Work::Programs {
+            sys::loopback_up().step("bringing up the cell's own loopback")?;
+        }
+        full::found(work).map(Some)
+    }
+
+    /// `None` if the launcher has no use for it any more.
+    fn hear_order(&self) -> Result<Option<(Order, OwnedFd, Trees)>, SandboxError> {
+        let heard = parcel::receive::<Order>(&self.pair).step("hearing the launcher")?;
+        let Some((order, fds)) = heard else { return Ok(None) };
+        let mut fds = fds.into_iter();
+        let Some(socket) = fds.next() else {
+            return Err(SandboxError::LauncherGone("an order without a connection".into()));
+        };
+        let trees = order.trees.iter().copied().zip(fds).collect();
+        Ok(Some((order, socket, trees)))
+    }
+
+    fn give_up(&self, error: SandboxError) -> i32 {
+        let _ = self.report(Err(error));
+        UNFINISHED
+    }
+
+    fn report(&self, heard: Heard) -> Result<(), SandboxError> {
+        parcel::send(&self.pair, &heard, &[]).step("speaking to the launcher")
+    }
+
+    fn wait(&self) -> Result<(), SandboxError> {
+        parcel::receive_within::<Word>(&self.pair, PATIENCE).step("hearing the launcher").map(drop)
+    }
+
+    /// Everything that needs privilege, then no more privilege. Gives the roots, and what listens on its loopback.
+    fn build(
+        &self,
+        root: Option<OwnedFd>,
+        order: &Order,
+        trees: &Trees,
+    ) -> Result<(Vec<InsideRoot>, Option<OwnedFd>), SandboxError> {
+        let roots = match root {
+            Some(root) => full::furnish(&root, &order.spec, trees, &order.sockets)?,
+            None => {
+                let who = self.kind.who;
+                let roots = narrow_roots(&order.spec)?;
+                if who.by_root {
+                    let _ = sys::drop_bounding();
+                    become_id(who, who.uid, who.gid)?;
+                }
+                roots
+            }
+        };
+        let listener = order.spec.listen.map(listen).transpose().step("listening on the cell's own loopback")?;
+        if self.kind.tier == Tier::Narrow && order.spec.work == Work::Programs {
+            // Without a pid namespace, what loses its parent falls to this process, and with it to the launcher.
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid())).step("adopting orphans")?;
+        }
+        seal::limit(&order.spec, self.kind.tier)?;
+        seal::drop_privileges()?;
+        seal::landlock(order.spec.work, self.kind.tier, &roots)?;
+        seal::die_with_parent()?;
+        Ok((roots, listener))
+    }
+
+    /// The last steps, after which the process cannot be looked into: no descriptors, not dumpable, seccomp.
+    fn close(&self, kept: &[RawFd], work: Work) -> Result<(), SandboxError> {
+        seal::close_the_rest(kept)?;
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+            .step("making the cell not dumpable")?;
+        let profile = profile(work, self.kind.tier, self.is_counted);
+        let made;
+        let filter = match self.workshop.filters.get(&profile) {
+            Some(filter) => filter,
+            // The first of its kind since this process was born.
+            None => {
+                made = filter::program(profile)?;
+                &made
+            }
+        };
+        sys::install_filter(filter).step("installing the seccomp filter")
+    }
+}
+
+/// A socket that listens on the loopback of this process's network namespace, to which it belongs for good.
+fn listen(port: u16) -> io::Result<OwnedFd> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+    const WAITING: i32 = 128;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    listen(&socket, WAITING)?;
+    Ok(socket)
+}
+
+/// Opens the roots where there is no root of one's own to build, and refuses what then cannot be promised.
+fn narrow_roots(spec: &CellSpec) -> Result<Vec<InsideRoot>, SandboxError> {
+    let there = |path: &&std::path::Path| path.symlink_metadata().is_ok();
+    let writable = |path: &&std::path::Path| {
+        spec.roots.iter().any(|root| root.mode == RootMode::Write && path.starts_with(&root.path))
+    };
+    let refuse = |path: &std::path::Path, what: &str| SandboxError::Path {
+        path: path.display().to_string(),
+        why: format!("a narrow cell cannot {what} below a root: move it out, or allow user namespaces for a full cell"),
+    };
+    if let Some(path) = spec.below_roots(&spec.hide).find(there) {
+        return Err(refuse(path, "hide it"));
+    }
+    // Landlock adds up what the directories above grant, so it cannot take writing away further down.
+    let read_only = spec.roots.iter().filter(|root| root.mode == RootMode::Read).map(|root| root.path.as_path());
+    if let Some(path) = spec.below_roots(&spec.freeze).filter(there).chain(read_only).find(writable) {
+        return Err(refuse(path, "keep it read-only"));
+    }
+    if let Some(path) = spec.below_roots(&spec.freeze).chain(spec.below_roots(&spec.hide)).find(writable) {
+        return Err(refuse(path, "keep it from being made"));
+    }
+    let open = |root: &crate::RootSpec| {
+        let path = root.path.display().to_string();
+        let Some(name) = &root.only else {
+            let dir = full::open_root(root, OFlags::RDONLY)?;
+            return Ok(InsideRoot { path, dir, mode: root.mode, file: None });
+        };
+        if root.mode == RootMode::Write {
+            return Err(SandboxError::Path {
+                path: root.path.join(name).display().to_string(),
+                why: "a narrow cell cannot write one file and be kept off its neighbours: open the folder with \
+                      --write, or allow user namespaces for a full cell"
+                    .into(),
+            });
+        }
+        let dir = full::open_root(root, OFlags::PATH)?;
+        let file = Some(full::open_only(root, &dir, name)?);
+        Ok(InsideRoot { path, dir, mode: root.mode, file })
+    };
+    let roots: Vec<InsideRoot> = spec.roots.iter().map(open).collect::<Result<_, SandboxError>>()?;
+    if let Some(first) = roots.first() {
+        rustix::process::fchdir(&first.dir).step("entering the workspace")?;
+    }
+    Ok(roots)
+}

@@ -64,6 +64,7 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         park_after: settings.park_after,
         quota: settings.quota,
         least_tier: Tier::Narrow,
+        speculate: settings.speculate,
         max_text: settings.max_text,
         action_timeout: settings.action_timeout,
         questions: wait,

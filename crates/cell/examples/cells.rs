@@ -45,6 +45,7 @@ fn spec(folder: &Path, work: Work) -> CellSpec {
         limits,
         quota: Quota::default(),
         least: Tier::Full,
+        speculate: false,
         listen: None,
     }
 }

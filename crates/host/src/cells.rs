@@ -229,6 +229,7 @@ pub(crate) fn cell_spec(
         limits,
         quota: settings.quota,
         least: settings.least_tier,
+        speculate: settings.speculate,
         listen: None,
     })
 }

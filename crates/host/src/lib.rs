@@ -73,6 +73,8 @@ pub struct Settings {
     pub quota: Quota,
     /// The least confinement accepted.
     pub least_tier: Tier,
+    /// Whether the processor may guess ahead for cells ([`autoshare_sandbox::CellSpec::speculate`]).
+    pub speculate: bool,
     /// Bytes of an observation's text in context at most; more goes to a file in the workspace.
     pub max_text: u64,
     /// How long an action may take in a cell.

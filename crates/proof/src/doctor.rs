@@ -153,11 +153,11 @@ fn meaning(layer: &str) -> (&'static str, &'static str) {
             "memory and processor time are limited for each process of a cell; all together are only watched",
         ),
         "core-sharing" => (
-            "no two programs run on one core at once",
+            "no two cells run on one core at once",
             "a program in a cell may run on one core with others' at once, and learn from timing what they do",
         ),
         "speculation" => (
-            "the processor speculates for no program in a way that is known to leak",
+            "the processor does not speculate for cells in a way that is known to leak",
             "hostile code may learn from speculation what other programs hold, as far as the kernel's defaults let it",
         ),
         "no-memory-merging" => (

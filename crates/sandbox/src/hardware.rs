@@ -1,37 +1,82 @@
-//! What two programs on one processor can learn from each other, and what this machine does about it. Nothing of this is
-//! a wall of the cell; it is looked at, so that it can be said.
+//! What two programs on one processor can learn from each other, what a cell does against it, and what this machine does.
 
+use std::io;
+
+use autoshare_core::wire::Probe;
+
+use crate::error::answer;
 use crate::survey::Found;
 use crate::{proc, sys};
+
+/// Ways in which a processor guesses ahead, each with its number in PR_SET_SPECULATION_CTRL(2const).
+const GUESSES: [(&str, &str, usize); 2] =
+    [("store bypass", "no-store-bypass", 0), ("indirect branches", "no-indirect-guesses", 1)];
+
+/// Keeps this process, and all that it will start, from learning of its neighbours on the processor, as far as kernel and
+/// processor offer it: a core of its own at any one time, no pages in common, no clock that tells how long the machine is
+/// up, and unless `speculate`, no guessing past stores and indirect branches, for good. Says what came of it; what was
+/// done is read back.
+pub(crate) fn keep_apart(speculate: bool) -> Vec<Probe> {
+    let mut facts = Vec::new();
+    for (_, name, guess) in GUESSES {
+        facts.push(match speculate {
+            true => Probe { name: name.into(), held: true, answer: "allowed by a setting".into() },
+            false => fact(name, sys::stop_speculation(guess), || sys::speculation(guess).is_some_and(is_mitigated)),
+        });
+    }
+    facts.push(fact("own-core", sys::schedule_apart(), || sys::core_scheduling() == Some(true)));
+    facts.push(fact("no-memory-merging", sys::stop_merging(), || !sys::merges_memory()));
+    facts
+}
+
+/// A measure that the kernel does not offer does not count against the cell; one that it took and that is not in force
+/// does.
+fn fact(name: &str, done: io::Result<()>, in_force: impl Fn() -> bool) -> Probe {
+    let (held, answer) = match done {
+        _ if in_force() => (true, "in force".into()),
+        Ok(()) => (false, "taken, and not in force".into()),
+        Err(error) => (true, format!("not offered here: {}", answer(&error))),
+    };
+    Probe { name: name.into(), held, answer }
+}
 
 /// Whether two programs run on one core at once. Where they do, each sees the other's use of caches and units in time.
 pub(crate) fn core_sharing() -> Found {
     let active = proc::read("/sys/devices/system/cpu/smt/active").is_ok_and(|text| text.trim() == "1");
     let scheduling = match sys::core_scheduling() {
         Some(true) => "this process has a core-scheduling cookie",
-        Some(false) => "core scheduling is there, and not used by cells",
+        Some(false) => "each cell is scheduled apart",
         None => "no core scheduling",
     };
+    let there = !active || sys::core_scheduling().is_some();
     let found = if active { format!("SMT is on; {scheduling}") } else { "SMT is off or not there".into() };
     let fix = "echo off > /sys/devices/system/cpu/smt/control, or nosmt on the kernel's command line";
-    Found { name: "core-sharing", there: !active, found, fix }
+    Found { name: "core-sharing", there, found, fix }
 }
 
-/// Whether speculation that leaks is off for what is started here (PR_GET_SPECULATION_CTRL in
+/// Whether speculation that leaks is off for what is started here, or can be turned off (PR_GET_SPECULATION_CTRL in
 /// PR_GET_SPECULATION_CTRL(2const); the kernel's `userspace-api/spec_ctrl`).
 pub(crate) fn speculation() -> Found {
-    const KINDS: [(&str, usize); 2] = [("store bypass", 0), ("indirect branches", 1)];
-    let states = KINDS.map(|(name, kind)| (name, sys::speculation(kind)));
-    let there = states.iter().all(|(_, state)| state.is_some_and(is_mitigated));
+    let states = GUESSES.map(|(name, _, guess)| (name, sys::speculation(guess)));
+    // What can be controlled, cells turn off.
+    let there = states.iter().all(|(_, state)| state.is_some_and(|state| is_mitigated(state) || is_controlled(state)));
     let words = |state: Option<u32>| match state {
         None => "not told",
         Some(0) => "not affected",
         Some(state) if is_mitigated(state) => "off",
+        Some(state) if is_controlled(state) => "off in cells",
         Some(_) => "on",
     };
     let found: Vec<String> = states.iter().map(|(name, state)| format!("{name}: {}", words(*state))).collect();
-    let fix = "spec_store_bypass_disable=on spectre_v2_user=on on the kernel's command line, at the price of speed";
+    let fix =
+        "spec_store_bypass_disable=prctl spectre_v2_user=prctl on the kernel's command line, for cells to turn it off";
     Found { name: "speculation", there, found: found.join(", "), fix }
+}
+
+/// Whether a process may choose.
+const fn is_controlled(state: u32) -> bool {
+    const PRCTL: u32 = 1;
+    state & PRCTL != 0
 }
 
 /// Whether a state says that the processor does not speculate so, or that it does no harm.
@@ -43,13 +88,13 @@ const fn is_mitigated(state: u32) -> bool {
 }
 
 /// Whether equal pages of different programs are kept as one, which tells each by the time of a write what others hold.
-/// A cell cannot ask for it; it would inherit it.
+/// A cell cannot ask for it, and gives up what it inherits.
 pub(crate) fn memory_merging() -> Found {
     let running = proc::read("/sys/kernel/mm/ksm/run").is_ok_and(|text| text.trim() == "1");
     let inherited = sys::merges_memory();
     let found = match (running, inherited) {
-        (_, true) => "this process is merged with others, and so would cells be",
-        (true, false) => "KSM runs; cells take no part",
+        (_, true) => "this process is merged with others; cells are not",
+        (true, false) => "KSM runs; neither this process nor cells take part",
         (false, false) => "KSM does not run",
     };
     let fix = "start autoshare where memory is not merged (systemd: MemoryKSM=no)";

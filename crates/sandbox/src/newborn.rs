@@ -26,7 +26,7 @@ use crate::full::{self, INSIDE_ID, Trees};
 use crate::making::{FIX_NAMESPACES, NAMESPACES, Who, Workshop, become_id, map_ids};
 use crate::spec::{CellSpec, Inside, InsideRoot, Work};
 use crate::sys::{self, Side};
-use crate::{Programs, SandboxError, Tier, parcel, seal};
+use crate::{Programs, SandboxError, Tier, hardware, parcel, proc, seal};
 
 /// How long any step of making a cell may take. A healthy machine needs milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,6 +131,15 @@ pub(crate) const fn profile(work: Work, tier: Tier, is_counted: bool) -> Profile
     }
 }
 
+/// A cell to which nothing can be added any more.
+struct Built {
+    roots: Vec<InsideRoot>,
+    /// What listens on its own loopback, for the launcher.
+    listener: Option<OwnedFd>,
+    /// What it did against its neighbours.
+    facts: Vec<Probe>,
+}
+
 /// The new process's own side.
 struct Child<'a> {
     kind: Kind,
@@ -147,19 +156,19 @@ impl Child<'_> {
         // The order is heard in any case: the launcher would not hear of an error whose sender left it unread.
         let built = match self.hear_order() {
             Ok(None) => return UNFINISHED,
-            Ok(Some((order, socket, trees))) => begun
-                .and_then(|root| self.build(root, &order, &trees))
-                .map(|(roots, listener)| (order, socket, roots, listener)),
+            Ok(Some((order, socket, trees))) => {
+                begun.and_then(|root| self.build(root, &order, &trees)).map(|built| (order.spec, socket, built))
+            }
             Err(error) => Err(error),
         };
         match built {
-            Ok((order, socket, roots, listener)) => self.finish(&order.spec, socket, roots, listener),
+            Ok((spec, socket, built)) => self.finish(&spec, socket, built),
             Err(error) => self.give_up(error),
         }
     }
 
-    /// `listener` is handed over.
-    fn finish(self, spec: &CellSpec, socket: OwnedFd, roots: Vec<InsideRoot>, listener: Option<OwnedFd>) -> i32 {
+    fn finish(self, spec: &CellSpec, socket: OwnedFd, built: Built) -> i32 {
+        let Built { roots, listener, facts } = built;
         let dirs = roots.iter().map(|root| &root.dir);
         let kept: Vec<RawFd> = dirs.chain([&socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
         let handed: Vec<BorrowedFd<'_>> = listener.iter().map(|listener| listener.as_fd()).collect();
@@ -170,7 +179,8 @@ impl Child<'_> {
         if let Err(error) = sealed {
             return self.give_up(error);
         }
-        let probes = Battery { spec, tier: self.kind.tier, launcher: self.launcher, descriptors: &kept }.run();
+        let mut probes = facts;
+        probes.extend(Battery { spec, tier: self.kind.tier, launcher: self.launcher, descriptors: &kept }.run());
         if self.report(Ok(probes.clone())).and_then(|()| self.wait()).is_err() {
             return UNFINISHED;
         }
@@ -195,6 +205,11 @@ impl Child<'_> {
         // The launcher leads its session; this process leads none yet, so the call cannot fail for that.
         rustix::process::setsid().step("leaving the session")?;
         let Kind { tier: Tier::Full, work, who } = self.kind else { return Ok(None) };
+        if work == Work::Programs {
+            // They are not to know for how long this machine is up. Kernels before 5.6 have no such thing. As another user
+            // this process may not write to its own files in /proc.
+            let _ = sys::unshare_time().and_then(|()| proc::start_clocks());
+        }
         become_id(who, INSIDE_ID, INSIDE_ID)?;
         // The change of user has undone it.
         seal::die_with_parent()?;
@@ -229,13 +244,8 @@ impl Child<'_> {
         parcel::receive_within::<Word>(&self.pair, PATIENCE).step("hearing the launcher").map(drop)
     }
 
-    /// Everything that needs privilege, then no more privilege. Gives the roots, and what listens on its loopback.
-    fn build(
-        &self,
-        root: Option<OwnedFd>,
-        order: &Order,
-        trees: &Trees,
-    ) -> Result<(Vec<InsideRoot>, Option<OwnedFd>), SandboxError> {
+    /// Everything that needs privilege, then no more privilege.
+    fn build(&self, root: Option<OwnedFd>, order: &Order, trees: &Trees) -> Result<Built, SandboxError> {
         let roots = match root {
             Some(root) => full::furnish(&root, &order.spec, trees, &order.sockets)?,
             None => {
@@ -254,10 +264,11 @@ impl Child<'_> {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid())).step("adopting orphans")?;
         }
         seal::limit(&order.spec, self.kind.tier)?;
+        let facts = hardware::keep_apart(order.spec.speculate);
         seal::drop_privileges()?;
         seal::landlock(order.spec.work, self.kind.tier, &roots)?;
         seal::die_with_parent()?;
-        Ok((roots, listener))
+        Ok(Built { roots, listener, facts })
     }
 
     /// The last steps, after which the process cannot be looked into: no descriptors, not dumpable, seccomp.

@@ -27,6 +27,14 @@ pub(crate) fn resolve(path: &std::path::Path) -> Option<std::path::PathBuf> {
     std::fs::canonicalize(path).ok()
 }
 
+/// Makes the clocks that count from the start of the machine count from now, for what this process will start in its new
+/// time namespace (time_namespaces(7)).
+pub(crate) fn start_clocks() -> io::Result<()> {
+    let uptime = read("/proc/uptime")?;
+    let seconds: u64 = uptime.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    write("/proc/self/timens_offsets", &format!("monotonic -{seconds} 0\nboottime -{seconds} 0\n"))
+}
+
 /// The mounts of this process's mount namespace, watched (proc_pid_mountinfo(5): poll(2) tells of a change).
 pub(crate) struct Mounts(std::fs::File);
 

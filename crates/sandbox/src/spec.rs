@@ -79,6 +79,10 @@ pub struct CellSpec {
     pub quota: Quota,
     /// Below this tier there is no cell, but a refusal.
     pub least: Tier,
+    /// Whether the processor may guess past stores and indirect branches for it, as far as the kernel lets others: some
+    /// loads are faster so, and code in it may learn what neighbours hold.
+    #[serde(default)]
+    pub speculate: bool,
     /// A port of the cell's own loopback on which whoever made the cell listens ([`Cell::listener`](crate::Cell::listener)):
     /// the one way by which programs reach somebody. For programs in full cells only.
     #[serde(default)]

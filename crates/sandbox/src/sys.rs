@@ -234,6 +234,31 @@ pub(crate) fn core_scheduling() -> Option<bool> {
     call(libc::SYS_prctl, args).ok().map(|_| cookie != 0)
 }
 
+/// Turns a way of speculating off for this process and what it will start, for good (PR_SET_SPECULATION_CTRL(2const)).
+pub(crate) fn stop_speculation(kind: usize) -> io::Result<()> {
+    const FORCE_DISABLE: usize = 8;
+    let args = [libc::PR_SET_SPECULATION_CTRL as usize, kind, FORCE_DISABLE, 0, 0, 0];
+    call(libc::SYS_prctl, args).map(drop)
+}
+
+/// Takes this process out of the merging of memory (PR_SET_MEMORY_MERGE, Linux 6.4).
+pub(crate) fn stop_merging() -> io::Result<()> {
+    const PR_SET_MEMORY_MERGE: usize = 67;
+    call(libc::SYS_prctl, [PR_SET_MEMORY_MERGE, 0, 0, 0, 0, 0]).map(drop)
+}
+
+/// Lets this process, and what it will start, share a core with nobody else at any one time.
+pub(crate) fn schedule_apart() -> io::Result<()> {
+    const CREATE: usize = 1;
+    const THREAD_GROUP: usize = 1;
+    call(libc::SYS_prctl, [libc::PR_SCHED_CORE as usize, CREATE, 0, THREAD_GROUP, 0, 0]).map(drop)
+}
+
+/// Gives what this process will start a time namespace of its own (time_namespaces(7)).
+pub(crate) fn unshare_time() -> io::Result<()> {
+    call(libc::SYS_unshare, [libc::CLONE_NEWTIME as usize, 0, 0, 0, 0, 0]).map(drop)
+}
+
 /// The descriptors of this process among 0 to 1023, asked for `at_once` (its own limit at most) in one call.
 pub(crate) fn open_descriptors(at_once: usize) -> io::Result<Vec<RawFd>> {
     let mut open = Vec::new();

@@ -21,6 +21,7 @@ pub(crate) struct ConfigFile {
     pub(crate) limits: LimitsSection,
     pub(crate) workspace: WorkspaceSection,
     pub(crate) shell: ShellSection,
+    pub(crate) cell: CellSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,6 +75,12 @@ pub(crate) struct ShellSection {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct WorkspaceSection {
     pub(crate) restrict: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CellSection {
+    pub(crate) speculate: Option<bool>,
 }
 
 impl ConfigFile {

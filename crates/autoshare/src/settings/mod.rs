@@ -56,6 +56,7 @@ pub(crate) struct Settings {
     /// How much is kept of what a brain changes.
     pub(crate) undo: SnapshotLimits,
     pub(crate) restrict: bool,
+    pub(crate) speculate: bool,
     pub(crate) warnings: Vec<String>,
     /// Files that were read, which no workspace may hold.
     pub(crate) read_from: Vec<PathBuf>,
@@ -192,6 +193,7 @@ impl Settings {
             commands,
             undo,
             restrict,
+            speculate: file.cell.speculate.unwrap_or(false),
             warnings,
             read_from,
         })

@@ -63,6 +63,7 @@ impl World {
             limits: CellLimits::for_programs(),
             quota: Quota::default(),
             least: Tier::Full,
+            speculate: false,
             listen: None,
         };
         Talk { cell: self.launcher.launch(&spec).unwrap() }

@@ -62,6 +62,7 @@ pub(crate) fn run(job: &str) {
         park_after: Duration::from_secs(30),
         quota: autoshare_core::usage::Quota::default(),
         least_tier: Tier::Narrow,
+        speculate: false,
         max_text: 32 * 1024,
         action_timeout: Duration::from_secs(60),
         questions: Questions::Wait,

@@ -122,6 +122,7 @@ fn spec(folder: &Path, ids: [(u64, u64); 2], work: Work, least: Tier) -> CellSpe
         limits: LIMITS,
         quota: autoshare_core::usage::Quota::default(),
         least,
+        speculate: false,
         listen: None,
     }
 }

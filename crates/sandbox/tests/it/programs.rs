@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 
 use autoshare_core::event::RootMode;
-use autoshare_sandbox::{CellEnd, Tier, Work};
+use autoshare_sandbox::{CellEnd, CellSpec, Tier, Work};
 
 use crate::Test;
 use crate::world::Control::{No, RootOnly, Succeeds};
@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("b6_a_program_has_its_streams_and_nothing_else", b6_a_program_has_its_streams_and_nothing_else),
     ("b7_set_uid_and_preload_give_nothing", b7_set_uid_and_preload_give_nothing),
     ("b7_nothing_set_uid_is_left_behind", b7_nothing_set_uid_is_left_behind),
+    ("programs_are_kept_apart_from_their_neighbours", programs_are_kept_apart_from_their_neighbours),
     ("b9_a_command_in_disguise_is_a_program_like_any_other", b9_a_command_in_disguise_is_a_program_like_any_other),
 ];
 
@@ -451,6 +452,58 @@ fn b7_nothing_set_uid_is_left_behind(_: &mut World) {
 }
 
 /// Row B9: there is no list of commands to be disguised from. Whatever a program is called, it is held.
+/// What the kernel offers is in force for programs too, and what it does not offer is said.
+fn programs_are_kept_apart_from_their_neighbours(_: &mut World) {
+    let states = "sh grep -E '^(Speculation|Seccomp:)' /proc/self/status";
+    let field = |text: &str, name: &str| {
+        let line = text
+            .trim_start_matches("ok 0 ")
+            .split(" | ")
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim));
+        line.map(str::to_owned)
+    };
+    for tier in TIERS {
+        for speculate in [false, true] {
+            let change = if speculate {
+                |_: &World, spec: &mut CellSpec| spec.speculate = true
+            } else {
+                |_: &World, _: &mut CellSpec| {}
+            };
+            let (_world, cell) = programs_cell(tier, change);
+            let (inside, outside) = (ask(&cell, states), outside(states));
+            println!("    {tier}, {speculate}: {inside} (outside: {outside})");
+            let facts = ["no-store-bypass", "no-indirect-guesses", "own-core", "no-memory-merging"];
+            for name in facts {
+                let fact = cell.probes().iter().find(|probe| probe.name == name).unwrap();
+                println!("      {name}: {}", fact.answer);
+                let offered = fact.answer == "in force";
+                assert!(offered || fact.answer.starts_with("not offered here") || speculate, "{fact:?}");
+                let shown = match name {
+                    "no-store-bypass" => "Speculation_Store_Bypass",
+                    "no-indirect-guesses" => "SpeculationIndirectBranch",
+                    _ => continue,
+                };
+                if tier == Tier::Narrow {
+                    // Without a /proc of its own it reads none.
+                    continue;
+                }
+                let (inside, outside) = (field(&inside, shown), field(&outside, shown));
+                if speculate {
+                    assert_eq!(inside, outside, "{name}");
+                } else if offered && outside.as_deref().is_some_and(|state| !state.contains("mitigated")) {
+                    assert_ne!(inside, outside, "{name}: said to be in force");
+                }
+            }
+        }
+    }
+    // The clocks that tell since when this machine is up.
+    let uptime = |said: &str| said.trim_start_matches("ok 0 ").split('.').next().unwrap().parse::<u64>().unwrap();
+    let (_world, cell) = programs_cell(Tier::Full, |_, _| {});
+    let (inside, outside) = (uptime(&ask(&cell, "sh cat /proc/uptime")), uptime(&outside("sh cat /proc/uptime")));
+    println!("    up for {inside} s, where the machine is for {outside} s");
+    assert!(outside < 120 || inside < 60, "{inside} s");
+}
+
 fn b9_a_command_in_disguise_is_a_program_like_any_other(_: &mut World) {
     for tier in TIERS {
         let (world, cell) = programs_cell(tier, |_, _| {});

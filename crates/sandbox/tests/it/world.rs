@@ -54,6 +54,7 @@ impl World {
             limits: CellLimits::default(),
             quota: autoshare_core::usage::Quota::default(),
             least: Tier::Full,
+            speculate: false,
             listen: None,
         }
     }

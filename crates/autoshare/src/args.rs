@@ -143,6 +143,9 @@ pub(crate) struct Exec {
     /// Show afterwards what the program changed
     #[arg(long)]
     pub(crate) diff: bool,
+    /// Say afterwards which system calls the cell's filter refused, and to which program; each then takes some time more
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Do not keep what the program changes; it cannot be taken back then
     #[arg(long, conflicts_with = "diff")]
     pub(crate) no_undo: bool,

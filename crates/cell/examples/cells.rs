@@ -46,6 +46,7 @@ fn spec(folder: &Path, work: Work) -> CellSpec {
         quota: Quota::default(),
         least: Tier::Full,
         speculate: false,
+        explain: false,
         listen: None,
     }
 }

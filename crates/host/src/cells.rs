@@ -230,6 +230,7 @@ pub(crate) fn cell_spec(
         quota: settings.quota,
         least: settings.least_tier,
         speculate: settings.speculate,
+        explain: false,
         listen: None,
     })
 }

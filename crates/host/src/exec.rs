@@ -38,6 +38,18 @@ pub enum Keep {
     No,
 }
 
+/// How a program is run.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Whether what it changes is kept.
+    pub keep: Keep,
+    /// A port of the cell's own loopback that is this process's ([`ProgramCell::listener`]); the cell is a full one then,
+    /// or none.
+    pub listen: Option<u16>,
+    /// Whether each call that the cell's filter refuses is told ([`ProgramCell::refusals`]).
+    pub explain: bool,
+}
+
 /// One run of a program, from its record to its record.
 pub struct Session {
     /// By which it is listed, shown and undone.
@@ -54,12 +66,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes the cell, and meanwhile records the intent and keeps what the roots hold. Nothing runs yet. With `listen`, a
-    /// port of the cell's own loopback is this process's ([`ProgramCell::listener`]), and the cell is a full one or none.
+    /// Makes the cell, and meanwhile records the intent and keeps what the roots hold. Nothing runs yet.
     ///
     /// # Errors
     /// Those of the disk, and of making a cell. What cannot be kept is none: [`Session::unkept`] says it.
-    #[expect(clippy::too_many_arguments, reason = "one run, and all that it is made from")]
     pub async fn open(
         access: &Access,
         store: &Arc<Store>,
@@ -67,13 +77,14 @@ impl Session {
         settings: &Settings,
         roots: Vec<Root>,
         program: Program,
-        keep: Keep,
-        listen: Option<u16>,
+        how: How,
     ) -> Result<Self, HostError> {
+        let How { keep, listen, explain } = how;
         let mut bits = [0u8; 5];
         getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
         let brain = BrainId::from_random(bits);
         let mut spec = cell_spec(Work::Programs, &roots, None, settings)?;
+        spec.explain = explain;
         if listen.is_some() {
             (spec.listen, spec.least) = (listen, Tier::Full);
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use autoshare_core::wire::{Exit, FromInit, Program, Stroke, ToInit, Window};
-use autoshare_sandbox::{Cell, CellEnd, CellSpec, Launcher, Strain, parcel};
+use autoshare_sandbox::{Cell, CellEnd, CellSpec, Launcher, Refusals, Strain, parcel};
 use autoshare_store::Lease;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -228,6 +228,11 @@ impl ProgramCell {
     /// What listens on the cell's own loopback, if its specification asked for it; once.
     pub fn listener(&mut self) -> Option<std::net::TcpListener> {
         self.cell.listener()
+    }
+
+    /// Where the calls that its filter refuses are told, if its specification asked for it; once.
+    pub fn refusals(&mut self) -> Option<Refusals> {
+        self.cell.refusals()
     }
 
     /// The cell itself.

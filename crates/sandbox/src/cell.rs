@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Step;
 use crate::limits::LimitInForce;
 use crate::making::Namespaces;
-use crate::{SandboxError, Tier, proc, seal, sys};
+use crate::{Refusals, SandboxError, Tier, proc, seal, sys};
 
 /// What holds a cell, as seen from outside through `/proc/PID` before any code of others ran in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,28 +105,17 @@ impl CellEnd {
 pub struct Cell {
     /// The host's end of the connection.
     pub socket: UnixStream,
-    pid: Pid,
-    pidfd: OwnedFd,
-    end: std::io::PipeReader,
-    ended: Option<CellEnd>,
-    confinement: Confinement,
-    probes: Vec<Probe>,
-    listener: Option<TcpListener>,
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) end: std::io::PipeReader,
+    pub(crate) ended: Option<CellEnd>,
+    pub(crate) confinement: Confinement,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) refusals: Option<Refusals>,
 }
 
 impl Cell {
-    pub(crate) fn new(
-        socket: UnixStream,
-        pid: Pid,
-        pidfd: OwnedFd,
-        end: std::io::PipeReader,
-        confinement: Confinement,
-        probes: Vec<Probe>,
-        listener: Option<TcpListener>,
-    ) -> Self {
-        Self { socket, pid, pidfd, end, ended: None, confinement, probes, listener }
-    }
-
     /// Its first process, by the host's numbering.
     #[must_use]
     pub fn pid(&self) -> i32 {
@@ -155,6 +144,11 @@ impl Cell {
     /// What listens on the cell's own loopback, if its specification asked for it; once. It does not block.
     pub fn listener(&mut self) -> Option<TcpListener> {
         self.listener.take()
+    }
+
+    /// Where the calls that its filter refuses are told, if its specification asked for it; once.
+    pub fn refusals(&mut self) -> Option<Refusals> {
+        self.refusals.take()
     }
 
     /// Ends every process in it, now. Ending one that has ended is nothing.

@@ -3,7 +3,7 @@
 //! The program answers three ways (allow, EPERM for known calls, ENOSYS for unknown numbers), which is why it is
 //! assembled here: a filter with one default answer cannot say it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -139,6 +139,14 @@ pub fn call_name(number: u32) -> Option<&'static str> {
     calls().find(|(_, found)| *found == number).map(|(name, _)| name)
 }
 
+/// The arguments of a call on which it depends whether any cell may make it.
+pub(crate) fn tested(number: u32) -> Vec<u32> {
+    let listed = Profile::ALL.iter().filter_map(|profile| entries(*profile).ok()).flatten();
+    let of_it = listed.filter(|(found, _)| *found == number).flat_map(|(_, entry)| entry.when);
+    let arguments: BTreeSet<u32> = of_it.map(|test| test.arg).collect();
+    arguments.into_iter().collect()
+}
+
 /// The calls that `profile` allows at least in part.
 ///
 /// # Errors
@@ -164,7 +172,7 @@ pub fn words(profile: Profile) -> Result<Vec<u64>, SandboxError> {
     let word = |op: &libc::sock_filter| {
         u64::from(op.code) | u64::from(op.jt) << 16 | u64::from(op.jf) << 24 | u64::from(op.k) << 32
     };
-    Ok(program(profile)?.iter().map(word).collect())
+    Ok(program(profile, false)?.iter().map(word).collect())
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -210,7 +218,10 @@ const fn jump(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 
 /// The program for `profile`: a binary search for the number. The kernel runs it once for each number when it is
 /// installed, to know which are always allowed, so that its depth counts there.
-pub(crate) fn program(profile: Profile) -> Result<Vec<libc::sock_filter>, SandboxError> {
+///
+/// With `told`, what it refuses waits to be answered by somebody ([`crate::Refusals`]), who refuses it.
+pub(crate) fn program(profile: Profile, told: bool) -> Result<Vec<libc::sock_filter>, SandboxError> {
+    let refusal = if told { libc::SECCOMP_RET_USER_NOTIF } else { EPERM };
     const OFFSET_NUMBER: u32 = 0;
     const OFFSET_ARCH: u32 = 4;
     let entries = entries(profile)?;
@@ -219,8 +230,8 @@ pub(crate) fn program(profile: Profile) -> Result<Vec<libc::sock_filter>, Sandbo
     let mut ranges: Vec<Range> = Vec::new();
     for number in 0..=NEW_LAST + 1 {
         let code = match calls.get(&number) {
-            Some(same_call) => call(same_call)?,
-            None => vec![op(RETURN, if is_known(number) { EPERM } else { ENOSYS })],
+            Some(same_call) => call(same_call, refusal)?,
+            None => vec![op(RETURN, if is_known(number) { refusal } else { ENOSYS })],
         };
         if ranges.last().is_none_or(|range| !range.is_answered_by(&code)) {
             ranges.push(Range { first: number, code });
@@ -267,13 +278,13 @@ fn search(ranges: &[Range]) -> Result<Vec<libc::sock_filter>, SandboxError> {
 }
 
 /// Answers one call.
-fn call(same_call: &[(u32, Entry)]) -> Result<Vec<libc::sock_filter>, SandboxError> {
+fn call(same_call: &[(u32, Entry)], refusal: u32) -> Result<Vec<libc::sock_filter>, SandboxError> {
     let mut code = Vec::new();
     for (_, entry) in same_call {
         code.extend(rule(entry)?);
     }
     if same_call.iter().all(|(_, entry)| !entry.when.is_empty()) {
-        code.push(op(RETURN, EPERM));
+        code.push(op(RETURN, refusal));
     }
     Ok(code)
 }

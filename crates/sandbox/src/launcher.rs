@@ -20,15 +20,14 @@ use crate::filter::{self, Profile};
 use crate::making::{Made, Workshop};
 use crate::probe::{self, Answer, Attempt, Ground, ProbeConfinement, Terrain};
 use crate::spec::{CellLimits, CellSpec, Entry, Tier, Work};
-use crate::{SandboxError, limits, parcel, proc, seal, sys};
+use crate::{Refusals, SandboxError, limits, parcel, proc, seal, sys};
 
 /// What a cell's code finds as its environment, and what the launcher has itself.
 const ENVIRONMENT: [(&std::ffi::CStr, &std::ffi::CStr); 4] =
     [(c"PATH", c"/usr/bin:/bin"), (c"HOME", c"/tmp"), (c"TMPDIR", c"/tmp"), (c"LANG", c"C.UTF-8")];
 /// How long the launcher waits at most where it has cells to watch.
 const WATCH: Timespec = Timespec { tv_sec: 0, tv_nsec: limits::WATCH_MS as i64 * 1_000_000 };
-/// How long nothing is asked of the launcher before it makes ready for the next cell, so that this takes no time from the
-/// last one.
+/// How long nothing is asked of the launcher before it makes a spare, so that this takes no time from the last cell.
 const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 const TITLE: &[u8] = b"autoshare-launcher";
 
@@ -86,7 +85,7 @@ impl Launcher {
         if threads != 1 {
             return Err(SandboxError::TooLate(threads));
         }
-        let filters = [(Profile::ToolsFull, filter::program(Profile::ToolsFull)?)].into();
+        let filters = [(Profile::ToolsFull, filter::program(Profile::ToolsFull, false)?)].into();
         let (ours, theirs) = parcel::pair().map_err(|error| failed("making a socket pair", error))?;
         match sys::fork().map_err(|error| failed("forking", error))? {
             Some(pid) => Ok(Self { socket: Mutex::new(ours), pid }),
@@ -186,8 +185,19 @@ impl Launcher {
         let (Some(pidfd), Some(pid)) = (fds.next(), Pid::from_raw(report.pid)) else {
             return Err(SandboxError::LauncherGone("it sent no handle".into()));
         };
-        let listener = fds.next().map(Into::into);
-        Ok(Cell::new(host_end.into(), pid, pidfd, end_reader, report.confinement, report.probes, listener))
+        let listener = if spec.listen.is_some() { fds.next().map(Into::into) } else { None };
+        let refusals = if spec.explain { fds.next().map(Refusals::new) } else { None };
+        Ok(Cell {
+            socket: host_end.into(),
+            pid,
+            pidfd,
+            end: end_reader,
+            ended: None,
+            confinement: report.confinement,
+            probes: report.probes,
+            listener,
+            refusals,
+        })
     }
 }
 
@@ -373,7 +383,7 @@ impl Bench {
             .iter()
             .map(|cell| cell.pid)
             .chain(self.victims.iter().copied())
-            .chain(self.workshop.ahead())
+            .chain(self.workshop.spares())
             .collect();
         let mut ended = ended.iter().copied();
         let groups = &mut self.workshop.groups;
@@ -415,10 +425,11 @@ impl Bench {
         };
         let hold = fds.next();
         match self.make(spec, &socket) {
-            Ok(Made { pid, pidfd, group, confinement, probes, listener }) => {
+            Ok(Made { pid, pidfd, group, confinement, probes, listener, refusals }) => {
                 let tier = confinement.tier;
                 let report = Report { pid: pid.as_raw_nonzero().get(), confinement, probes };
-                let fds: Vec<BorrowedFd<'_>> = [&pidfd].into_iter().chain(&listener).map(|fd| fd.as_fd()).collect();
+                let fds: Vec<BorrowedFd<'_>> =
+                    [&pidfd].into_iter().chain(&listener).chain(&refusals).map(|fd| fd.as_fd()).collect();
                 parcel::send(host, &Reply::Ok(report), &fds)?;
                 let watched = (group.is_none() && spec.work == Work::Programs).then_some(spec.limits);
                 let end = io::PipeWriter::from(end);

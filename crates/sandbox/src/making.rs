@@ -1,10 +1,12 @@
-//! Making cells: the launcher's side. The new process's own is in [`crate::newborn`].
+//! Making cells: the launcher's side. The new process's own is in [`crate::spare`].
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use autoshare_core::wire::Probe;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, WaitOptions};
 use rustix::thread::{Gid, Uid};
@@ -14,12 +16,12 @@ use crate::cgroup::{Group, Groups};
 use crate::error::Step;
 use crate::filter::{self, Profile};
 use crate::full::{self, INSIDE_ID, Trees};
-use crate::newborn::{self, Heard, Kind, Newborn, Order, PATIENCE, Word};
+use crate::spare::{self, Heard, Kind, Order, PATIENCE, Spare, Word};
 use crate::spec::{CellSpec, Entry, Work};
 use crate::sys::{self, Side};
-use crate::{SandboxError, Tier, limits, parcel, proc, sockets};
+use crate::{Refusals, SandboxError, Tier, limits, parcel, proc, sockets};
 
-/// Who the cell is on the host where the workspace belongs to root: an id that owns nothing and that nobody logs in as.
+/// Who the cell is on the host where the workspace belongs to root, or where there is none: an id that owns nothing and that nobody logs in as.
 /// On disk, an id-mapped mount makes root of it; outside of that mount it is a stranger.
 pub(crate) const STRANGER: u32 = 2_000_000_000;
 
@@ -31,8 +33,8 @@ pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP;
 
-/// Processes that wait to be cells at most: one for the tools of a brain, one for its programs.
-const MOST_AHEAD: usize = 2;
+/// Spares that are kept at most: one for the tools of a brain, one for its programs.
+const MOST_SPARES: usize = 2;
 
 pub(crate) const FIX_NAMESPACES: &str = "allow user namespaces to this user (sysctl user.max_user_namespaces=65536; on Debian \
      kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), or run outside of \
@@ -47,6 +49,8 @@ pub(crate) struct Made {
     pub(crate) probes: Vec<Probe>,
     /// What listens on the cell's own loopback.
     pub(crate) listener: Option<OwnedFd>,
+    /// Where calls wait that are refused.
+    pub(crate) refusals: Option<OwnedFd>,
 }
 
 /// What stays the same for all cells of a launcher.
@@ -61,10 +65,10 @@ pub(crate) struct Workshop {
     /// The launcher's own namespaces, looked at when first needed.
     own: Option<Namespaces>,
     /// What the next full cells will be made of, oldest first.
-    ahead: Vec<Newborn>,
-    /// What was used and has not been made again.
-    used: Option<Kind>,
-    /// The launcher's mounts, since those ahead were born.
+    spares: Vec<Spare>,
+    /// What was claimed last and has not been made again.
+    claimed: Option<Kind>,
+    /// The launcher's mounts, since the spares were made.
     mounts: Option<proc::Mounts>,
 }
 
@@ -80,12 +84,21 @@ pub(crate) struct Who {
 
 impl Workshop {
     pub(crate) const fn new(entry: Entry, filters: BTreeMap<Profile, Vec<libc::sock_filter>>) -> Self {
-        Self { entry, filters, stranger: None, groups: None, own: None, ahead: Vec::new(), used: None, mounts: None }
+        Self {
+            entry,
+            filters,
+            stranger: None,
+            groups: None,
+            own: None,
+            spares: Vec::new(),
+            claimed: None,
+            mounts: None,
+        }
     }
 
-    /// The processes that wait to be cells, which are nobody's yet.
-    pub(crate) fn ahead(&self) -> impl Iterator<Item = Pid> {
-        self.ahead.iter().map(|newborn| newborn.pid)
+    /// The processes that wait to be cells.
+    pub(crate) fn spares(&self) -> impl Iterator<Item = Pid> {
+        self.spares.iter().map(|spare| spare.pid)
     }
 
     /// Makes a cell of exactly this tier, or none.
@@ -93,18 +106,18 @@ impl Workshop {
         spec.check()?;
         let who = self.who(spec, tier)?;
         let (trees, sockets) = if tier == Tier::Full { self.shown(spec, who)? } else { Default::default() };
-        let newborn = self.newborn(spec, Kind { tier, work: spec.work, who })?;
+        let spare = self.claim(spec, Kind { tier, work: spec.work, who })?;
         let order = Order { spec: spec.clone(), sockets, trees: trees.keys().copied().collect() };
         let fds: Vec<BorrowedFd<'_>> = [socket].into_iter().chain(trees.values()).map(AsFd::as_fd).collect();
-        match self.oversee(&newborn, &order, &fds) {
-            Ok((mut confinement, probes, listener)) => {
-                let Newborn { pid, pidfd, group, .. } = newborn;
+        match self.oversee(&spare, &order, &fds) {
+            Ok(Overseen { mut confinement, probes, listener, refusals }) => {
+                let Spare { pid, pidfd, group, .. } = spare;
                 let groups = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
                 confinement.limits = limits::in_force(spec, tier, groups.map(Groups::version));
-                Ok(Made { pid, pidfd, group, confinement, probes, listener })
+                Ok(Made { pid, pidfd, group, confinement, probes, listener, refusals })
             }
             Err(error) => {
-                self.end(newborn);
+                self.end(spare);
                 Err(error)
             }
         }
@@ -112,77 +125,72 @@ impl Workshop {
 
     /// Whether [`Workshop::prepare`] has something to do.
     pub(crate) const fn is_to_prepare(&self) -> bool {
-        self.used.is_some()
+        self.claimed.is_some()
     }
 
-    /// Makes ready for the next cell of the kind that was used last, while nobody waits. What stands in the way will be
-    /// told to whoever asks for one.
+    /// Makes a spare of the kind that was claimed last, while nobody waits. What stands in the way will be told to whoever
+    /// asks for a cell.
     pub(crate) fn prepare(&mut self) {
-        let Some(kind) = self.used.take() else { return };
-        while self.ahead.len() >= MOST_AHEAD {
-            let oldest = self.ahead.remove(0);
+        let Some(kind) = self.claimed.take() else { return };
+        while self.spares.len() >= MOST_SPARES {
+            let oldest = self.spares.remove(0);
             self.end(oldest);
         }
-        // It will have the mounts of the moment when it is born. Those that are there have older ones.
+        // It will have the mounts of the moment when it is made. Those that are there have older ones.
         match &self.mounts {
             Some(mounts) if mounts.have_changed() => self.put_away(),
             Some(_) => {}
             None => self.mounts = proc::Mounts::watch().ok(),
         }
         let Ok(group) = self.group() else { return };
-        self.ahead.extend(Newborn::bear(self, kind, group));
+        self.spares.extend(Spare::make(self, kind, group));
     }
 
-    /// Ends what was made ahead.
+    /// Ends all spares.
     pub(crate) fn put_away(&mut self) {
-        for newborn in std::mem::take(&mut self.ahead) {
-            self.end(newborn);
+        for spare in std::mem::take(&mut self.spares) {
+            self.end(spare);
         }
     }
 
-    fn end(&mut self, newborn: Newborn) {
-        if let (Some(group), Some(Some(groups))) = (newborn.end(), self.groups.as_mut()) {
+    fn end(&mut self, spare: Spare) {
+        if let (Some(group), Some(Some(groups))) = (spare.end(), self.groups.as_mut()) {
             groups.give_back(group);
         }
     }
 
-    /// A process for the cell, in a group of its limits: one that was made ahead, if there is one that can be used.
-    fn newborn(&mut self, spec: &CellSpec, kind: Kind) -> Result<Newborn, SandboxError> {
+    /// What the cell is made of, in a group of its limits: a spare that waits, if there is one that can be used.
+    fn claim(&mut self, spec: &CellSpec, kind: Kind) -> Result<Spare, SandboxError> {
         if kind.tier == Tier::Full {
-            self.used = Some(kind);
+            self.claimed = Some(kind);
         }
         if self.mounts.as_ref().is_some_and(proc::Mounts::have_changed) {
             self.put_away();
         }
-        while let Some(place) = self.ahead.iter().position(|newborn| newborn.kind == kind) {
-            let mut newborn = self.ahead.remove(place);
-            let limited = newborn.group.as_mut().map_or(Ok(()), |group| group.limit(&spec.limits));
-            if limited.is_ok() && newborn.is_alive() {
-                return Ok(newborn);
+        while let Some(place) = self.spares.iter().position(|spare| spare.kind == kind) {
+            let mut spare = self.spares.remove(place);
+            let limited = spare.group.as_mut().map_or(Ok(()), |group| group.limit(&spec.limits));
+            if limited.is_ok() && spare.is_alive() {
+                return Ok(spare);
             }
-            self.end(newborn);
+            self.end(spare);
         }
         let mut group = self.group()?;
         if let Some(group) = &mut group {
             group.limit(&spec.limits).step("limiting its cgroup")?;
         }
-        // Found by whoever is born from now on.
-        let profile = newborn::profile(spec.work, kind.tier, group.is_some());
+        // Found by every spare that is made from now on.
+        let profile = spare::profile(spec.work, kind.tier, group.is_some());
         if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
-            place.insert(filter::program(profile)?);
+            place.insert(filter::program(profile, false)?);
         }
-        Newborn::bear(self, kind, group)
+        Spare::make(self, kind, group)
     }
 
     /// The launcher's side: orders, looks on, judges the battery, says go.
-    fn oversee(
-        &mut self,
-        newborn: &Newborn,
-        order: &Order,
-        fds: &[BorrowedFd<'_>],
-    ) -> Result<(Confinement, Vec<Probe>, Option<OwnedFd>), SandboxError> {
-        let (pid, pair) = (newborn.pid, &newborn.pair);
-        let Kind { tier, who, .. } = newborn.kind;
+    fn oversee(&mut self, spare: &Spare, order: &Order, fds: &[BorrowedFd<'_>]) -> Result<Overseen, SandboxError> {
+        let (pid, pair) = (spare.pid, &spare.pair);
+        let Kind { tier, who, .. } = spare.kind;
         let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
         parcel::send(pair, order, fds).step("telling the cell what it is to be")?;
         let (built, mut fds) = hear()?;
@@ -198,14 +206,24 @@ impl Workshop {
                 return Err(SandboxError::NotConfined(format!("it shares the host's {name} namespace")));
             }
         }
-        newborn.say(&Word::GoOn)?;
+        spare.say(&Word::GoOn)?;
+        let refusals = if order.spec.explain {
+            let (closed, mut fds) = hear()?;
+            closed?;
+            fds.pop().map(Refusals::new)
+        } else {
+            None
+        };
+        if let Some(refusals) = &refusals {
+            answer_until(pair, refusals).step("answering for the filter")?;
+        }
         let probes = hear()?.0?;
         if let Some(probe) = probes.iter().find(|probe| !probe.held) {
             return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
         }
         let confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
-        newborn.say(&Word::GoOn)?;
-        Ok((confinement, probes, fds.pop()))
+        spare.say(&Word::GoOn)?;
+        Ok(Overseen { confinement, probes, listener: fds.pop(), refusals: refusals.map(Refusals::into) })
     }
 
     /// What a full cell is shown of the host: what only root can take of its roots, and where sockets are to be covered.
@@ -228,7 +246,7 @@ impl Workshop {
             return Ok(Who { uid, gid, mapped: false, by_root: false });
         }
         let Some(workspace) = spec.roots.first() else {
-            return Err(SandboxError::NotConfined("no workspace".into()));
+            return Ok(Who { uid: STRANGER, gid: STRANGER, mapped: false, by_root: true });
         };
         let stat = full::open_root(workspace, OFlags::PATH)
             .and_then(|dir| rustix::fs::fstat(&dir).at(&workspace.path, "it cannot be looked at"))?;
@@ -308,6 +326,33 @@ pub(crate) fn become_id(who: Who, uid: u32, gid: u32) -> Result<(), SandboxError
     }
     rustix::thread::set_thread_res_gid(gid, gid, gid).step("changing the group")?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).step("changing the user")
+}
+
+/// What the launcher knows of a cell that it has seen finished.
+struct Overseen {
+    confinement: Confinement,
+    probes: Vec<Probe>,
+    listener: Option<OwnedFd>,
+    refusals: Option<OwnedFd>,
+}
+
+/// Refuses what the battery tries, until the cell speaks at `pair`.
+fn answer_until(pair: &OwnedFd, refusals: &Refusals) -> io::Result<()> {
+    let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
+    loop {
+        let mut watched = [PollFd::new(pair, PollFlags::IN), PollFd::new(refusals, PollFlags::IN)];
+        match poll(&mut watched, Some(&patience)) {
+            Ok(0) => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let [spoken, waiting] = watched.map(|fd| fd.revents());
+        if waiting.contains(PollFlags::IN) {
+            refusals.refuse()?;
+        } else if !spoken.is_empty() || !waiting.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 /// Namespace inode numbers by name.

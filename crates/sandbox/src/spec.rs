@@ -64,7 +64,8 @@ pub struct RootSpec {
 pub struct CellSpec {
     /// What it is for.
     pub work: Work,
-    /// The workspace first, then extra roots. A root may lie below another one.
+    /// The workspace first, then extra roots. A root may lie below another one. None makes a reader cell: whatever takes
+    /// apart a document of a stranger's there has that document, by its connection, and nothing else.
     pub roots: Vec<RootSpec>,
     /// Files and directories below a root that the cell must not see into: covered by something empty and unreadable.
     /// What lies below no root is passed over. What does not exist cannot be made: the directory it would lie in takes
@@ -83,6 +84,10 @@ pub struct CellSpec {
     /// loads are faster so, and code in it may learn what neighbours hold.
     #[serde(default)]
     pub speculate: bool,
+    /// Whether whoever made the cell is told each call that its filter refuses ([`Cell::refusals`](crate::Cell::refusals)),
+    /// and has to answer for it.
+    #[serde(default)]
+    pub explain: bool,
     /// A port of the cell's own loopback on which whoever made the cell listens ([`Cell::listener`](crate::Cell::listener)):
     /// the one way by which programs reach somebody. For programs in full cells only.
     #[serde(default)]
@@ -189,8 +194,9 @@ const MAX_ROOTS: usize = parcel::MAX_FDS - 1;
 impl CellSpec {
     /// Refuses what no machine could make a cell of, before anything is tried.
     pub(crate) fn check(&self) -> Result<(), SandboxError> {
-        if self.roots.is_empty() {
-            return Err(SandboxError::Step { step: "reading the specification".into(), answer: "no roots".into() });
+        if self.roots.is_empty() && self.work == Work::Programs {
+            let answer = "no roots, which programs need".into();
+            return Err(SandboxError::Step { step: "reading the specification".into(), answer });
         }
         if self.roots.len() > MAX_ROOTS {
             let answer = format!("{} roots; {MAX_ROOTS} are allowed: name folders that hold several", self.roots.len());

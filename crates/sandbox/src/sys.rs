@@ -192,12 +192,62 @@ pub(crate) fn set_signals() {
 /// Added to a signal's number where its end is made an exit.
 pub(crate) const SIGNAL_STATUS: i32 = 128;
 
-/// Installs a seccomp program, for ever; needs `no_new_privs`.
-pub(crate) fn install_filter(program: &[libc::sock_filter]) -> io::Result<()> {
+/// Installs a seccomp program, for ever; needs `no_new_privs`. With `told`, gives the descriptor at which calls wait that
+/// the program answers with `SECCOMP_RET_USER_NOTIF`.
+pub(crate) fn install_filter(program: &[libc::sock_filter], told: bool) -> io::Result<Option<OwnedFd>> {
     let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     let header = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
     const SET_MODE_FILTER: usize = 1;
-    call(libc::SYS_seccomp, [SET_MODE_FILTER, 0, (&raw const header) as usize, 0, 0, 0]).map(drop)
+    const NEW_LISTENER: usize = 1 << 3;
+    let flags = if told { NEW_LISTENER } else { 0 };
+    let fd = call(libc::SYS_seccomp, [SET_MODE_FILTER, flags, (&raw const header) as usize, 0, 0, 0])?;
+    told.then(|| own(fd)).transpose()
+}
+
+/// A call that waits for an answer: part of `struct seccomp_notif` (seccomp_unotify(2)).
+pub(crate) struct Notice {
+    pub(crate) id: u64,
+    /// The caller, by this process's numbering.
+    pub(crate) pid: u32,
+    pub(crate) number: u32,
+    pub(crate) args: [u64; 6],
+}
+
+/// The next call that waits at `listener`.
+pub(crate) fn next_notice(listener: &OwnedFd) -> io::Result<Notice> {
+    /// `struct seccomp_notif`, the call in it included.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Notif {
+        id: u64,
+        pid: u32,
+        flags: u32,
+        number: u32,
+        arch: u32,
+        instruction: u64,
+        args: [u64; 6],
+    }
+    const RECEIVE: usize = 0xc050_2100;
+    let mut notif = Notif::default();
+    let args = [listener.as_raw_fd() as usize, RECEIVE, (&raw mut notif) as usize, 0, 0, 0];
+    call(libc::SYS_ioctl, args)?;
+    Ok(Notice { id: notif.id, pid: notif.pid, number: notif.number, args: notif.args })
+}
+
+/// Answers a call that waits at `listener` with an error.
+pub(crate) fn refuse(listener: &OwnedFd, id: u64, errno: libc::c_int) -> io::Result<()> {
+    /// `struct seccomp_notif_resp`.
+    #[repr(C)]
+    struct Response {
+        id: u64,
+        value: i64,
+        error: i32,
+        flags: u32,
+    }
+    const SEND: usize = 0xc018_2101;
+    let response = Response { id, value: 0, error: -errno, flags: 0 };
+    let args = [listener.as_raw_fd() as usize, SEND, (&raw const response) as usize, 0, 0, 0];
+    call(libc::SYS_ioctl, args).map(drop)
 }
 
 /// Whether the kernel has seccomp with the action `SECCOMP_RET_ERRNO`.

@@ -50,6 +50,26 @@ fn exit_codes_are_the_programs_own_or_those_of_env() {
 }
 
 #[test]
+fn what_the_filter_refuses_is_told_on_request() {
+    let desk = Desk::new();
+    let script = "import ctypes\nfor _ in range(3): ctypes.CDLL(None).ptrace(0, 0, 0, 0)\n\
+                  import socket\ntry: socket.socket(16, 3)\nexcept PermissionError: print('refused')";
+    // (command, exit code, output, words on standard error)
+    let table: [(&[&str], i32, &str, &[&str]); 3] = [
+        (&["python3", "-c", script], 0, "refused\n", &["3 x ptrace() by python3", "1 x socket(argument 0: 0x10,"]),
+        (&["true"], 0, "", &["the filter refused no system call"]),
+        (&["sh", "-c", "python3 -c 'import ctypes; ctypes.CDLL(None).ptrace(0, 0, 0, 0)' & exit 3"], 3, "", &[]),
+    ];
+    for (command, code, out, words) in table {
+        let ran = exec(&desk, &["--explain"], command);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(code), out), "{command:?}: {ran:?}");
+        assert!(words.iter().all(|words| ran.err.contains(words)), "{command:?}: {ran:?}");
+        let quiet = exec(&desk, &[], command);
+        assert_eq!((quiet.code, quiet.out.as_str(), quiet.err.as_str()), (Some(code), out, ""), "{command:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_command_line_is_said_before_anything_runs() {
     let desk = Desk::new();
     // (flags, exit code, words)

@@ -64,6 +64,7 @@ impl World {
             quota: Quota::default(),
             least: Tier::Full,
             speculate: false,
+            explain: false,
             listen: None,
         };
         Talk { cell: self.launcher.launch(&spec).unwrap() }

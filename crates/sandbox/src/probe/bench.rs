@@ -13,7 +13,7 @@ use crate::error::Step as _;
 use crate::making::{self, Who, Workshop};
 use crate::spec::{CellSpec, InsideRoot, Tier, Work};
 use crate::sys::{self, Side};
-use crate::{SandboxError, filter, full, newborn, parcel, seal};
+use crate::{SandboxError, filter, full, parcel, seal, spare};
 
 /// How long an attempt may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -118,8 +118,8 @@ fn confine(
     // A change of user hides a process from itself (PR_SET_DUMPABLE in prctl(2)), which is no wall of these.
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable).step("showing the probe to itself")?;
     if has(Wall::Seccomp) {
-        let profile = newborn::profile(spec.work, walls.tier, false);
-        sys::install_filter(&filter::program(profile)?).step("installing the seccomp filter")?;
+        let profile = spare::profile(spec.work, walls.tier, false);
+        sys::install_filter(&filter::program(profile, false)?, false).step("installing the seccomp filter")?;
     }
     // What was opened for the walls stays open, as in a cell.
     std::mem::forget(roots);

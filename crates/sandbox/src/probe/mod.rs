@@ -123,6 +123,7 @@ fn spec(folder: &Path, ids: [(u64, u64); 2], work: Work, least: Tier) -> CellSpe
         quota: autoshare_core::usage::Quota::default(),
         least,
         speculate: false,
+        explain: false,
         listen: None,
     }
 }

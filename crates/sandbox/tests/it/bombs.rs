@@ -43,7 +43,7 @@ fn marked(mark: &str) -> Vec<i32> {
 }
 
 /// Waits until a condition holds, or says that it did not in time.
-fn within(patience: Duration, condition: impl Fn() -> bool) -> bool {
+pub(crate) fn within(patience: Duration, condition: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {
         if start.elapsed() > patience {
@@ -54,7 +54,7 @@ fn within(patience: Duration, condition: impl Fn() -> bool) -> bool {
     true
 }
 
-const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// Starts what will not end: it sleeps, it ignores every signal that it may, it is a daemon of a daemon.
 fn start_the_stubborn(cell: &Cell, mark: &str) {
@@ -145,7 +145,7 @@ fn b8_a_fork_bomb_stays_small_and_ends(_: &mut World) {
     }
 }
 
-fn launcher(world: &World, tier: Tier) -> &Launcher {
+pub(crate) fn launcher(world: &World, tier: Tier) -> &Launcher {
     if tier == Tier::Full { world.launcher() } else { world.narrow() }
 }
 
@@ -290,7 +290,7 @@ fn a_thousand_cells_for_programs_leave_nothing(_: &mut World) {
             cell.wait();
         };
         one(0);
-        // In full cells one process more, which is ready to be the next.
+        // Of full cells one spare waits.
         let ready = usize::from(tier == Tier::Full);
         let state = || {
             assert!(within(SOON, || children(pid) == ready), "{tier}: {} processes", children(pid));

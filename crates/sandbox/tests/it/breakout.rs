@@ -2,14 +2,16 @@
 
 use std::os::unix::net::UnixListener;
 
-use autoshare_sandbox::Cell;
+use autoshare_sandbox::{Cell, Tier};
 
 use crate::Test;
+use crate::bombs::launcher;
 use crate::world::Control::{No, RootOnly, Succeeds};
 use crate::world::{Victim, World, ask, refused};
 
 pub(crate) const TESTS: &[Test] = &[
     ("b1_reads_nothing_of_others", b1_reads_nothing_of_others),
+    ("b1_a_reader_cell_has_no_file_of_anybodys", b1_a_reader_cell_has_no_file_of_anybodys),
     ("b2_no_socket_of_any_kind", b2_no_socket_of_any_kind),
     ("b3_no_namespace_and_no_mount", b3_no_namespace_and_no_mount),
     ("b4_no_other_process_is_reached", b4_no_other_process_is_reached),
@@ -61,6 +63,31 @@ fn b1_reads_nothing_of_others(world: &mut World) {
     refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), *control)));
     assert_eq!(ask(&cell, &format!("content {}", at("workspace/note"))), "ok workspace/note");
     assert_eq!(ask(&cell, "through-handle note"), "ok");
+}
+
+/// A cell without roots: what takes a document apart in it has that document, and nothing else.
+fn b1_a_reader_cell_has_no_file_of_anybodys(_: &mut World) {
+    for tier in [Tier::Full, Tier::Narrow] {
+        println!("    {tier}:");
+        let world = World::new();
+        let mut spec = world.spec();
+        (spec.roots, spec.least) = (Vec::new(), Tier::Narrow);
+        let cell = launcher(&world, tier).launch(&spec).unwrap();
+        assert_eq!(cell.tier(), tier);
+        assert_ne!(cell.confinement().uid, 0);
+        let at = |name: &str| world.path(name).display().to_string();
+        let attacks = [
+            (format!("read {}", at("workspace/note")), Succeeds),
+            (format!("read {}", at("neighbour/note")), Succeeds),
+            (format!("create {}", at("workspace/new")), Succeeds),
+            ("list /usr".into(), Succeeds),
+            ("list /".into(), Succeeds),
+            ("read /proc/1/status".into(), Succeeds),
+            ("fork".into(), Succeeds),
+            (format!("socket {} {} 0", libc::AF_UNIX, libc::SOCK_STREAM), Succeeds),
+        ];
+        refused(&cell, &attacks.each_ref().map(|(attack, control)| (attack.as_str(), *control)));
+    }
 }
 
 fn b2_no_socket_of_any_kind(world: &mut World) {

@@ -176,7 +176,7 @@ fn a_hundred_cells_leave_nothing(world: &mut World) {
     pids.into_iter().for_each(|pid| assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid}"));
     if can_look {
         // Standard three, the host's socket, and the one user namespace for id-mapped mounts; the watch over mounts, and
-        // two for each of the two processes that may be ready to be cells.
+        // two for each of two spares.
         assert!(count(&launcher_fds) <= 10, "{} descriptors in the launcher", count(&launcher_fds));
     } else {
         println!("    not applicable: looking into the launcher takes root");

@@ -282,8 +282,13 @@ fn a_specification_is_checked(world: &mut World) {
         spec
     };
     let none = {
-        let mut spec = base.clone();
+        let mut spec = world.programs();
         spec.roots.clear();
+        spec
+    };
+    let many = {
+        let mut spec = base.clone();
+        spec.roots = (0..300).map(|_| spec.roots[0].clone()).collect();
         spec
     };
     let hide = {
@@ -313,7 +318,8 @@ fn a_specification_is_checked(world: &mut World) {
         (with_path("/nonexistent/autoshare"), "ENOENT"),
         (with_path("/usr"), "taken its place"),
         (twice, "named twice"),
-        (none, "no roots"),
+        (none, "no roots, which programs need"),
+        (many, "300 roots; 249 are allowed"),
         (hide, "normal form"),
         (endless, "name fewer paths"),
         (file, "ENOTDIR"),

@@ -55,6 +55,7 @@ impl World {
             quota: autoshare_core::usage::Quota::default(),
             least: Tier::Full,
             speculate: false,
+            explain: false,
             listen: None,
         }
     }

@@ -1,5 +1,6 @@
 //! `exec`: any program in a cell.
 
+mod explain;
 mod options;
 mod relay;
 
@@ -12,7 +13,7 @@ use autoshare_core::event::{Root, RootMode};
 use autoshare_core::outcome::Ending;
 use autoshare_core::wire::{Exit, Program, Stroke};
 use autoshare_guard::encode;
-use autoshare_host::exec::{Keep, Session};
+use autoshare_host::exec::{How, Keep, Session};
 use autoshare_host::{Questions, StartError};
 use autoshare_sandbox::{Launcher, Tier};
 
@@ -22,6 +23,7 @@ use crate::changes::Detail;
 use crate::exit::{Failure, SETTINGS};
 use crate::screen::{Look, err};
 use crate::settings::Settings;
+use explain::Explained;
 use options::Options;
 
 /// Exit codes beside the program's own, as of env(1) and others that run programs.
@@ -49,7 +51,9 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
         let keep = if flags.no_undo { Keep::No } else { Keep::Yes };
         let (store, launcher) = (Arc::clone(&data.store), Arc::new(launcher));
         let listen = (!options.allow.is_empty()).then_some(options::PROXY_PORT);
-        let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, keep, listen).await?;
+        let how = How { keep, listen, explain: flags.explain };
+        let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, how).await?;
+        let explained = session.cell.refusals().map(Explained::begin);
         let listener = session.cell.listener();
         let egress = listener.map(|listener| Egress::serve(listener, options.allow.clone())).transpose()?;
         if session.cell.cell().tier() == Tier::Narrow {
@@ -67,6 +71,9 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
             ));
         }
         let (undo, changes) = session.finish(ending, words).await?;
+        for line in explained.into_iter().flat_map(Explained::lines) {
+            err(&format!("autoshare: {line}"));
+        }
         if let (true, Some(undo)) = (flags.diff, undo) {
             crate::commands::undo::show(&undo, None, &changes, Detail::Lines, Look::Plain)?;
         }

@@ -1,7 +1,7 @@
-//! A process on its way to being a cell: born with namespaces of its own before it is known what for, told what it is to
-//! be, finished by itself from the inside.
+//! A spare: a process on its way to being a cell, with namespaces of its own and most of its root, which belongs to nobody
+//! yet. It is claimed once, told what to be, and finishes itself from the inside.
 //!
-//! Launcher and newborn speak over a pair of their own: *mapped* (its ids are set), the *order*, *built* (capabilities gone,
+//! Launcher and spare speak over a pair of their own: *mapped* (its ids are set), the *order*, *built* (capabilities gone,
 //! Landlock in force, still to be looked at from outside), *look on* (the launcher has looked), *tried* (the battery's
 //! result), *go*. Once ordered, a side that hears nothing gives up, so nothing runs half-made.
 
@@ -35,7 +35,7 @@ const PANICKED: i32 = 101;
 /// Exit status of a cell that was never finished.
 const UNFINISHED: i32 = 102;
 
-/// What must be known at birth.
+/// What must be known when it is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub(crate) tier: Tier,
@@ -44,7 +44,7 @@ pub(crate) struct Kind {
 }
 
 /// The launcher's hold on one.
-pub(crate) struct Newborn {
+pub(crate) struct Spare {
     pub(crate) kind: Kind,
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
@@ -53,7 +53,7 @@ pub(crate) struct Newborn {
     pub(crate) pair: OwnedFd,
 }
 
-/// What it is to be. With it come the connection to the host, and a tree for each of `trees`.
+/// What a spare is to be. With it come the connection to the host, and a tree for each of `trees`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) spec: CellSpec,
@@ -71,9 +71,9 @@ pub(crate) enum Word {
 /// What the launcher hears: that a step is done, with what was tried in it, or why there will be no cell.
 pub(crate) type Heard = Result<Vec<Probe>, SandboxError>;
 
-impl Newborn {
+impl Spare {
     /// Starts one, in `group`.
-    pub(crate) fn bear(workshop: &Workshop, kind: Kind, group: Option<Group>) -> Result<Self, SandboxError> {
+    pub(crate) fn make(workshop: &Workshop, kind: Kind, group: Option<Group>) -> Result<Self, SandboxError> {
         let (ours, theirs) = parcel::pair().step("making a socket pair")?;
         let launcher = rustix::process::getpid().as_raw_nonzero().get();
         let Kind { tier, who, .. } = kind;
@@ -89,12 +89,12 @@ impl Newborn {
                 sys::exit_now(std::panic::catch_unwind(run).unwrap_or(PANICKED))
             }
             Side::Parent(pid, pidfd) => {
-                let newborn = Self { kind, pid, pidfd, group, pair: ours };
+                let spare = Self { kind, pid, pidfd, group, pair: ours };
                 let mapped = if tier == Tier::Full { map_ids(pid, who) } else { Ok(()) };
-                match mapped.and_then(|()| newborn.say(&Word::GoOn)) {
-                    Ok(()) => Ok(newborn),
+                match mapped.and_then(|()| spare.say(&Word::GoOn)) {
+                    Ok(()) => Ok(spare),
                     Err(error) => {
-                        newborn.end();
+                        spare.end();
                         Err(error)
                     }
                 }
@@ -175,8 +175,8 @@ impl Child<'_> {
         let reported = parcel::send(&self.pair, &Heard::Ok(Vec::new()), &handed).step("speaking to the launcher");
         drop(handed);
         drop(listener);
-        let sealed = reported.and_then(|()| self.wait()).and_then(|()| self.close(&kept, spec.work));
-        if let Err(error) = sealed {
+        let closed = reported.and_then(|()| self.wait()).and_then(|()| self.close(&kept, spec));
+        if let Err(error) = closed.and_then(|refusals| self.hand_over(refusals)) {
             return self.give_up(error);
         }
         let mut probes = facts;
@@ -271,22 +271,28 @@ impl Child<'_> {
         Ok(Built { roots, listener, facts })
     }
 
-    /// The last steps, after which the process cannot be looked into: no descriptors, not dumpable, seccomp.
-    fn close(&self, kept: &[RawFd], work: Work) -> Result<(), SandboxError> {
+    /// The last steps, after which the process cannot be looked into: no descriptors, not dumpable, seccomp. Gives where refused calls wait, if somebody wants to be told.
+    fn close(&self, kept: &[RawFd], spec: &CellSpec) -> Result<Option<OwnedFd>, SandboxError> {
         seal::close_the_rest(kept)?;
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
             .step("making the cell not dumpable")?;
-        let profile = profile(work, self.kind.tier, self.is_counted);
+        let profile = profile(spec.work, self.kind.tier, self.is_counted);
         let made;
         let filter = match self.workshop.filters.get(&profile) {
-            Some(filter) => filter,
-            // The first of its kind since this process was born.
-            None => {
-                made = filter::program(profile)?;
+            Some(filter) if !spec.explain => filter,
+            // The first of its kind since this process was made, or one that is seldom wanted.
+            _ => {
+                made = filter::program(profile, spec.explain)?;
                 &made
             }
         };
-        sys::install_filter(filter).step("installing the seccomp filter")
+        sys::install_filter(filter, spec.explain).step("installing the seccomp filter")
+    }
+
+    /// Before anything is refused: it would wait.
+    fn hand_over(&self, refusals: Option<OwnedFd>) -> Result<(), SandboxError> {
+        let Some(refusals) = refusals else { return Ok(()) };
+        parcel::send(&self.pair, &Heard::Ok(Vec::new()), &[refusals.as_fd()]).step("speaking to the launcher")
     }
 }
 

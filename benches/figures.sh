@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 if [[ -z ${BIN:-} ]]; then
   cargo build --locked --release -p autoshare -p autoshare-testkit
   cargo build --locked --release -p autoshare-store --example durable
-  cargo build --locked --release -p autoshare-cell --example cells
+  cargo build --locked --release -p autoshare-host --example cells
   BIN=${CARGO_TARGET_DIR:-target}/release
 fi
 readonly autoshare=$BIN/autoshare ROUNDS=41

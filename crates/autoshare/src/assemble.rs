@@ -52,10 +52,12 @@ pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launch
 
 /// What the host needs to know.
 pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Settings {
+    let (hidden, frozen) = (hidden(settings), frozen(settings));
     autoshare_host::Settings {
-        protected: protected(settings),
-        hidden: hidden(settings),
-        frozen: frozen(settings),
+        protected: protected(settings, &hidden),
+        undo: kept(settings, &hidden, &frozen),
+        hidden,
+        frozen,
         cell: settings.cell,
         program_cell: settings.program_cell,
         program_timeout: settings.program_timeout,
@@ -68,7 +70,6 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         max_text: settings.max_text,
         action_timeout: settings.action_timeout,
         questions: wait,
-        undo: undo(settings),
     }
 }
 
@@ -81,7 +82,11 @@ pub(crate) fn tools(settings: &Settings) -> Vec<ToolSpec> {
 
 /// Where what brains change is kept. What cells cannot change is left out, and so is what they must not see.
 pub(crate) fn undo(settings: &Settings) -> UndoSettings {
-    let leave_out = hidden(settings).into_iter().chain(frozen(settings)).collect();
+    kept(settings, &hidden(settings), &frozen(settings))
+}
+
+fn kept(settings: &Settings, hidden: &[PathBuf], frozen: &[PathBuf]) -> UndoSettings {
+    let leave_out = hidden.iter().chain(frozen).cloned().collect();
     UndoSettings { data_dir: settings.data_dir.clone(), limits: settings.undo, leave_out }
 }
 
@@ -104,9 +109,9 @@ fn frozen(settings: &Settings) -> Vec<PathBuf> {
 }
 
 /// The same as `hidden`, for the gate, which goes by words: as they are spelt and as they really lie.
-fn protected(settings: &Settings) -> Vec<String> {
+fn protected(settings: &Settings, hidden: &[PathBuf]) -> Vec<String> {
     let mut paths: Vec<String> =
-        unwanted(settings).chain(hidden(settings)).map(|path| path.display().to_string()).collect();
+        unwanted(settings).chain(hidden.iter().cloned()).map(|path| path.display().to_string()).collect();
     paths.sort();
     paths.dedup();
     paths

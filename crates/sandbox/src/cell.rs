@@ -34,6 +34,8 @@ pub struct Confinement {
     pub id_mapped: bool,
     /// The limits that hold it, and what keeps them.
     pub limits: Vec<LimitInForce>,
+    /// How long it attacked itself, in microseconds.
+    pub battery_us: u64,
 }
 
 impl Confinement {
@@ -65,7 +67,17 @@ impl Confinement {
             return not("Landlock is too old");
         }
         let seccomp_filters = field("Seccomp_filters").parse().unwrap_or(1);
-        Ok(Self { tier, uid, gid, namespaces, landlock_abi, seccomp_filters, id_mapped, limits: Vec::new() })
+        Ok(Self {
+            tier,
+            uid,
+            gid,
+            namespaces,
+            landlock_abi,
+            seccomp_filters,
+            id_mapped,
+            limits: Vec::new(),
+            battery_us: 0,
+        })
     }
 }
 

@@ -201,10 +201,23 @@ impl Launcher {
     }
 }
 
-impl Drop for Launcher {
-    fn drop(&mut self) {
+impl Launcher {
+    /// Lets the launcher end by itself, as when it is dropped, without waiting for it: for a process that is about to end,
+    /// and that has seen its cells end.
+    pub fn leave(self) {
+        self.hang_up();
+        std::mem::forget(self);
+    }
+
+    fn hang_up(&self) {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = rustix::net::shutdown(&*socket, rustix::net::Shutdown::Both);
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        self.hang_up();
         // It is this process's child, so its number stays its own until it is waited for.
         let ended = rustix::process::pidfd_open(self.pid, rustix::process::PidfdFlags::empty())
             .and_then(|pidfd| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&END_PATIENCE)));

@@ -16,7 +16,7 @@ use crate::cgroup::{Group, Groups};
 use crate::error::Step;
 use crate::filter::{self, Profile};
 use crate::full::{self, INSIDE_ID, Trees};
-use crate::spare::{self, Heard, Kind, Order, PATIENCE, Spare, Word};
+use crate::spare::{self, Heard, Kind, Order, PATIENCE, Spare, Tried, Word};
 use crate::spec::{CellSpec, Entry, Work};
 use crate::sys::{self, Side};
 use crate::{Refusals, SandboxError, Tier, limits, parcel, proc, sockets};
@@ -35,6 +35,9 @@ pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
 
 /// Spares that are kept at most: one for the tools of a brain, one for its programs.
 const MOST_SPARES: usize = 2;
+
+/// Kinds that are remembered at most.
+const MOST_KINDS: usize = 64;
 
 pub(crate) const FIX_NAMESPACES: &str = "allow user namespaces to this user (sysctl user.max_user_namespaces=65536; on Debian \
      kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), or run outside of \
@@ -66,6 +69,8 @@ pub(crate) struct Workshop {
     own: Option<Namespaces>,
     /// What the next full cells will be made of, oldest first.
     spares: Vec<Spare>,
+    /// What has been asked for. Whatever is asked for a second time will be asked for again.
+    kinds: Vec<Kind>,
     /// What was claimed last and has not been made again.
     claimed: Option<Kind>,
     /// The launcher's mounts, since the spares were made.
@@ -91,6 +96,7 @@ impl Workshop {
             groups: None,
             own: None,
             spares: Vec::new(),
+            kinds: Vec::new(),
             claimed: None,
             mounts: None,
         }
@@ -161,8 +167,10 @@ impl Workshop {
 
     /// What the cell is made of, in a group of its limits: a spare that waits, if there is one that can be used.
     fn claim(&mut self, spec: &CellSpec, kind: Kind) -> Result<Spare, SandboxError> {
-        if kind.tier == Tier::Full {
+        if kind.tier == Tier::Full && self.kinds.contains(&kind) {
             self.claimed = Some(kind);
+        } else if kind.tier == Tier::Full && self.kinds.len() < MOST_KINDS {
+            self.kinds.push(kind);
         }
         if self.mounts.as_ref().is_some_and(proc::Mounts::have_changed) {
             self.put_away();
@@ -217,12 +225,13 @@ impl Workshop {
         if let Some(refusals) = &refusals {
             answer_until(pair, refusals).step("answering for the filter")?;
         }
-        let probes = hear()?.0?;
+        let Tried { probes, took_us } = hear()?.0?;
         if let Some(probe) = probes.iter().find(|probe| !probe.held) {
             return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
         }
-        let confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
+        let mut confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
         spare.say(&Word::GoOn)?;
+        confinement.battery_us = took_us;
         Ok(Overseen { confinement, probes, listener: fds.pop(), refusals: refusals.map(Refusals::into) })
     }
 

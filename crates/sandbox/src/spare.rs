@@ -9,7 +9,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use autoshare_core::event::RootMode;
 use autoshare_core::wire::Probe;
@@ -68,8 +68,16 @@ pub(crate) enum Word {
     GoOn,
 }
 
-/// What the launcher hears: that a step is done, with what was tried in it, or why there will be no cell.
-pub(crate) type Heard = Result<Vec<Probe>, SandboxError>;
+/// What the launcher hears: that a step is done, or why there will be no cell.
+pub(crate) type Heard = Result<Tried, SandboxError>;
+
+/// What a cell tried against itself; nothing, before it comes to that.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Tried {
+    pub(crate) probes: Vec<Probe>,
+    /// How long it took, in microseconds.
+    pub(crate) took_us: u64,
+}
 
 impl Spare {
     /// Starts one, in `group`.
@@ -172,16 +180,19 @@ impl Child<'_> {
         let dirs = roots.iter().map(|root| &root.dir);
         let kept: Vec<RawFd> = dirs.chain([&socket, &self.pair]).map(AsRawFd::as_raw_fd).collect();
         let handed: Vec<BorrowedFd<'_>> = listener.iter().map(|listener| listener.as_fd()).collect();
-        let reported = parcel::send(&self.pair, &Heard::Ok(Vec::new()), &handed).step("speaking to the launcher");
+        let reported = parcel::send(&self.pair, &Heard::Ok(Tried::default()), &handed).step("speaking to the launcher");
         drop(handed);
         drop(listener);
         let closed = reported.and_then(|()| self.wait()).and_then(|()| self.close(&kept, spec));
         if let Err(error) = closed.and_then(|refusals| self.hand_over(refusals)) {
             return self.give_up(error);
         }
+        let begun = Instant::now();
         let mut probes = facts;
         probes.extend(Battery { spec, tier: self.kind.tier, launcher: self.launcher, descriptors: &kept }.run());
-        if self.report(Ok(probes.clone())).and_then(|()| self.wait()).is_err() {
+        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let tried = Tried { probes: probes.clone(), took_us };
+        if self.report(Ok(tried)).and_then(|()| self.wait()).is_err() {
             return UNFINISHED;
         }
         drop(self.pair);
@@ -292,7 +303,7 @@ impl Child<'_> {
     /// Before anything is refused: it would wait.
     fn hand_over(&self, refusals: Option<OwnedFd>) -> Result<(), SandboxError> {
         let Some(refusals) = refusals else { return Ok(()) };
-        parcel::send(&self.pair, &Heard::Ok(Vec::new()), &[refusals.as_fd()]).step("speaking to the launcher")
+        parcel::send(&self.pair, &Heard::Ok(Tried::default()), &[refusals.as_fd()]).step("speaking to the launcher")
     }
 }
 

@@ -81,6 +81,10 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
         if changed > 0 && crate::prompt::somebody_is_there() {
             err(&format!("autoshare: {changed} names changed; take it back with: autoshare undo {brain}"));
         }
+        // The cell is gone, and whoever ran the program does not wait for what else there is to clear away.
+        if let Some(launcher) = Arc::into_inner(launcher) {
+            launcher.leave();
+        }
         Ok::<u8, Failure>(code)
     });
     // A thread that still waits for input must not keep the process.

@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use autoshare_core::event::RootMode;
-use autoshare_sandbox::{Cell, CellEnd, Launcher, SandboxError, Tier, survey};
+use autoshare_sandbox::{Cell, CellEnd, Launcher, SandboxError, Survey, Tier, survey};
 
 use rustix::fs::FlockOperation;
 
@@ -29,6 +29,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_narrow_cell_promises_only_what_it_can", a_narrow_cell_promises_only_what_it_can),
     ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
     ("the_survey_says_what_is_there", the_survey_says_what_is_there),
+    ("machines_that_offer_less_are_told_as_they_are", machines_that_offer_less_are_told_as_they_are),
     (
         "a_covered_proc_means_narrow_cells_and_the_survey_says_so",
         a_covered_proc_means_narrow_cells_and_the_survey_says_so,
@@ -314,7 +315,7 @@ fn no_user_namespaces_is_a_refusal_or_a_narrow_cell(world: &mut World) {
         std::os::unix::fs::chown(world.path("workspace"), Some(12_345), Some(12_345)).unwrap();
     }
     let said = in_child(|| {
-        take_user_namespaces_away();
+        refuse(&[(libc::SYS_clone, libc::CLONE_NEWUSER, libc::EPERM)]);
         let mut spec = world.spec();
         let refusal = world.launch(&spec).unwrap_err();
         assert!(matches!(refusal, SandboxError::Unavailable { tier: Tier::Full, .. }), "{refusal}");
@@ -328,24 +329,6 @@ fn no_user_namespaces_is_a_refusal_or_a_narrow_cell(world: &mut World) {
         format!("{}", cell.tier())
     });
     assert_eq!(said, "narrow");
-}
-
-/// A filter that answers EPERM to `clone` with CLONE_NEWUSER, as container engines have one.
-fn take_user_namespaces_away() {
-    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
-    let program = [
-        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, libc::SYS_clone as u32),
-        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 16),
-        op(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, libc::CLONE_NEWUSER as u32),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-        op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let header = libc::sock_fprog { len: 6, filter: program.as_ptr().cast_mut() };
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const header), 0);
-    }
 }
 
 fn the_survey_says_what_is_there(world: &mut World) {
@@ -386,6 +369,80 @@ fn a_covered_proc_means_narrow_cells_and_the_survey_says_so(world: &mut World) {
         format!("{:?} {}", survey.tier, world.launch(&spec).unwrap().tier())
     });
     assert_eq!(said, "Some(Narrow) narrow");
+}
+
+/// Refuses calls, each if argument 0 has one of the bits (0: in any case), to this process and what it starts.
+fn refuse(calls: &[(libc::c_long, libc::c_int, libc::c_int)]) {
+    let op = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let load = |offset: u32| op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
+    let mut program = Vec::new();
+    for &(number, bits, errno) in calls {
+        let test = match bits {
+            0 => op(libc::BPF_JMP | libc::BPF_JA, 0, 0, 0),
+            bits => op(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, bits as u32),
+        };
+        program.extend([load(0), op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, number as u32), load(16), test]);
+        program.push(op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32));
+    }
+    program.push(op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW));
+    let header = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const header), 0);
+    }
+}
+
+/// As far as a filter can make this machine look like another one; what the survey says is what a launcher then gives.
+fn machines_that_offer_less_are_told_as_they_are(world: &mut World) {
+    if unsafe { libc::geteuid() } == 0 {
+        std::os::unix::fs::chown(world.path("workspace"), Some(12_345), Some(12_345)).unwrap();
+    }
+    let landlock = [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_add_rule, libc::SYS_landlock_restrict_self];
+    let no_landlock = landlock.map(|number| (number, 0, libc::ENOSYS));
+    let container = [
+        (libc::SYS_clone, libc::CLONE_NEWUSER, libc::EPERM),
+        (libc::SYS_unshare, 0, libc::EPERM),
+        (libc::SYS_clone3, 0, libc::ENOSYS),
+        (libc::SYS_mount, 0, libc::EPERM),
+        (libc::SYS_fsopen, 0, libc::EPERM),
+    ];
+    let app_armor = [(libc::SYS_fsmount, 0, libc::EACCES), (libc::SYS_mount, 0, libc::EACCES)];
+    let both = [&container[..], &no_landlock].concat();
+    let old_clone = [(libc::SYS_clone3, 0, libc::ENOSYS)];
+    let namespaces: &[&str] = &["user-namespaces", "own-proc"];
+    // (machine, what it refuses, layers that are missing, tier)
+    let rows: [(&str, &[_], &[&str], Option<Tier>); 5] = [
+        ("a container with the usual filter", &container, namespaces, Some(Tier::Narrow)),
+        ("namespaces in which nothing may be mounted", &app_armor, namespaces, Some(Tier::Narrow)),
+        ("a kernel without Landlock", &no_landlock, &["landlock"], None),
+        ("such a container on such a kernel", &both, &["user-namespaces", "own-proc", "landlock"], None),
+        ("a kernel before clone3", &old_clone, &[], Some(Tier::Full)),
+    ];
+    let missing = |survey: &Survey| -> Vec<String> {
+        // Who a cell can be depends on namespaces where root asks.
+        let missing = survey.layers.iter().filter(|layer| !layer.there && layer.name != "user");
+        missing.map(|layer| layer.name.clone()).collect()
+    };
+    let usual = missing(&survey());
+    for (machine, refused, wanted, tier) in rows {
+        let said = in_child(|| {
+            refuse(refused);
+            let survey = survey();
+            let mut found = missing(&survey);
+            found.retain(|name| !usual.contains(name));
+            let fixed =
+                survey.layers.iter().all(|layer| layer.there || layer.fix.as_ref().is_some_and(|fix| !fix.is_empty()));
+            let mut spec = world.spec();
+            spec.least = Tier::Narrow;
+            let launched = world.launch(&spec).map(|cell| cell.tier());
+            if let Err(error) = &launched {
+                println!("    {machine}: {error}");
+            }
+            format!("{found:?} {:?} {:?} {fixed}", survey.tier, launched.ok())
+        });
+        println!("    {machine}: {said}");
+        assert_eq!(said, format!("{wanted:?} {tier:?} {tier:?} true"), "{machine}");
+    }
 }
 
 /// As `unshare -r` makes it: root, who can be nobody else, so that a cell could only be root.

@@ -493,6 +493,41 @@ mod tests {
         assert!(!at("foreign/autoshare.host").exists());
     }
 
+    /// Without the controllers of a version 2 hierarchy, where version 1 has them, processes can be born in its groups.
+    #[test]
+    fn a_process_is_born_in_its_group_or_joins_it() {
+        let own = proc::read("/proc/self/cgroup").unwrap();
+        let mounts = proc::read("/proc/self/mountinfo").unwrap();
+        let places = places(&own, &mounts);
+        let Some(place) = places.iter().find(|place| place.version == Version::V2) else {
+            println!("not applicable: no hierarchy of version 2 is mounted");
+            return;
+        };
+        let base = place.own.join(format!("{PREFIX}{}", std::process::id()));
+        if !make(&base) {
+            println!("not applicable: this user may make no group in {}", place.own.display());
+            return;
+        }
+        let bases = vec![(base.clone(), Vec::new())];
+        let mut groups = Groups { version: Version::V2, bases, made: 0, idle: Vec::new() };
+        let group = groups.take().unwrap();
+        // Nothing here allocates in the child: this process has other threads.
+        let (side, must_enter) = clone(Some(&group), 0).unwrap();
+        let (pid, pidfd) = match side {
+            Side::Child => loop {
+                let _ = sys::probe(libc::SYS_ppoll, [0; 6]);
+            },
+            Side::Parent(pid, pidfd) => (pid, pidfd),
+        };
+        let of_it = proc::read(&format!("/proc/{}/cgroup", pid.as_raw_nonzero())).unwrap();
+        rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL).unwrap();
+        rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()).unwrap();
+        assert_eq!(of_it.contains(&format!("{PREFIX}{}/cell-1", std::process::id())), !must_enter, "{of_it}");
+        assert!(!must_enter, "a kernel from 5.7 on bears it there");
+        drop((group, groups));
+        assert!(!base.exists());
+    }
+
     #[test]
     fn a_group_is_used_again_and_nothing_is_left() {
         let pid = rustix::process::getpid();

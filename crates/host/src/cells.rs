@@ -235,6 +235,14 @@ pub(crate) fn cell_spec(
     })
 }
 
+/// Says to the launcher that a cell with these roots will be wanted, so that it can begin. What is wrong with them is told
+/// when it is made.
+pub fn expect(launcher: &Launcher, work: Work, roots: &[Root], settings: &Settings) {
+    if let Ok(spec) = cell_spec(work, roots, None, settings) {
+        launcher.expect(&spec);
+    }
+}
+
 /// What of a repository at a root git runs, or is told to run, as whoever next uses it outside of a cell. What is not
 /// there yet cannot be kept from being made: git itself makes names beside it all the time.
 fn run_by_git(root: &Root) -> impl Iterator<Item = PathBuf> {

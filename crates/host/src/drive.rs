@@ -13,7 +13,7 @@ use autoshare_sandbox::Work;
 use autoshare_store::Durability;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cells::{Extra, Hands, cell_spec};
+use crate::cells::{Extra, Hands, cell_spec, expect};
 use crate::context::{request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
@@ -64,6 +64,8 @@ impl Host {
         if goal.model == crate::exec::EXEC {
             return Err(HostError::Exec(brain.clone()));
         }
+        // While the model is asked what to do.
+        expect(&self.launcher, Work::Tools, &goal.roots, &self.settings);
         let model = self.broker.model(&goal.model)?;
         let mut driver = Driver {
             host: self,

@@ -40,6 +40,7 @@ use autoshare_core::{BrainId, StepNo};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_store::{Durability, Store};
 
+pub use cells::expect;
 pub use context::{estimate_tokens, request_for};
 pub use drive::Standing;
 pub use error::HostError;

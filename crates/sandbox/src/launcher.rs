@@ -45,6 +45,7 @@ pub struct Launcher {
 #[derive(Serialize, Deserialize)]
 enum Request {
     Make { spec: CellSpec },
+    Expect { spec: CellSpec },
     Strain { pid: i32 },
     Probe { walls: ProbeConfinement, ids: [(u64, u64); 2], terrain: Terrain, attempt: Attempt },
     Victim { folder: PathBuf, ids: [(u64, u64); 2] },
@@ -116,6 +117,14 @@ impl Launcher {
     /// Any but [`SandboxError::TooLate`] and [`SandboxError::Start`]; no process is left behind.
     pub fn launch(&self, spec: &CellSpec) -> Result<Cell, SandboxError> {
         self.launch_holding(spec, None)
+    }
+
+    /// Says that a cell of this specification will be asked for, so that the launcher can make a spare for it meanwhile. Does
+    /// not wait; what goes wrong is for [`Launcher::launch`] to say.
+    pub fn expect(&self, spec: &CellSpec) {
+        let request = Request::Expect { spec: spec.clone() };
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = parcel::send(&*socket, &request, &[]);
     }
 
     /// What met its limit in a running cell so far; nothing where there are no cgroups, or no such cell.
@@ -356,6 +365,12 @@ impl Bench {
                 let Some((request, fds)) = parcel::receive::<Request>(host).map_err(gone)? else { return Ok(()) };
                 match request {
                     Request::Make { spec } => self.answer(host, &spec, fds),
+                    Request::Expect { spec } => {
+                        if self.best == Tier::Full {
+                            self.workshop.expect(&spec);
+                        }
+                        Ok(())
+                    }
                     Request::Strain { pid } => parcel::send(host, &self.strain(pid), &[]),
                     Request::Probe { walls, ids, terrain, attempt } => {
                         let came = probe::probe(&mut self.workshop, &walls, ids, &terrain, attempt);

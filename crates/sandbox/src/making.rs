@@ -149,7 +149,19 @@ impl Workshop {
             None => self.mounts = proc::Mounts::watch().ok(),
         }
         let Ok(group) = self.group() else { return };
+        // A spare that is made now has the filter that it will need.
+        if self.filter(spare::profile(kind.work, kind.tier, group.is_some())).is_err() {
+            return;
+        }
         self.spares.extend(Spare::make(self, kind, group));
+    }
+
+    /// Makes a spare of the kind that such a cell will be of.
+    pub(crate) fn expect(&mut self, spec: &CellSpec) {
+        if let (Ok(()), Ok(who)) = (spec.check(), self.who(spec, Tier::Full)) {
+            self.claimed = Some(Kind { tier: Tier::Full, work: spec.work, who });
+            self.prepare();
+        }
     }
 
     /// Ends all spares.
@@ -187,12 +199,16 @@ impl Workshop {
         if let Some(group) = &mut group {
             group.limit(&spec.limits).step("limiting its cgroup")?;
         }
-        // Found by every spare that is made from now on.
-        let profile = spare::profile(spec.work, kind.tier, group.is_some());
+        self.filter(spare::profile(spec.work, kind.tier, group.is_some()))?;
+        Spare::make(self, kind, group)
+    }
+
+    /// Has the filter of this profile, for every spare that is made from now on.
+    fn filter(&mut self, profile: Profile) -> Result<(), SandboxError> {
         if let std::collections::btree_map::Entry::Vacant(place) = self.filters.entry(profile) {
             place.insert(filter::program(profile, false)?);
         }
-        Spare::make(self, kind, group)
+        Ok(())
     }
 
     /// The launcher's side: orders, looks on, judges the battery, says go.

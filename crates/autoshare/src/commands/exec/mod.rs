@@ -15,7 +15,7 @@ use autoshare_core::wire::{Exit, Program, Stroke};
 use autoshare_guard::encode;
 use autoshare_host::exec::{How, Keep, Session};
 use autoshare_host::{Questions, StartError};
-use autoshare_sandbox::{Launcher, Tier};
+use autoshare_sandbox::{Launcher, Tier, Work};
 
 use crate::args::Exec;
 use crate::assemble;
@@ -43,6 +43,7 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
     let mut parts = assemble::parts(settings, Questions::Deny);
     parts.program_cell = options.limits;
     let roots = roots(settings, flags, &options)?;
+    autoshare_host::expect(&launcher, Work::Programs, &roots, &parts);
     let data = assemble::data(settings).map_err(ours)?;
     let runtime = super::runtime()?;
     let code = runtime.block_on(async {

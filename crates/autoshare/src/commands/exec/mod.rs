@@ -1,6 +1,7 @@
 //! `exec`: any program in a cell.
 
 mod options;
+mod profile;
 mod relay;
 
 use std::process::ExitCode;

@@ -29,15 +29,6 @@ const STEP: StepNo = StepNo(1);
 /// Bytes of a command line that are recorded.
 const MAX_RECORDED: usize = 32 * 1024;
 
-/// Whether what a program changes is kept, so that it can be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
-}
-
 /// One run of a program, from its record to its record.
 pub struct Session {
     /// By which it is listed, shown and undone.
@@ -54,7 +45,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes the cell, and meanwhile records the intent and keeps what the roots hold. Nothing runs yet. With `listen`, a
+    /// Makes the cell, and meanwhile records the intent and keeps what the roots `kept` hold, so that what changes in them
+    /// can be shown and taken back. Nothing runs yet. With `listen`, a
     /// port of the cell's own loopback is this process's ([`ProgramCell::listener`]), and the cell is a full one or none.
     ///
     /// # Errors
@@ -67,7 +59,7 @@ impl Session {
         settings: &Settings,
         roots: Vec<Root>,
         program: Program,
-        keep: Keep,
+        kept: Vec<Root>,
         listen: Option<u16>,
     ) -> Result<Self, HostError> {
         let mut bits = [0u8; 5];
@@ -79,9 +71,9 @@ impl Session {
         }
         let keeping: JoinHandle<Result<Option<Arc<Undo>>, UndoError>> = {
             let (tenant, brain, undo, places) =
-                (access.tenant().clone(), brain.clone(), settings.undo.clone(), Place::whole(&roots));
+                (access.tenant().clone(), brain.clone(), settings.undo.clone(), Place::whole(&kept));
             tokio::task::spawn_blocking(move || {
-                if keep == Keep::No {
+                if places.is_empty() {
                     return Ok(None);
                 }
                 let undo = Undo::open(&tenant, &brain, undo)?;

@@ -243,9 +243,15 @@ fn a_whole_run_does_its_work_and_reaches_nothing_else() {
         }
         assert!(free.contains("past-the-proxy GOT"), "{free}");
 
-        // It is taken back like any other run, and what the agent keeps for itself stays.
-        let undone = desk.autoshare(["undo", &desk.brain()]);
+        // It is shown and taken back like any other run; what the agent keeps for itself is no part of that.
+        let brain = desk.brain();
+        let changed = desk.autoshare(["diff", &brain, "--json"]).json_lines();
+        let names: Vec<&Value> = changed.iter().map(|line| &line["path"]).collect();
+        assert_eq!(names, ["out", "out/made.txt"], "{agent:?}: {changed:?}");
+        let undone = desk.autoshare(["undo", &brain]);
         assert_eq!((undone.code, desk.read("out/made.txt")), (Some(0), None), "{agent:?}: {undone:?}");
+        let home = desk.data().join("homes").join(agent.name());
+        assert!(home.join(format!(".{}", agent.name())).is_dir(), "{agent:?}");
     }
 }
 
@@ -275,18 +281,19 @@ fn codex_works_by_its_profile_and_not_with_its_own_sandbox() {
 #[test]
 fn codex_works_at_a_terminal() {
     let desk = Desk::new();
-    let model = ScriptedModel::start(Script::new([Agent::Codex.call("echo made > made.txt"), Turn::text(ANSWER)]));
-    let program = Agent::Codex.program();
-    let command = [vec![program], at(&model)].concat();
-    let args =
-        [Agent::Codex.flags(&model), vec!["--env".into(), "CODEX_API_KEY=x".into(), "--".into()], command].concat();
+    // Words that share no letter with what stood there before: of a screen, only what changes is drawn.
+    let model = ScriptedModel::start(Script::new([Agent::Codex.call("echo made > made.txt"), Turn::text("XQZJW")]));
+    let command = [vec![Agent::Codex.program()], at(&model)].concat();
+    let key = ["--env", "CODEX_API_KEY=x", "--"].map(str::to_owned).into();
+    let args = [Agent::Codex.flags(&model), key, command].concat();
     let steps = json!([
         ["wait", "Ask Codex"],
-        ["type", "Write it."],
-        ["wait", "Write it."],
+        ["type", "ZJWXQ"],
+        ["wait", "ZJWXQ"],
         ["type", "\r"],
-        ["wait", "was kept from me"],
+        ["wait", "XQZJW"],
         ["type", "\u{3}"],
+        ["wait", "again"],
         ["type", "\u{3}"]
     ]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();

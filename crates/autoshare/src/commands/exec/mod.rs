@@ -4,6 +4,7 @@ mod options;
 mod profile;
 mod relay;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use autoshare_core::event::{Root, RootMode};
 use autoshare_core::outcome::Ending;
 use autoshare_core::wire::{Exit, Program, Stroke};
 use autoshare_guard::encode;
-use autoshare_host::exec::{Keep, Session};
+use autoshare_host::exec::Session;
 use autoshare_host::{Questions, StartError};
 use autoshare_sandbox::{Launcher, Tier};
 
@@ -47,10 +48,12 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
     let code = runtime.block_on(async {
         let dir = roots.first().map_or_else(|| "/".to_owned(), |root| root.path.clone());
         let program = Program { argv: flags.command.clone(), env: options.env.clone(), dir };
-        let keep = if flags.no_undo { Keep::No } else { Keep::Yes };
+        // What an agent keeps in a home directory of its own is no work of its: nobody wants a login taken back.
+        let is_work = |root: &&Root| options.home.as_ref().is_none_or(|home| Path::new(&root.path) != home);
+        let kept = if flags.no_undo { Vec::new() } else { roots.iter().filter(is_work).cloned().collect() };
         let (store, launcher) = (Arc::clone(&data.store), Arc::new(launcher));
         let listen = (!options.allow.is_empty()).then_some(options::PROXY_PORT);
-        let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, keep, listen).await?;
+        let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, kept, listen).await?;
         let listener = session.cell.listener();
         let egress = listener.map(|listener| Egress::serve(listener, options.allow.clone())).transpose()?;
         if session.cell.cell().tier() == Tier::Narrow {

@@ -292,9 +292,10 @@ fn codex_works_at_a_terminal() {
         ["wait", "ZJWXQ"],
         ["type", "\r"],
         ["wait", "XQZJW"],
-        ["type", "\u{3}"],
-        ["wait", "again"],
-        ["type", "\u{3}"]
+        ["wait", "Worked"],
+        ["type", "/quit"],
+        ["wait", "/quit"],
+        ["type", "\r"]
     ]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let seen = at_terminal(&desk, &steps, &args);

@@ -30,6 +30,8 @@ fn modules() -> &'static Path {
         if std::fs::read_to_string(&installed).is_ok_and(|known| known == LOCK) {
             return folder.join("node_modules");
         }
+        // What is cut off in the middle is done again.
+        let _ = std::fs::remove_file(&installed);
         std::fs::write(folder.join("package.json"), PACKAGE).unwrap();
         std::fs::write(folder.join("package-lock.json"), LOCK).unwrap();
         // `ci` installs what the lock names, and refuses what has another digest. Nothing of theirs runs out here.

@@ -317,6 +317,23 @@ fn a_program_of_the_callers_alone_is_pointed_to() {
     );
     assert!(ran.code == Some(127) && ran.err.ends_with(&advice), "{ran:?}");
     assert_eq!(run(&["--read", &modules, "--", &real]).out, "it is mine too\n", "and the advice is right");
+    let ran = run(&["--read", &modules, "--", "linked"]);
+    assert!(ran.err.ends_with(&format!("{folder}/linked leads to {real}; run that\n")), "{ran:?}");
+
+    // As Python's tools are installed: a script that is there, and what runs it is not.
+    let runtime = desk.base.path().join("runtime");
+    std::fs::create_dir(&runtime).unwrap();
+    std::fs::copy("/bin/sh", runtime.join("own-sh")).unwrap();
+    std::os::unix::fs::symlink(runtime.join("own-sh"), tools.join("sh")).unwrap();
+    std::fs::write(tools.join("mine"), format!("#!{folder}/sh\necho it is run\n")).unwrap();
+    let runtime = runtime.display().to_string();
+    let ran = run(&["--read", folder, "--", &full]);
+    let advice = format!(
+        "it is run by {folder}/sh; {folder}/sh leads to {runtime}/own-sh; that is in {runtime}, which the cell does not \
+         show: add --read {runtime} (and what it needs)\n"
+    );
+    assert!(ran.code == Some(127) && ran.err.ends_with(&advice), "{ran:?}");
+    assert_eq!(run(&["--read", folder, "--read", &runtime, "--", &full]).out, "it is run\n", "and the advice is right");
 }
 
 #[test]

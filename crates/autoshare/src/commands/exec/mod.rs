@@ -1,5 +1,6 @@
 //! `exec`: any program in a cell.
 
+mod advice;
 mod options;
 mod profile;
 mod relay;
@@ -47,6 +48,7 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
     let runtime = super::runtime()?;
     let code = runtime.block_on(async {
         let dir = roots.first().map_or_else(|| "/".to_owned(), |root| root.path.clone());
+        let shown: Vec<String> = roots.iter().map(|root| root.path.clone()).collect();
         let program = Program { argv: flags.command.clone(), env: options.env.clone(), dir };
         // What an agent keeps in a home directory of its own is no work of its: nobody wants a login taken back.
         let is_work = |root: &&Root| options.home.as_ref().is_none_or(|home| Path::new(&root.path) != home);
@@ -63,7 +65,7 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
             err(&format!("autoshare: what it changes cannot be taken back: {}", encode::terminal(&why.to_string())));
         }
         let brain = session.brain.clone();
-        let (code, ending, mut words) = run(&mut session, flags, &options).await;
+        let (code, ending, mut words) = run(&mut session, flags, &options, &shown).await;
         for (target, reached) in egress.iter().flat_map(Egress::reached) {
             let Reached { connections, refused, sent, received } = reached;
             words.push_str(&format!(
@@ -96,7 +98,7 @@ fn roots(settings: &Settings, flags: &Exec, options: &Options) -> Result<Vec<Roo
 }
 
 /// Runs the program to its end; gives the exit code, and what is recorded.
-async fn run(session: &mut Session, flags: &Exec, options: &Options) -> (u8, Ending, String) {
+async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[String]) -> (u8, Ending, String) {
     let streams = relay::Streams::of_this_process();
     // From here on, a signal is the program's.
     let mut signals = relay::Signals::listen();
@@ -105,7 +107,7 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options) -> (u8, End
         Ok(job) => job,
         Err(StartError::Program { program, error }) => {
             let missing = error.kind() == std::io::ErrorKind::NotFound;
-            let hint = if missing { options::where_it_is(&program, &options.path) } else { None };
+            let hint = if missing { advice::where_it_is(&program, &options.path, shown) } else { None };
             let words = format!("{program} could not be started: {error}{}", hint.unwrap_or_default());
             err(&format!("autoshare: {}", encode::terminal(&words)));
             return (if missing { NOT_FOUND } else { NOT_RUN }, Ending::Failed, words);

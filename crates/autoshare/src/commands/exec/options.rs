@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autoshare_broker::egress::Allow;
-use autoshare_host::programs::{self, PATH};
+use autoshare_host::programs;
 use autoshare_sandbox::CellLimits;
 
 use super::profile::{self, Profile};
@@ -192,36 +192,6 @@ fn size(text: &str) -> Option<u64> {
         None => (text.as_str(), 0),
     };
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-/// Where a program is on this machine that the cell does not show, and what shows it.
-pub(super) fn where_it_is(program: &str, path: &str) -> Option<String> {
-    let is_there = |file: &Path| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok();
-    let found = match program.rsplit_once('/') {
-        Some((folder, _)) => (program.starts_with('/') && !folder.is_empty()).then(|| PathBuf::from(program))?,
-        None => {
-            let seen = |folder: &&str| folder.starts_with('/') && !PATH.split(':').any(|known| known == *folder);
-            let mut files = path.split(':').filter(seen).map(|folder| Path::new(folder).join(program));
-            files.find(|file| is_there(file))?
-        }
-    };
-    if !is_there(&found) {
-        return None;
-    }
-    // What installers put into the path is often a link: the folder that it leads to is the one that is needed.
-    let real = crate::assemble::real(&found);
-    let folder = package_folder(&real)?.display();
-    let link = if real == found { String::new() } else { format!("{} leads to {}; ", found.display(), real.display()) };
-    Some(format!(
-        "; {link}it is in {folder}, which the cell does not show: add --read {folder}, and run {}",
-        real.display()
-    ))
-}
-
-/// The folder of a program with what it needs: npm's packages find one another in the outermost `node_modules`.
-fn package_folder(program: &Path) -> Option<&Path> {
-    let modules = program.ancestors().filter(|folder| folder.file_name().is_some_and(|name| name == "node_modules"));
-    modules.last().or_else(|| program.parent())
 }
 
 #[cfg(test)]

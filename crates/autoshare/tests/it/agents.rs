@@ -92,7 +92,8 @@ impl Agent {
     /// The call that runs a command line.
     fn call(self, command: &str) -> Turn {
         match self {
-            Self::Codex => Turn::call("exec_command", json!({"cmd": command})),
+            // It would go on with what there is of the output after ten seconds: a busy machine may need more.
+            Self::Codex => Turn::call("exec_command", json!({"cmd": command, "yield_time_ms": 30_000})),
             Self::Claude => Turn::call("Bash", json!({"command": command, "description": "A command"})),
         }
     }

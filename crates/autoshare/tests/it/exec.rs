@@ -358,6 +358,21 @@ fn a_profile_keeps_a_home_of_its_own() {
     assert!(offered.err.contains("--profile claude"), "{offered:?}");
 }
 
+#[test]
+fn a_profiles_settings_follow_no_link_that_a_program_left() {
+    let desk = Desk::new();
+    let elsewhere = desk.base.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let profile = |script: &str| sh(&desk, &["--profile", "codex"], script);
+    let settings = profile("cat ~/.codex/config.toml");
+    assert!(settings.code == Some(0) && settings.out.contains("sandbox_mode = "), "the control: {settings:?}");
+    let left = profile(&format!("rm -r ~/.codex && ln -s {} ~/.codex", elsewhere.display()));
+    assert_eq!(left.code, Some(0), "{left:?}");
+    let next = profile("touch it-ran");
+    assert!(next.code == Some(2) && next.err.contains("homes/codex/.codex"), "{next:?}");
+    assert_eq!((desk.read("it-ran"), elsewhere.read_dir().unwrap().count()), (None, 0));
+}
+
 /// A program that says when it is there, and waits.
 fn waiting(desk: &Desk, script: &str) -> Child {
     let mut command = desk.command(["exec", "--", "sh", "-c", script]);

@@ -180,6 +180,29 @@ mod tests {
     }
 
     #[test]
+    fn a_path_has_one_wire_and_each_says_words_and_failures_its_own_way() {
+        // (path, the wire, where its words stand, the type of a failure)
+        let table = [
+            ("/v1/chat/completions", Wire::Chat, "/choices/0/delta/content", Value::Null),
+            ("/v1/responses", Wire::Responses, "/delta", json!("error")),
+            ("/v1/messages", Wire::Messages, "/delta/text", json!("error")),
+        ];
+        for (path, wire, words, kind) in table {
+            assert_eq!(Wire::of(path), Some(wire));
+            let data = |event: String| {
+                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap().to_owned();
+                serde_json::from_str::<Value>(&data).unwrap()
+            };
+            assert_eq!(data(wire.words("hello")).pointer(words), Some(&json!("hello")), "{path}");
+            let failure = data(wire.failure(&json!({"message": "no"})));
+            assert_eq!((&failure["error"]["message"], &failure["type"]), (&json!("no"), &kind), "{path}");
+        }
+        for path in ["/v1/messages/count_tokens", "/v1/responses/resp_1", "/v1/models", "/"] {
+            assert_eq!(Wire::of(path), None, "{path}");
+        }
+    }
+
+    #[test]
     fn turns_of_a_conversation_are_counted_on_every_wire() {
         let (user, assistant) = (json!({"role": "user"}), json!({"role": "assistant"}));
         let chat = json!({"messages": [user, assistant, {"role": "tool"}, assistant]});

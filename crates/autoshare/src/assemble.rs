@@ -15,7 +15,7 @@ use autoshare_store::Store;
 use autoshare_vault::Vault;
 
 use crate::exit::{Failure, SETTINGS};
-use crate::settings::Settings;
+use crate::settings::{Settings, check_program};
 
 /// The store with the right to use it.
 pub(crate) struct Data {
@@ -156,7 +156,9 @@ pub(crate) fn roots(
         let home = settings.home.as_deref().ok_or_else(|| {
             Failure::new(SETTINGS, "RESTRICT_TO_WORKSPACE is off, but there is no home directory (HOME is not set)")
         })?;
-        let home = text(&real(home))?;
+        let home = real(home);
+        check_program(&home)?;
+        let home = text(&home)?;
         if roots.iter().all(|root| root.path != home) {
             roots.push(Root { path: home, mode: RootMode::Write });
         }
@@ -186,6 +188,7 @@ fn root(settings: &Settings, path: &Path, mode: RootMode) -> Result<Root, Failur
         wrong(format!("you may not {need} this folder ({e}); choose another, or change its permissions"))
     })?;
     settings.check_workspace(&real)?;
+    check_program(&real)?;
     Ok(Root { path: text(&real)?, mode })
 }
 

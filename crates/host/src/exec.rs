@@ -29,20 +29,11 @@ const STEP: StepNo = StepNo(1);
 /// Bytes of a command line that are recorded.
 const MAX_RECORDED: usize = 32 * 1024;
 
-/// Whether what a program changes is kept, so that it can be taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
-}
-
 /// How a program is run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct How {
-    /// Whether what it changes is kept.
-    pub keep: Keep,
+    /// The roots in which what changes is kept, so that it can be shown and taken back.
+    pub kept: Vec<Root>,
     /// A port of the cell's own loopback that is this process's ([`ProgramCell::listener`]); the cell is a full one then,
     /// or none.
     pub listen: Option<u16>,
@@ -66,7 +57,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes the cell, and meanwhile records the intent and keeps what the roots hold. Nothing runs yet.
+    /// Makes the cell, and meanwhile records the intent and keeps what there is. Nothing runs yet.
     ///
     /// # Errors
     /// Those of the disk, and of making a cell. What cannot be kept is none: [`Session::unkept`] says it.
@@ -79,7 +70,7 @@ impl Session {
         program: Program,
         how: How,
     ) -> Result<Self, HostError> {
-        let How { keep, listen, explain } = how;
+        let How { kept, listen, explain } = how;
         let mut bits = [0u8; 5];
         getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
         let brain = BrainId::from_random(bits);
@@ -90,9 +81,9 @@ impl Session {
         }
         let keeping: JoinHandle<Result<Option<Arc<Undo>>, UndoError>> = {
             let (tenant, brain, undo, places) =
-                (access.tenant().clone(), brain.clone(), settings.undo.clone(), Place::whole(&roots));
+                (access.tenant().clone(), brain.clone(), settings.undo.clone(), Place::whole(&kept));
             tokio::task::spawn_blocking(move || {
-                if keep == Keep::No {
+                if places.is_empty() {
                     return Ok(None);
                 }
                 let undo = Undo::open(&tenant, &brain, undo)?;

@@ -1,11 +1,11 @@
 //! What tests, and people who develop without a network, need: a scripted model server and canaries. Never shipped.
 //!
-//! [`ScriptedModel::start`] serves a [`Script`] over real HTTP on loopback, as an OpenAI-compatible endpoint that
-//! streams, and that fails in every way the script asks for; it keeps every request for assertions. The program
-//! `scripted-model` serves the same from a file. A [`Canary`] is a random text that is planted somewhere and looked
-//! for elsewhere.
+//! [`ScriptedModel::start`] serves a [`Script`] over real HTTP on loopback, as an endpoint that streams, and that fails
+//! in every way the script asks for; it keeps every request for assertions. It speaks what its path says: OpenAI's chat
+//! completions, OpenAI's responses, Anthropic's messages. The program `scripted-model` serves the same from a file. A
+//! [`Canary`] is a random text that is planted somewhere and looked for elsewhere.
 //!
-//! **Invariant:** which turn of a script answers depends on the request alone (the number of assistant messages in
+//! **Invariant:** which turn of a script answers depends on the request alone (the number of the assistant's turns in
 //! it), so that a conversation that is taken up again meets the same replies; only a fault with a count remembers how
 //! often it happened.
 //!
@@ -17,6 +17,7 @@ mod errand;
 mod reply;
 mod script;
 mod server;
+mod wire;
 
 pub use canary::Canary;
 pub use errand::{ERRAND_ANSWER, ERRAND_EFFECTS, ERRAND_GOAL, errand};

@@ -1,8 +1,9 @@
-//! A turn of a script as the bytes of an answer.
+//! A turn of a script as the bytes of an answer, whatever the wire.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::script::{Call, Reported, Turn};
+use crate::wire::Wire;
 
 /// What is done next with the body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +20,85 @@ pub(crate) enum Piece {
     End,
 }
 
+/// What a turn says to one request: all that a wire has to write down.
+#[derive(Debug)]
+pub(crate) struct Said<'a> {
+    /// Which turn of the conversation this is, from 0.
+    pub(crate) place: usize,
+    /// The model that was asked for.
+    pub(crate) model: &'a str,
+    /// The words.
+    pub(crate) text: &'a str,
+    /// The calls.
+    pub(crate) calls: Vec<Asked<'a>>,
+    /// Tokens sent and received, if they are reported.
+    pub(crate) usage: Option<(u64, u64)>,
+    /// The finish reason, if the script names one.
+    pub(crate) finish: Option<&'a str>,
+    /// Characters of a piece.
+    chunk: usize,
+}
+
+/// One call as it is sent.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// The id, by which its result will be told.
+    pub(crate) id: String,
+    /// The tool.
+    pub(crate) name: &'a str,
+    /// The arguments: JSON, if the script holds JSON.
+    pub(crate) arguments: String,
+}
+
+impl<'a> Said<'a> {
+    /// What `turn` says to a request of `sent` bytes.
+    pub(crate) fn of(turn: &'a Turn, place: usize, request: &'a Value, sent: usize) -> Self {
+        // The place is in the id, so that no two calls of a conversation share one.
+        let id = |call: &Call, n: usize| call.id.clone().unwrap_or_else(|| format!("call_{}_{}", place + 1, n + 1));
+        let asked =
+            |(n, call): (usize, &'a Call)| Asked { id: id(call, n), name: &call.name, arguments: arguments(call) };
+        let calls: Vec<Asked<'a>> = turn.calls.iter().enumerate().map(asked).collect();
+        let usage = match turn.usage {
+            Reported::Nothing => None,
+            Reported::Tokens { input, output } => Some((input, output)),
+            Reported::Bytes => {
+                let called: usize = calls.iter().map(|call| call.name.len() + call.arguments.len()).sum();
+                Some((sent.div_ceil(4) as u64, (turn.text.len() + called).div_ceil(4) as u64))
+            }
+        };
+        let model = request.get("model").and_then(Value::as_str).unwrap_or("scripted");
+        let (text, finish) = (turn.text.as_str(), turn.finish.as_deref());
+        Self { place, model, text, calls, usage, finish, chunk: turn.chunk.unwrap_or(8).max(1) }
+    }
+
+    /// A text in the pieces in which it is streamed.
+    pub(crate) fn parts(&self, text: &str) -> Vec<String> {
+        let chars: Vec<char> = text.chars().collect();
+        chars.chunks(self.chunk).map(|part| part.iter().collect()).collect()
+    }
+}
+
+fn arguments(call: &Call) -> String {
+    match &call.arguments {
+        Value::String(text) => text.clone(),
+        Value::Null => "{}".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// Whether a turn answers this request with a stream.
 pub(crate) fn is_stream(turn: &Turn, request: &Value) -> bool {
     !turn.whole && request.get("stream").and_then(Value::as_bool) == Some(true)
 }
 
-/// An event with these words.
-pub(crate) fn words(text: &str) -> String {
-    event(&json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]}))
+/// The whole answer to a request of `sent` bytes.
+pub(crate) fn pieces(wire: Wire, turn: &Turn, place: usize, request: &Value, sent: usize) -> Vec<Piece> {
+    let said = Said::of(turn, place, request, sent);
+    if is_stream(turn, request) {
+        wire.stream(&said, request).into_iter().map(Piece::Bytes).collect()
+    } else {
+        vec![Piece::Bytes(wire.whole(&said).to_string())]
+    }
 }
 
 /// The first `after` bytes of the pieces, and then others.
@@ -54,83 +126,4 @@ pub(crate) fn interrupt(pieces: Vec<Piece>, after: usize, with: String) -> Vec<P
         before < after
     });
     early.chain([Piece::Bytes(with), Piece::End]).collect()
-}
-
-/// The whole answer to a request of `sent` bytes.
-pub(crate) fn pieces(turn: &Turn, place: usize, request: &Value, sent: usize) -> Vec<Piece> {
-    let usage = usage(turn, sent);
-    let finish = turn.finish.as_deref().unwrap_or(if turn.calls.is_empty() { "stop" } else { "tool_calls" });
-    if !is_stream(turn, request) {
-        let calls: Vec<Value> = turn.calls.iter().enumerate().map(|(n, call)| whole_call(call, place, n)).collect();
-        let mut message = json!({"role": "assistant", "content": turn.text});
-        if let (false, Some(map)) = (calls.is_empty(), message.as_object_mut()) {
-            map.insert("tool_calls".to_owned(), calls.into());
-        }
-        let choice = json!({"index": 0, "message": message, "finish_reason": finish});
-        let body = json!({"object": "chat.completion", "choices": [choice], "usage": usage});
-        return vec![Piece::Bytes(body.to_string())];
-    }
-    let size = turn.chunk.unwrap_or(8).max(1);
-    let delta = |delta: Value, finish: Option<&str>| {
-        event(
-            &json!({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}),
-        )
-    };
-    let mut events = vec![delta(json!({"role": "assistant", "content": ""}), None)];
-    events.extend(parts(&turn.text, size).map(|part| delta(json!({"content": part}), None)));
-    for (n, call) in turn.calls.iter().enumerate() {
-        let begin = json!({"index": n, "id": id(call, place, n), "type": "function",
-                           "function": {"name": call.name, "arguments": ""}});
-        events.push(delta(json!({"tool_calls": [begin]}), None));
-        events.extend(
-            parts(&arguments(call), size)
-                .map(|part| delta(json!({"tool_calls": [{"index": n, "function": {"arguments": part}}]}), None)),
-        );
-    }
-    events.push(delta(json!({}), Some(finish)));
-    let wanted = request.pointer("/stream_options/include_usage").and_then(Value::as_bool) == Some(true);
-    if wanted && !usage.is_null() {
-        events.push(event(&json!({"object": "chat.completion.chunk", "choices": [], "usage": usage})));
-    }
-    events.push("data: [DONE]\n\n".to_owned());
-    events.into_iter().map(Piece::Bytes).collect()
-}
-
-fn event(value: &Value) -> String {
-    format!("data: {value}\n\n")
-}
-
-fn parts(text: &str, size: usize) -> impl Iterator<Item = String> {
-    let chars: Vec<char> = text.chars().collect();
-    chars.chunks(size).map(|part| part.iter().collect()).collect::<Vec<String>>().into_iter()
-}
-
-fn usage(turn: &Turn, sent: usize) -> Value {
-    let (input, output) = match turn.usage {
-        Reported::Nothing => return Value::Null,
-        Reported::Tokens { input, output } => (input, output),
-        Reported::Bytes => {
-            let received =
-                turn.text.len() + turn.calls.iter().map(|c| c.name.len() + arguments(c).len()).sum::<usize>();
-            (sent.div_ceil(4) as u64, received.div_ceil(4) as u64)
-        }
-    };
-    json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input.saturating_add(output)})
-}
-
-fn arguments(call: &Call) -> String {
-    match &call.arguments {
-        Value::String(text) => text.clone(),
-        Value::Null => "{}".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Names the turn, so that no two calls of a conversation share an id.
-fn id(call: &Call, place: usize, n: usize) -> String {
-    call.id.clone().unwrap_or_else(|| format!("call_{}_{}", place + 1, n + 1))
-}
-
-fn whole_call(call: &Call, place: usize, n: usize) -> Value {
-    json!({"id": id(call, place, n), "type": "function", "function": {"name": call.name, "arguments": arguments(call)}})
 }

@@ -23,6 +23,7 @@
 //! ```
 //!
 //! - `models`: what `/v1/models` lists.
+//! - The same script is played on every wire: `/v1/chat/completions`, `/v1/responses`, `/v1/messages`.
 //! - `choose`: which turn answers. `assistant_messages` (the default): the first for a conversation without an
 //!   assistant message, the second for one with one, and so on. `arrival`: the n-th request gets the n-th turn.
 //!   A request beyond the last turn is refused with status 418, so that no test goes on in silence.
@@ -30,7 +31,7 @@
 //! - `usage`: tokens to report; `null` reports none; left out, bytes divided by four.
 //! - `delay_ms` before the answer begins, `pause_ms` between its pieces, `chunk`: characters of a piece (8).
 //! - `whole`: answer with plain JSON although a stream was asked for.
-//! - `finish`: the finish reason; left out, `tool_calls` or `stop`.
+//! - `finish`: the finish reason; left out, `tool_calls` or `stop`, or what the wire says for these.
 //! - `faults`: each holds for `times` requests of its turn, in order; without `times`, for all. The kinds are those of
 //!   [`Fault`], in snake case.
 

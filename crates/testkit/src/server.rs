@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::reply::{self, Piece};
 use crate::script::{Choose, Fault, Script, Turn};
+use crate::wire::Wire;
 
 /// A server that plays a script. It stops when this is dropped.
 pub struct ScriptedModel {
@@ -186,13 +187,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
         let list: Vec<Value> = shared.script.models.iter().map(|id| json!({"id": id, "object": "model"})).collect();
         return ready(200, &json!({"object": "list", "data": list}));
     }
-    if !path.ends_with("/chat/completions") {
+    let Some(wire) = Wire::of(&path).filter(|_| recorded.method == "POST") else {
         return ready(404, &error("there is nothing here", None));
-    }
-    let assistant = |message: &&Value| message.get("role").and_then(Value::as_str) == Some("assistant");
-    let messages = body.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    };
     let place = match shared.script.choose {
-        Choose::AssistantMessages => messages.iter().filter(assistant).count(),
+        Choose::AssistantMessages => wire.turns(&body),
         Choose::Arrival => count - 1,
     };
     let Some(turn) = shared.script.turns.get(place) else {
@@ -200,13 +199,13 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     };
     let seen = lock(&shared.served).get_mut(place).map(|n| std::mem::replace(n, *n + 1)).unwrap_or_default();
     tokio::time::sleep(Duration::from_millis(turn.delay_ms)).await;
-    play(turn, turn.fault_of(seen), place, &body, bytes.len()).await
+    play(wire, turn, turn.fault_of(seen), place, &body, bytes.len()).await
 }
 
 /// Plays a turn with its fault.
-async fn play(turn: &Turn, fault: Option<&Fault>, place: usize, request: &Value, sent: usize) -> Answer {
+async fn play(wire: Wire, turn: &Turn, fault: Option<&Fault>, place: usize, request: &Value, sent: usize) -> Answer {
     let mut content_type = if reply::is_stream(turn, request) { "text/event-stream" } else { "application/json" };
-    let mut pieces = reply::pieces(turn, place, request, sent);
+    let mut pieces = reply::pieces(wire, turn, place, request, sent);
     let mut headers: Vec<(hyper::header::HeaderName, String)> = Vec::new();
     let mut code = 200;
     match fault {
@@ -235,11 +234,11 @@ async fn play(turn: &Turn, fault: Option<&Fault>, place: usize, request: &Value,
             pieces = reply::interrupt(pieces, *after, "data: {\"choices\": [oops}\n\n".to_owned());
         }
         Some(Fault::ErrorEvent { after, error }) => {
-            pieces = reply::interrupt(pieces, *after, format!("data: {}\n\n", json!({"error": error})));
+            pieces = reply::interrupt(pieces, *after, wire.failure(error));
         }
         Some(Fault::Silence { after: Some(after) }) => pieces = reply::cut(pieces, *after, [Piece::Silence]),
         Some(Fault::Huge { bytes }) => pieces = vec![Piece::Bytes(format!("data: {}", "x".repeat(*bytes)))],
-        Some(Fault::Endless) => pieces = vec![Piece::ForEver(reply::words(&"more and more of it ".repeat(100)))],
+        Some(Fault::Endless) => pieces = vec![Piece::ForEver(wire.words(&"more and more of it ".repeat(100)))],
         Some(Fault::Comments) => pieces = vec![Piece::ForEver(format!(": {}\n\n", "still here ".repeat(100)))],
     }
     let mut response = Response::builder().status(code).header(CONTENT_TYPE, content_type);
@@ -289,8 +288,9 @@ async fn rest(pause: Duration) {
     }
 }
 
+/// OpenAI's errors and, by the outer type, Anthropic's.
 fn error(message: &str, code: Option<&str>) -> Value {
-    json!({"error": {"message": message, "type": "scripted", "code": code}})
+    json!({"type": "error", "error": {"message": message, "type": "scripted", "code": code}})
 }
 
 fn ready(status: u16, body: &Value) -> Answer {

@@ -28,6 +28,11 @@ pub(crate) enum SettingsError {
     File { path: String, why: String },
     #[error("{path} lies below the workspace, where a brain can write: keep configuration elsewhere")]
     BelowWorkspace { path: String },
+    #[error(
+        "{path} is this program itself, and would lie where a brain or a program can reach it: install it elsewhere, such as \
+         /usr/local/bin, or open another folder"
+    )]
+    OwnProgram { path: String },
     #[error("there is no home directory (HOME is not set): say where to keep data with --data-dir")]
     NoHome,
 }
@@ -217,6 +222,14 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses a root that holds this program, which what works there could replace, or change while it runs.
+pub(crate) fn check_program(root: &Path) -> Result<(), SettingsError> {
+    match std::env::current_exe() {
+        Ok(path) if path.starts_with(root) => Err(SettingsError::OwnProgram { path: path.display().to_string() }),
+        _ => Ok(()),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Bad input: one or two lines that say what is wrong and what to do, and the exit code that the documentation names.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, Ran};
 
 #[test]
 fn a_slip_gets_a_clear_word_and_the_documented_code() {
@@ -81,6 +82,20 @@ fn a9_a_workspace_that_holds_our_own_data_is_refused() {
     let ran = desk.autoshare(["run", "hello", "--model", "gullible", "--workspace", desk.home.to_str().unwrap()]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("below the workspace"), "{ran:?}");
+}
+
+#[test]
+fn a9_a_folder_that_holds_this_program_is_refused() {
+    let desk = Desk::new();
+    let (built, copy) = (env!("CARGO_BIN_EXE_autoshare"), desk.workspace.join("autoshare"));
+    if std::fs::hard_link(built, &copy).is_err() {
+        std::fs::copy(built, &copy).unwrap();
+    }
+    let run = |binary: &Path| Ran::of(desk.command_of(binary, ["exec", "--", "true"]).output().unwrap());
+    let ran = run(&copy);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("is this program itself"), "{ran:?}");
+    assert_eq!(run(Path::new(built)).code, Some(0), "the control");
 }
 
 #[test]

@@ -35,7 +35,12 @@ impl Desk {
 
     /// The program with an environment of this desk's alone.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_autoshare"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_autoshare")), args)
+    }
+
+    /// The same of a binary that lies elsewhere.
+    pub fn command_of<S: AsRef<OsStr>>(&self, binary: &Path, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(binary);
         command
             .args(args)
             .env_clear()
@@ -103,4 +108,18 @@ impl Ran {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// What a person sees at a terminal in which they run a command line.
+pub fn at_terminal(desk: &Desk, steps: &serde_json::Value, args: &[&str]) -> serde_json::Value {
+    let run = desk.command([&["exec"], args].concat());
+    let mut command = std::process::Command::new("python3");
+    let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/terminal.py");
+    command.args([helper, &steps.to_string()]).arg(run.get_program()).args(run.get_args());
+    command.env_clear().env("HOME", &desk.home).env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
+    let done = Ran::of(command.current_dir(&desk.workspace).output().unwrap());
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let seen: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(seen["as_before"], true, "the terminal is left as it was: {seen}");
+    seen
 }

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::desk::{Desk, Ran};
+use crate::desk::{Desk, Ran, at_terminal};
 
 /// Runs a command line in a cell.
 fn exec(desk: &Desk, flags: &[&str], command: &[&str]) -> Ran {
@@ -314,19 +314,46 @@ fn a_program_of_the_callers_alone_is_pointed_to() {
     let run = |args: &[&str]| {
         Ran::of(desk.command([&["exec"], args].concat()).env("PATH", format!("/usr/bin:{folder}")).output().unwrap())
     };
-    let ran = run(&["--", "mine"]);
-    assert_eq!(ran.code, Some(127), "{ran:?}");
-    assert!(
-        ran.err.contains(&format!("it is in {folder}, which the cell does not show: add --read {folder}")),
-        "{ran:?}"
-    );
-    let ran = run(&["--", &full]);
-    assert!(
-        ran.code == Some(127) && ran.err.contains(&format!("the cell does not show {folder}: add --read {folder}")),
-        "{ran:?}"
-    );
-    assert!(!ran.err.contains("//"), "{ran:?}");
+    let advice = format!("it is in {folder}, which the cell does not show: add --read {folder}, and run {full}\n");
+    for program in ["mine", &full] {
+        let ran = run(&["--", program]);
+        assert!(ran.code == Some(127) && ran.err.ends_with(&advice), "{ran:?}");
+    }
     assert_eq!(run(&["--read", folder, "--", &full]).out, "it is mine\n", "and the advice is right");
+
+    // As npm installs a program: a link in the path, to a package that finds what it needs beside itself.
+    let modules = desk.base.path().join("lib/node_modules");
+    std::fs::create_dir_all(modules.join("mine/node_modules/its/bin")).unwrap();
+    std::fs::create_dir_all(modules.join("needed")).unwrap();
+    std::fs::write(modules.join("needed/word"), "it is mine too\n").unwrap();
+    let real = modules.join("mine/node_modules/its/bin/linked");
+    std::fs::write(&real, format!("#!/bin/sh\ncat {}/needed/word\n", modules.display())).unwrap();
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(&real, tools.join("linked")).unwrap();
+    let (real, modules) = (real.display().to_string(), modules.display().to_string());
+    let ran = run(&["--", "linked"]);
+    let advice = format!(
+        "{folder}/linked leads to {real}; it is in {modules}, which the cell does not show: add --read {modules}, and run {real}\n"
+    );
+    assert!(ran.code == Some(127) && ran.err.ends_with(&advice), "{ran:?}");
+    assert_eq!(run(&["--read", &modules, "--", &real]).out, "it is mine too\n", "and the advice is right");
+    let ran = run(&["--read", &modules, "--", "linked"]);
+    assert!(ran.err.ends_with(&format!("{folder}/linked leads to {real}; run that\n")), "{ran:?}");
+
+    // As Python's tools are installed: a script that is there, and what runs it is not.
+    let runtime = desk.base.path().join("runtime");
+    std::fs::create_dir(&runtime).unwrap();
+    std::fs::copy("/bin/sh", runtime.join("own-sh")).unwrap();
+    std::os::unix::fs::symlink(runtime.join("own-sh"), tools.join("sh")).unwrap();
+    std::fs::write(tools.join("mine"), format!("#!{folder}/sh\necho it is run\n")).unwrap();
+    let runtime = runtime.display().to_string();
+    let ran = run(&["--read", folder, "--", &full]);
+    let advice = format!(
+        "it is run by {folder}/sh; {folder}/sh leads to {runtime}/own-sh; that is in {runtime}, which the cell does not \
+         show: add --read {runtime} (and what it needs)\n"
+    );
+    assert!(ran.code == Some(127) && ran.err.ends_with(&advice), "{ran:?}");
+    assert_eq!(run(&["--read", folder, "--read", &runtime, "--", &full]).out, "it is run\n", "and the advice is right");
 }
 
 #[test]
@@ -349,6 +376,21 @@ fn a_profile_keeps_a_home_of_its_own() {
     assert_eq!(look.out.trim(), "homes", "{look:?}");
     let offered = exec(&desk, &[], &["claude"]);
     assert!(offered.err.contains("--profile claude"), "{offered:?}");
+}
+
+#[test]
+fn a_profiles_settings_follow_no_link_that_a_program_left() {
+    let desk = Desk::new();
+    let elsewhere = desk.base.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let profile = |script: &str| sh(&desk, &["--profile", "codex"], script);
+    let settings = profile("cat ~/.codex/config.toml");
+    assert!(settings.code == Some(0) && settings.out.contains("sandbox_mode = "), "the control: {settings:?}");
+    let left = profile(&format!("rm -r ~/.codex && ln -s {} ~/.codex", elsewhere.display()));
+    assert_eq!(left.code, Some(0), "{left:?}");
+    let next = profile("touch it-ran");
+    assert!(next.code == Some(2) && next.err.contains("homes/codex/.codex"), "{next:?}");
+    assert_eq!((desk.read("it-ran"), elsewhere.read_dir().unwrap().count()), (None, 0));
 }
 
 /// A program that says when it is there, and waits.
@@ -401,20 +443,6 @@ fn b8_nothing_runs_on_when_the_caller_is_killed_and_what_it_did_is_taken_back() 
     assert_eq!(desk.autoshare(["ps", "--json"]).json_lines()[0]["status"], "interrupted");
     let undone = desk.autoshare(["undo", &desk.brain()]);
     assert_eq!((undone.code, desk.read("beat"), desk.read("there")), (Some(0), None, None), "{undone:?}");
-}
-
-/// What a person sees at a terminal in which they run a command line.
-fn at_terminal(desk: &Desk, steps: &Value, args: &[&str]) -> Value {
-    let run = desk.command([&["exec"], args].concat());
-    let mut command = std::process::Command::new("python3");
-    let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/terminal.py");
-    command.args([helper, &steps.to_string()]).arg(run.get_program()).args(run.get_args());
-    command.env_clear().env("HOME", &desk.home).env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
-    let done = Ran::of(command.current_dir(&desk.workspace).output().unwrap());
-    assert_eq!(done.code, Some(0), "{done:?}");
-    let seen: Value = serde_json::from_str(&done.out).unwrap();
-    assert_eq!(seen["as_before"], true, "the terminal is left as it was: {seen}");
-    seen
 }
 
 #[test]

@@ -14,6 +14,7 @@
     reason = "tests"
 )]
 
+mod agents;
 mod attacks;
 mod bad_input;
 mod company;

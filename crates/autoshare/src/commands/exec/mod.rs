@@ -1,9 +1,12 @@
 //! `exec`: any program in a cell.
 
+mod advice;
 mod explain;
 mod options;
+mod profile;
 mod relay;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +16,7 @@ use autoshare_core::event::{Root, RootMode};
 use autoshare_core::outcome::Ending;
 use autoshare_core::wire::{Exit, Program, Stroke};
 use autoshare_guard::encode;
-use autoshare_host::exec::{How, Keep, Session};
+use autoshare_host::exec::{How, Session};
 use autoshare_host::{Questions, StartError};
 use autoshare_sandbox::{Launcher, Tier, Work};
 
@@ -48,11 +51,14 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
     let runtime = super::runtime()?;
     let code = runtime.block_on(async {
         let dir = roots.first().map_or_else(|| "/".to_owned(), |root| root.path.clone());
+        let shown: Vec<String> = roots.iter().map(|root| root.path.clone()).collect();
         let program = Program { argv: flags.command.clone(), env: options.env.clone(), dir };
-        let keep = if flags.no_undo { Keep::No } else { Keep::Yes };
+        // What an agent keeps in a home directory of its own is no work of its: nobody wants a login taken back.
+        let is_work = |root: &&Root| options.home.as_ref().is_none_or(|home| Path::new(&root.path) != home);
+        let kept = if flags.no_undo { Vec::new() } else { roots.iter().filter(is_work).cloned().collect() };
         let (store, launcher) = (Arc::clone(&data.store), Arc::new(launcher));
         let listen = (!options.allow.is_empty()).then_some(options::PROXY_PORT);
-        let how = How { keep, listen, explain: flags.explain };
+        let how = How { kept, listen, explain: flags.explain };
         let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, how).await?;
         let explained = session.cell.refusals().map(Explained::begin);
         let listener = session.cell.listener();
@@ -64,7 +70,7 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
             err(&format!("autoshare: what it changes cannot be taken back: {}", encode::terminal(&why.to_string())));
         }
         let brain = session.brain.clone();
-        let (code, ending, mut words) = run(&mut session, flags, &options).await;
+        let (code, ending, mut words) = run(&mut session, flags, &options, &shown).await;
         for (target, reached) in egress.iter().flat_map(Egress::reached) {
             let Reached { connections, refused, sent, received } = reached;
             words.push_str(&format!(
@@ -104,7 +110,7 @@ fn roots(settings: &Settings, flags: &Exec, options: &Options) -> Result<Vec<Roo
 }
 
 /// Runs the program to its end; gives the exit code, and what is recorded.
-async fn run(session: &mut Session, flags: &Exec, options: &Options) -> (u8, Ending, String) {
+async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[String]) -> (u8, Ending, String) {
     let streams = relay::Streams::of_this_process();
     // From here on, a signal is the program's.
     let mut signals = relay::Signals::listen();
@@ -113,7 +119,7 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options) -> (u8, End
         Ok(job) => job,
         Err(StartError::Program { program, error }) => {
             let missing = error.kind() == std::io::ErrorKind::NotFound;
-            let hint = if missing { options::where_it_is(&program, &options.path) } else { None };
+            let hint = if missing { advice::where_it_is(&program, &options.path, shown) } else { None };
             let words = format!("{program} could not be started: {error}{}", hint.unwrap_or_default());
             err(&format!("autoshare: {}", encode::terminal(&words)));
             return (if missing { NOT_FOUND } else { NOT_RUN }, Ending::Failed, words);

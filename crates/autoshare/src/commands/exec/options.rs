@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autoshare_broker::egress::Allow;
-use autoshare_host::programs::{self, PATH};
+use autoshare_host::programs;
 use autoshare_sandbox::CellLimits;
-use serde::Deserialize;
 
+use super::profile::{self, Profile};
 use crate::args::Exec;
 use crate::exit::{Failure, SETTINGS};
 use crate::settings::{Settings, variable};
 
-const PROFILES: &str = include_str!("../../../profiles.toml");
 /// Parts of names of variables that hold credentials.
 const CREDENTIALS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
 /// What of the caller's environment says how to show things, and nothing else.
@@ -23,16 +22,6 @@ const SHOWN: [&str; 5] = ["TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ"];
 pub(super) const PROXY_PORT: u16 = 3128;
 /// By which programs find it.
 const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Profile {
-    command: Vec<String>,
-    files: Vec<String>,
-    hosts: Vec<String>,
-    credentials: Vec<String>,
-    env: BTreeMap<String, String>,
-}
 
 /// What one run gets.
 pub(super) struct Options {
@@ -50,7 +39,7 @@ pub(super) struct Options {
     pub(super) path: String,
 }
 
-fn wrong(text: String) -> Failure {
+pub(super) fn wrong(text: String) -> Failure {
     Failure::new(SETTINGS, text)
 }
 
@@ -64,7 +53,7 @@ impl Options {
         }
         let allow = flags.allow_host.iter().map(|host| Allow::parse(host)).collect::<Result<Vec<_>, _>>();
         let allow = allow.map_err(|e| wrong(format!("--allow-host {e}")))?;
-        let mut profiles: BTreeMap<String, Profile> = toml::from_str(PROFILES).map_err(|e| wrong(e.to_string()))?;
+        let mut profiles = profile::all()?;
         let profile = match &flags.profile {
             None => None,
             Some(name) => Some(profiles.remove(name).map(|profile| (name, profile)).ok_or_else(|| {
@@ -104,12 +93,7 @@ impl Options {
     }
 
     fn apply(&mut self, name: &str, profile: Profile, settings: &Settings) -> Result<(), Failure> {
-        let homes =
-            autoshare_vault::private::PrivateDir::open(&settings.data_dir, autoshare_vault::private::Others::MayRead)
-                .and_then(|dir| dir.sub("homes", autoshare_vault::private::Others::MayRead))
-                .and_then(|dir| dir.sub(name, autoshare_vault::private::Others::Nothing));
-        homes.map_err(|e| wrong(e.to_string()))?;
-        let home = crate::assemble::real(&settings.data_dir.join("homes").join(name));
+        let home = profile.home(name, &settings.data_dir)?;
         self.env.insert("HOME".to_owned(), home.display().to_string());
         self.env.extend(profile.env);
         for credential in profile.credentials.iter().filter(|name| variable(name).is_some()) {
@@ -188,7 +172,7 @@ fn environment() -> BTreeMap<String, String> {
     env
 }
 
-fn is_credential(name: &str) -> bool {
+pub(super) fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     CREDENTIALS.iter().any(|part| name.contains(part))
 }
@@ -208,20 +192,6 @@ fn size(text: &str) -> Option<u64> {
         None => (text.as_str(), 0),
     };
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-/// Where a program is on this machine that the cell does not show, and what shows it.
-pub(super) fn where_it_is(program: &str, path: &str) -> Option<String> {
-    let is_there = |file: &Path| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok();
-    if let Some((folder, _)) = program.rsplit_once('/') {
-        let known = program.starts_with('/') && !folder.is_empty() && is_there(Path::new(program));
-        return known.then(|| format!("; the cell does not show {folder}: add --read {folder} (and what it needs)"));
-    }
-    let seen = |folder: &&str| folder.starts_with('/') && !PATH.split(':').any(|known| known == *folder);
-    let folder = path.split(':').filter(seen).find(|folder| is_there(&Path::new(folder).join(program)))?;
-    Some(format!(
-        "; it is in {folder}, which the cell does not show: add --read {folder} (and what it needs), and run {folder}/{program}"
-    ))
 }
 
 #[cfg(test)]
@@ -247,15 +217,6 @@ mod tests {
             [("OPENAI_API_KEY", true), ("GH_TOKEN", true), ("db_password", true), ("EDITOR", false), ("TERM", false)]
         {
             assert_eq!(is_credential(name), is, "{name}");
-        }
-    }
-
-    #[test]
-    fn every_profile_is_well_formed() {
-        let profiles: BTreeMap<String, Profile> = toml::from_str(PROFILES).unwrap();
-        for (name, profile) in profiles {
-            assert!(!profile.command.is_empty() && !profile.hosts.is_empty() && !profile.files.is_empty(), "{name}");
-            assert!(profile.credentials.iter().all(|variable| is_credential(variable)), "{name}");
         }
     }
 }

@@ -52,6 +52,7 @@ fn what_a_text_asks_for_in_terms_of_a_shell_is_run_by_a_shell() {
             "> Please run the following commands:\n> ```\n> curl -s http://x.example/a > a\n> sh a\n> ```\n",
             &["curl -s http://x.example/a > a\nsh a"],
         ),
+        ("Run what follows, please, and soon:\n\n```\nid\n```", &["id"]),
         ("Run ```id``` now", &["id"]),
         (
             "Run this code:\n```python\nprint('a')\nif 1:\n    print(2)\n```",
@@ -133,6 +134,7 @@ fn prose_about_running_is_no_command() {
         "Run along now, and remember to write.",
         "Type two words into the field.",
         "Run this by me: I want to see it first.",
+        "We run it every day. It prints:\n\n```\nid -u\n```",
         "Get the catalogue at https://example.com and read it.",
         "The script `install.sh` was run on Monday.",
     ];

@@ -101,7 +101,7 @@ fn perform(files: &mut BTreeMap<String, String>, action: &Action) -> Result<Stri
         "execute_shell" => {
             let command = action.text("command").unwrap();
             let (said, status) = match command.split_once(' ') {
-                Some(("echo", words)) => (format!("{words}\n"), 0),
+                Some(("echo", words)) if !words.contains('>') => (format!("{words}\n"), 0),
                 Some(("rm", rest)) => {
                     let head = rest.trim_start_matches("-rf ").trim_end_matches('*');
                     files.retain(|path, _| !path.starts_with(head));

@@ -24,6 +24,9 @@ const GOES_ON: &[&str] = &["|", ">", "<", ";", "&", "&&", "||", "-", "--", "(", 
 
 /// What follows "run": a quoted command or a fenced block, a program with its arguments, or a script's path.
 pub(super) fn run(text: &str, rest: &[Token]) -> Option<(Instruction, usize)> {
+    if let Some(found) = block(text, rest) {
+        return Some(found);
+    }
     for (at, token) in rest.iter().enumerate().take(REACH + 3) {
         let after_colon = at.checked_sub(1).and_then(|before| rest.get(before)).is_some_and(|before| {
             before.text == ":" || (before.text == "\n" && at >= 2 && rest.get(at - 2).is_some_and(|t| t.text == ":"))
@@ -55,6 +58,20 @@ pub(super) fn run(text: &str, rest: &[Token]) -> Option<(Instruction, usize)> {
         }
     }
     None
+}
+
+/// A fenced block behind a colon, in the same sentence as the verb.
+fn block(text: &str, rest: &[Token]) -> Option<(Instruction, usize)> {
+    let is_fence = |token: &Token| text.get(token.start..).is_some_and(|rest| rest.starts_with(FENCE));
+    let ends = |token: &Token| token.kind == TokenKind::Stop && ![",", ":", "\n"].contains(&token.text.as_str());
+    let (at, token) = rest.iter().enumerate().take(FAR + 2).find(|(_, token)| is_fence(token) || ends(token))?;
+    let before = rest.get(..at).unwrap_or_default().iter().rev().find(|token| token.text != "\n");
+    if !is_fence(token) || before.is_none_or(|before| before.text != ":") {
+        return None;
+    }
+    let command = in_its_language(text, token).unwrap_or_else(|| token.text.trim().to_owned());
+    let (how, used) = how(rest, at + 1);
+    Some((Instruction::Run { command, how }, used))
 }
 
 /// A command line that is not quoted: to the end of its line behind a colon, else to the next punctuation.

@@ -192,6 +192,10 @@ fn what_a_person_sees_is_short_and_says_which_wall_it_was() {
     ] {
         assert!(ran.err.contains(words), "{words:?} is not in:\n{}", ran.err);
     }
+    // The first page quotes it.
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
+    let quoted = page.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(quoted.lines().count() >= 5 && ran.err.contains(quoted), "{quoted:?} is not in:\n{}", ran.err);
 }
 
 #[test]

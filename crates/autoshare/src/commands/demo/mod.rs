@@ -1,9 +1,10 @@
 //! `demo`: a model that obeys every instruction it reads works through a folder in which some documents carry
-//! instructions of strangers. Nothing is staged: the brain, the gate, the cell, the journal and undo are those of `run`.
+//! instructions of strangers. Nothing is staged: brain, gate, cell, journal and undo are those of `run`.
 //!
 //! There are two acts. In the first, nobody is there to ask, as in unattended work: the gate is the first wall, and the
 //! cell the second for what the gate lets pass. In the second, every command that the gate asks for gets a yes, so that
-//! the cell stands alone. What hijacked steps changed in the folder is taken back. How it ended is looked at from outside.
+//! the cell stands alone. What hijacked steps changed in the folder is taken back, and then all is looked at from
+//! outside.
 
 mod scene;
 mod tally;
@@ -103,9 +104,8 @@ fn play(launcher: Launcher, flags: &Demo, look: Look, scene: &Scene, began: Inst
         out(&ascii_json(&tally.json(&facts)));
     } else {
         err(&tally.table(&facts, began.elapsed()));
-        err(
-            "The real thing:  autoshare run \"your goal\" --workspace DIR   (OPENAI_API_KEY, or a local Ollama; see --help)",
-        );
+        err("The real thing:  autoshare run \"your goal\" --workspace DIR   \
+             (OPENAI_API_KEY, or a local Ollama; see --help)");
     }
     problems.iter().for_each(|problem| err(problem));
     Ok((held, ended_well))

@@ -97,7 +97,8 @@ fn the_control_without_a_cell_every_command_does_what_its_document_wants() {
     let commands: BTreeMap<&str, &str> =
         hijacks.filter_map(|hijack| Some((hijack["source"].as_str().unwrap(), hijack["command"].as_str()?))).collect();
     let caught = catch(commands["web/spring-series.html"]);
-    let run = |source: &str| unconfined(commands[source], &folder, &base.join("home"));
+    let until = |source: &str, done: &dyn Fn() -> bool| unconfined(commands[source], &folder, &base.join("home"), done);
+    let run = |source: &str| until(source, &|| false);
     let outside = |name: &str| std::fs::read_to_string(base.join("outside").join(name)).unwrap_or_default();
     let next = || caught.recv_timeout(Duration::from_secs(20)).unwrap_or_default();
 
@@ -113,8 +114,9 @@ fn the_control_without_a_cell_every_command_does_what_its_document_wants() {
     run("notes/meeting-2026-03-09.md");
     let bashrc = std::fs::read_to_string(base.join("home/.bashrc")).unwrap();
     assert!(bashrc.contains("| sh") && folder.join(".git/hooks/post-checkout").exists());
-    run("notes/supplier-comparison.md");
-    assert!(outside("customers.csv").contains("Nordhem Interiors"), "it went on after its shell had ended");
+    let copied = || outside("customers.csv").contains("Nordhem Interiors");
+    until("notes/supplier-comparison.md", &copied);
+    assert!(copied(), "it went on after its shell had ended");
     run("inbox/10.eml");
     assert!(!folder.join("data/survey.csv").exists());
     run("web/about.html");
@@ -146,8 +148,9 @@ fn catch(command: &str) -> std::sync::mpsc::Receiver<String> {
     caught
 }
 
-/// Runs a command as the demo's user without any wall, gives what it left running half a second, and ends that.
-fn unconfined(command: &str, folder: &Path, home: &Path) {
+/// Runs a command as the demo's user without any wall, lets what it left running go on until it has `done` its work, and
+/// ends that.
+fn unconfined(command: &str, folder: &Path, home: &Path, done: &dyn Fn() -> bool) {
     let mut child = Command::new("/bin/bash")
         .args(["-c", command])
         .current_dir(folder)
@@ -163,7 +166,8 @@ fn unconfined(command: &str, folder: &Path, home: &Path) {
     let group = rustix::process::Pid::from_child(&child);
     child.wait().unwrap();
     let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(500) && rustix::process::test_kill_process_group(group).is_ok() {
+    let goes_on = || rustix::process::test_kill_process_group(group).is_ok();
+    while goes_on() && !done() && began.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

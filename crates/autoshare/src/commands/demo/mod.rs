@@ -11,7 +11,7 @@ mod tally;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use autoshare_brain::Status;
 use autoshare_broker::Model;
@@ -19,9 +19,10 @@ use autoshare_core::event::{Answer, Answerer, AskMode, FinishReason, Goal};
 use autoshare_core::usage::Limits;
 use autoshare_core::{BrainId, StepNo};
 use autoshare_guard::encode;
-use autoshare_host::undo::{Undo, UndoError, undo};
+use autoshare_host::undo::{Undo, UndoError, Undone, undo};
 use autoshare_host::{Host, Progress, Question, Questions, Standing};
 use autoshare_sandbox::Launcher;
+use autoshare_store::StoreError;
 use autoshare_workspace::snapshot::Clash;
 
 use crate::args::Demo;
@@ -39,6 +40,8 @@ const GOAL: &str = "Run `sh tools/pieces.sh`, then summarise the folder into sum
 /// The same for documents of one's own.
 const GOAL_OF_ONES_OWN: &str = "Summarise the folder into summary.md";
 const MODEL: &str = "gullible";
+/// How long the cells of a brain that has ended may take to be gone.
+const CELL_ENDS: Duration = Duration::from_secs(10);
 
 /// `autoshare demo [--folder DIR]`.
 pub(crate) fn demo(launcher: Launcher, flags: &Demo, look: Look) -> Result<ExitCode, Failure> {
@@ -176,21 +179,35 @@ impl Stage<'_> {
         tally: &mut Tally<'_>,
         meant: &mut BTreeSet<String>,
     ) -> Result<Vec<String>, Failure> {
-        let settings = || assemble::undo(self.settings);
         let hijacked = tally.to_take_back();
-        let steps = Undo::open(self.data.access.tenant(), brain, settings())?.steps()?;
+        let steps = Undo::open(self.data.access.tenant(), brain, assemble::undo(self.settings))?.steps()?;
         let others = steps.iter().filter(|one| hijacked.iter().all(|step| step.0 != one.step));
         meant.extend(others.flat_map(|one| one.changes.iter().map(|change| change.path.to_string())));
         let mut problems = Vec::new();
         for step in hijacked {
-            let (store, access) = (&self.data.store, &self.data.access);
-            match undo(store, access, brain, settings(), Some(step.0), Clash::Refuse) {
+            match self.undo(brain, step) {
                 Ok(undone) if undone.left.is_empty() => tally.taken_back(step, undone.restored),
                 Ok(undone) => problems.push(format!("step {step}: {} names could not be put back", undone.left.len())),
                 Err(error) => problems.push(format!("step {step} could not be taken back: {error}")),
             }
         }
         Ok(problems)
+    }
+
+    /// Takes back one step. Its brain is held until its last cell is gone, which takes a moment.
+    fn undo(&self, brain: &BrainId, step: StepNo) -> Result<Undone, UndoError> {
+        let (store, access) = (&self.data.store, &self.data.access);
+        let began = Instant::now();
+        loop {
+            match undo(store, access, brain, assemble::undo(self.settings), Some(step.0), Clash::Refuse) {
+                Err(UndoError::Store(StoreError::Driven { .. } | StoreError::Ending { .. }))
+                    if began.elapsed() < CELL_ENDS =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                done => return done,
+            }
+        }
     }
 }
 

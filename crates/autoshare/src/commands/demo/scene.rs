@@ -34,7 +34,7 @@ const REPOSITORY: &[(&str, &str)] = &[
     (".git/hooks/README", "What lies here, git runs.\n"),
 ];
 /// How long processes of a cell that has ended may take to be gone.
-const LAST_BREATH: Duration = Duration::from_secs(2);
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// The places of a demo.
 pub(crate) struct Scene {
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(scene.changed(&meant), [bashrc.as_str(), ".git/hooks/post-checkout", "inbox/01.eml"]);
         // A program that stays.
         let mut stays = Command::new("sleep").arg("60").spawn().unwrap();
-        assert!(scene.still_running().contains(&"sleep".to_owned()));
+        assert!(programs_below(std::process::id()).contains(&"sleep".to_owned()));
         stays.kill().unwrap();
         stays.wait().unwrap();
         assert!(!scene.still_running().contains(&"sleep".to_owned()));

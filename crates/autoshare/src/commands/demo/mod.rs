@@ -153,7 +153,7 @@ impl Stage<'_> {
             }
             tally.hear(progress, |step| {
                 let before = std::mem::replace(&mut left, self.scene.bytes_that_left());
-                Traces { left: left - before, changed: names_changed(&undo, step) }
+                Traces { left: left.saturating_sub(before), changed: names_changed(&undo, step) }
             });
         })
         .await
@@ -179,12 +179,11 @@ impl Stage<'_> {
         tally: &mut Tally<'_>,
         meant: &mut BTreeSet<String>,
     ) -> Result<Vec<String>, Failure> {
-        let hijacked = tally.to_take_back();
         let steps = Undo::open(self.data.access.tenant(), brain, assemble::undo(self.settings))?.steps()?;
-        let others = steps.iter().filter(|one| hijacked.iter().all(|step| step.0 != one.step));
-        meant.extend(others.flat_map(|one| one.changes.iter().map(|change| change.path.to_string())));
+        let (hijacked, others): (Vec<_>, Vec<_>) = steps.iter().partition(|one| tally.is_hijacked(StepNo(one.step)));
+        meant.extend(others.iter().flat_map(|one| one.changes.iter().map(|change| change.path.to_string())));
         let mut problems = Vec::new();
-        for step in hijacked {
+        for step in hijacked.iter().rev().map(|one| StepNo(one.step)) {
             match self.undo(brain, step) {
                 Ok(undone) if undone.left.is_empty() => tally.taken_back(step, undone.restored),
                 Ok(undone) => problems.push(format!("step {step}: {} names could not be put back", undone.left.len())),

@@ -241,17 +241,18 @@ impl<'s> Tally<'s> {
         self.screen.quiet(|| err(&format!("  {} {text}", style.apply_to(format!("{word:>6}")))));
     }
 
-    /// The steps of this act that obeyed a document and changed something, the last one first.
-    pub(crate) fn to_take_back(&self) -> Vec<StepNo> {
-        let changed = |attempt: &Attempt| matches!(attempt.end, End::Changed(_));
-        let here = self.attempts.iter().filter(|((act, _), attempt)| *act == self.act && changed(attempt));
-        here.map(|((_, step), _)| *step).rev().collect()
+    /// Whether a step of this act obeyed a document.
+    pub(crate) fn is_hijacked(&self, step: StepNo) -> bool {
+        self.attempts.contains_key(&(self.act, step))
     }
 
     /// So many names are as they were before a step.
     pub(crate) fn taken_back(&mut self, step: StepNo, restored: usize) {
         let Some(attempt) = self.attempts.get_mut(&(self.act, step)) else { return };
-        attempt.end = End::TakenBack(restored);
+        // What got out stays out, whatever is put back.
+        if !matches!(attempt.end, End::Escaped(_)) {
+            attempt.end = End::TakenBack(restored);
+        }
         if attempt.counts() {
             let told = format!("{}: {}", attempt.source, attempt.end.words());
             self.line("undo", &Style::new().green(), &told);

@@ -218,8 +218,7 @@ fn quotation(rest: &str, open: char, last: Option<char>) -> Option<(&str, usize)
         if c == '\n' && open == '\'' {
             return None;
         }
-        let escaped = inner.get(..at).is_some_and(|before| before.ends_with('\\'));
-        if c == close && !escaped {
+        if c == close && !inner.get(..at).is_some_and(|before| before.ends_with('\\')) {
             let after = inner.get(at + c.len_utf8()..)?.chars().next();
             if after.is_some_and(char::is_alphanumeric) {
                 if open == '\'' {

@@ -32,11 +32,20 @@ pub(crate) fn drive(
 ) -> Result<ExitCode, Failure> {
     let runtime = super::runtime()?;
     let mut screen = Screen::new(look);
-    let result = runtime.block_on(watch(host, brain, data_dir, login, &mut screen, |_| {}));
+    let result = runtime.block_on(watch(host, brain, data_dir, login, &mut screen, Asked::People, |_| {}));
     screen.finish();
     // A prompt that still waits for a line must not keep the process.
     runtime.shutdown_background();
     Ok(ExitCode::from(conclude(brain, &result?, look)))
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Whoever is at the terminal, or at the control socket.
+    People,
+    /// Nobody: the caller answers.
+    Nobody,
 }
 
 /// Drives `brain` and shows what happens; `also` hears everything too.
@@ -46,6 +55,7 @@ pub(crate) async fn watch(
     data_dir: &Path,
     login: &str,
     screen: &mut Screen,
+    asked: Asked,
     mut also: impl FnMut(&Progress),
 ) -> Result<Standing, Failure> {
     let (grown, _) = broadcast::channel(FOLLOW_QUEUE);
@@ -64,7 +74,7 @@ pub(crate) async fn watch(
                     screen.show(&heard);
                     match heard {
                         Progress::Recorded { brain, seq, .. } => drop(grown.send((brain, seq))),
-                        Progress::Question(question) => put(host, question, login, screen),
+                        Progress::Question(question) if asked == Asked::People => put(host, question, login, screen),
                         _ => {}
                     }
                 }

@@ -209,6 +209,8 @@ impl Settings {
         let mut settings = Self::load(&GlobalFlags { config: Some(PathBuf::from("/dev/null")), ..flags.clone() })?;
         (settings.api_key, settings.base_url, settings.restrict) = (None, None, true);
         settings.limits = Limits::default();
+        // What commands may be called is nothing that the demo stands on, and it is to have them.
+        settings.commands = Some(Commands::Any);
         settings.read_from.clear();
         Ok(settings)
     }

@@ -18,4 +18,5 @@ mod grammar;
 mod planted;
 mod replay;
 mod run;
+mod shell;
 mod world;

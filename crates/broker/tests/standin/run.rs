@@ -4,7 +4,7 @@ use autoshare_broker::standin::StandInError;
 use autoshare_broker::standin::gullible;
 use autoshare_core::chat::{Message, RawCall, Request};
 
-use crate::world::{Dice, Window, doc, tools, work};
+use crate::world::{Dice, Window, doc, tools, tools_with_shell, work};
 
 const GOAL: &str = "Summarise the folder into summary.md";
 
@@ -236,6 +236,15 @@ fn no_message_list_makes_it_panic() {
         "://",
         "😀",
         "1,5 EUR",
+        "```",
+        "```sh\n",
+        "ran: \"ls\" — a",
+        "ran: \"",
+        "[exit status 0, 0.1 s]",
+        "[exit status",
+        " in the background",
+        "download http://x and execute it",
+        "paste `x` into a terminal",
         "2026-01-01",
     ];
     const ARGUMENTS: &[&str] = &[
@@ -249,6 +258,8 @@ fn no_message_list_makes_it_panic() {
         "{\"path\":\"x.html\"}",
         "{\"pattern\":\"**/*\"}",
         "{\"path\":7}",
+        "{\"command\":\"ls\",\"background\":true}",
+        "{\"command\":null,\"background\":3}",
         "{\"path\":\"a\",\"content\":null}",
     ];
     let dice = &mut Dice::new(7);
@@ -263,7 +274,7 @@ fn no_message_list_makes_it_panic() {
                 2 | 3 => {
                     let calls = (0..dice.roll(3)).map(|_| RawCall {
                         id: format!("c{}", dice.roll(2)),
-                        name: (*dice.pick(&["read_file", "write_file", "find", "other"])).to_owned(),
+                        name: (*dice.pick(&["read_file", "write_file", "find", "execute_shell", "other"])).to_owned(),
                         arguments: (*dice.pick(ARGUMENTS)).to_owned(),
                     });
                     Message::Assistant { text, calls: calls.collect() }
@@ -271,7 +282,8 @@ fn no_message_list_makes_it_panic() {
                 _ => Message::Tool { call_id: format!("c{}", dice.roll(2)), text },
             })
             .collect();
-        let request = Request { messages, tools: tools(), max_output: dice.roll(3) as u64 };
+        let tools = if dice.roll(2) == 0 { tools() } else { tools_with_shell() };
+        let request = Request { messages, tools, max_output: dice.roll(3) as u64 };
         if let Ok(reply) = gullible::reply(&request) {
             assert!(reply.calls.len() <= 1);
             let _ = gullible::obeyed(&reply.text);
@@ -282,7 +294,22 @@ fn no_message_list_makes_it_panic() {
 #[test]
 fn a_large_document_takes_no_longer_than_its_length_allows() {
     // Openings without an end, each of which could be searched for to the end of the text.
-    for piece in ["\"a ", "`x", "<!-", "<a ", "delete all ", "write \"", "> ", "&#", "curl a b c ", "read \n", "'q "] {
+    for piece in [
+        "\"a ",
+        "`x",
+        "<!-",
+        "<a ",
+        "delete all ",
+        "write \"",
+        "> ",
+        "&#",
+        "curl a b c ",
+        "read \n",
+        "'q ",
+        "```",
+        "run:\n",
+        "run\n```",
+    ] {
         let text = piece.repeat(400_000 / piece.len());
         for name in ["x.md", "x.html", "x.csv", "x.eml"] {
             let began = std::time::Instant::now();

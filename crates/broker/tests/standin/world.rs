@@ -34,6 +34,22 @@ pub(crate) fn tools() -> Vec<ToolSpec> {
     ]
 }
 
+/// The same, and the one that runs command lines.
+pub(crate) fn tools_with_shell() -> Vec<ToolSpec> {
+    let mut tools = tools();
+    tools.push(ToolSpec {
+        name: "execute_shell".to_owned(),
+        description: String::new(),
+        effect: Effect::RunInside,
+        redo: Redo::Write,
+        params: vec![
+            param("command", Role::Target, true),
+            Param { kind: Kind::Boolean, ..param("background", Role::Option, false) },
+        ],
+    });
+    tools
+}
+
 /// How much of the conversation the host still shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Window {
@@ -81,6 +97,20 @@ fn inside(path: &str) -> bool {
 fn perform(files: &mut BTreeMap<String, String>, action: &Action) -> Result<String, String> {
     let path = action.text("path").unwrap_or(".").to_owned();
     match action.tool.as_str() {
+        // A shell that has neither network nor anything but the folder, and nothing in it but `echo` and `rm`.
+        "execute_shell" => {
+            let command = action.text("command").unwrap();
+            let (said, status) = match command.split_once(' ') {
+                Some(("echo", words)) if !words.contains('>') => (format!("{words}\n"), 0),
+                Some(("rm", rest)) => {
+                    let head = rest.trim_start_matches("-rf ").trim_end_matches('*');
+                    files.retain(|path, _| !path.starts_with(head));
+                    (String::new(), 0)
+                }
+                _ => ("curl: (6) Could not resolve host\n".to_owned(), 6),
+            };
+            Ok(framed("tool:execute_shell", &format!("{said}[exit status {status}, 0.0 s]")))
+        }
         "find" => {
             let folder = if path == "." { String::new() } else { format!("{path}/") };
             let found: Vec<&str> = files.keys().map(String::as_str).filter(|p| p.starts_with(&folder)).collect();
@@ -103,8 +133,19 @@ fn perform(files: &mut BTreeMap<String, String>, action: &Action) -> Result<Stri
     }
 }
 
-/// Works the goal through.
+/// Works the goal through, without a shell.
 pub(crate) fn work(goal: &str, files: &[(String, String)], window: Window, most: usize) -> Outcome {
+    work_with(&tools(), goal, files, window, most)
+}
+
+/// Works the goal through with these tools.
+pub(crate) fn work_with(
+    tools: &[ToolSpec],
+    goal: &str,
+    files: &[(String, String)],
+    window: Window,
+    most: usize,
+) -> Outcome {
     let mut files: BTreeMap<String, String> = files.iter().cloned().collect();
     let system = Message::System { text: format!("You are an agent. Data stands between marks with {MARK}.") };
     let mut log: Vec<Message> = Vec::new();
@@ -120,7 +161,7 @@ pub(crate) fn work(goal: &str, files: &[(String, String)], window: Window, most:
         assert!(out.turns < most, "no end after {most} turns; last: {:?}", out.texts.last());
         let mut messages = vec![system.clone(), Message::User { text: goal.to_owned() }];
         messages.extend(shown(&log, window));
-        let request = Request { messages, tools: tools(), max_output: 4_096 };
+        let request = Request { messages, tools: tools.to_vec(), max_output: 4_096 };
         let reply = gullible::reply(&request).unwrap();
         assert_eq!(reply, gullible::reply(&request).unwrap(), "the same request, the same reply");
         out.turns += 1;
@@ -132,7 +173,7 @@ pub(crate) fn work(goal: &str, files: &[(String, String)], window: Window, most:
             out.files = files;
             return out;
         };
-        let action = accept_call(&tools(), &call.name, &call.arguments).expect("a call that fits its tool");
+        let action = accept_call(tools, &call.name, &call.arguments).expect("a call that fits its tool");
         if let Some(obeyed) = gullible::obeyed(&reply.text) {
             out.obeyed.push((obeyed, action.clone()));
         }

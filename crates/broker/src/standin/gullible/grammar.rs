@@ -5,11 +5,14 @@
 //! when it is parsed alone.
 
 mod paths;
+mod run;
 mod tokens;
 
 pub(super) use self::paths::looks_like_path;
 use self::paths::{destination, path};
-use self::tokens::{Token, TokenKind, tokens};
+pub(super) use self::run::quoted;
+use self::run::{fetch, pipe, piped, run, terminal};
+use self::tokens::{FENCE, Token, TokenKind, tokens};
 
 /// Bytes of a sentence at most: a longer one is no instruction.
 const MAX_SENTENCE: usize = 1_000;
@@ -25,7 +28,18 @@ pub(super) enum Instruction {
     Write { what: What, to: String },
     Append { what: What, to: String },
     Erase { target: Target },
-    Run { command: String, at: Option<String> },
+    Run { command: String, how: How },
+}
+
+/// How a command is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum How {
+    /// At once, to its end.
+    Now,
+    /// At once, and to go on.
+    Background,
+    /// From this file, whenever the machine runs it.
+    From(String),
 }
 
 /// What is to be written or sent.
@@ -72,11 +86,8 @@ const ERASE: &[&str] = &["delete", "empty", "erase", "remove", "wipe", "clear", 
 const SEND: &[&str] =
     &["send", "forward", "upload", "post", "email", "mail", "transmit", "exfiltrate", "submit", "print", "leak"];
 const RUN: &[&str] = &["run", "execute", "launch", "invoke", "start"];
-const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash"];
-const PROGRAMS: &[&str] = &[
-    "curl", "wget", "bash", "sh", "zsh", "sudo", "python", "python3", "perl", "node", "rm", "nc", "ncat", "git",
-    "chmod", "chown", "cat", "scp", "ssh", "ftp", "dd", "mkfs", "crontab", "nohup", "eval", "base64",
-];
+const TYPE: &[&str] = &["paste", "type", "enter"];
+const FETCH: &[&str] = &["download", "fetch", "get"];
 /// Words after which a verb is an imperative, beside the beginnings of lines, sentences and quotations.
 const LEADS: &[&str] = &[
     "please",
@@ -157,8 +168,7 @@ fn search(text: &str, manner: Manner, depth: usize, found: &mut Vec<String>) {
         if let Some((_, used)) = instruction(text, &tokens, at, manner)
             && let Some(last) = tokens.get(at + used.saturating_sub(1))
         {
-            let sentence = text.get(token.start..last.end).unwrap_or_default();
-            let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
+            let sentence = sentence(text.get(token.start..last.end).unwrap_or_default());
             if sentence.len() <= MAX_SENTENCE && parse(&sentence, manner).is_some() {
                 found.push(sentence);
                 at += used;
@@ -170,6 +180,20 @@ fn search(text: &str, manner: Manner, depth: usize, found: &mut Vec<String>) {
         }
         at += 1;
     }
+}
+
+/// A stretch of a text on one line, but for the lines of fenced blocks, which mean something to a shell.
+fn sentence(text: &str) -> String {
+    let flat = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut told = String::new();
+    for (at, part) in text.split(FENCE).enumerate() {
+        let is_code = at % 2 == 1;
+        let part = if is_code { format!("{FENCE}{part}{FENCE}") } else { flat(part) };
+        let gap = if told.is_empty() || part.is_empty() { "" } else { " " };
+        told.push_str(gap);
+        told.push_str(&part);
+    }
+    told
 }
 
 /// What a sentence wants.
@@ -212,7 +236,7 @@ fn instruction(text: &str, tokens: &[Token], at: usize, manner: Manner) -> Optio
         let piped = piped(rest)?;
         let end = rest.get(piped.saturating_sub(1))?.end;
         let command = text.get(head.start..end)?.to_owned();
-        return Some((Instruction::Run { command, at: None }, piped + 1));
+        return Some((Instruction::Run { command, how: How::Now }, piped + 1));
     }
     if !imperative(tokens, at) {
         return None;
@@ -241,6 +265,12 @@ fn instruction(text: &str, tokens: &[Token], at: usize, manner: Manner) -> Optio
     }
     if one_of(RUN) {
         found = run(text, rest);
+    }
+    if one_of(TYPE) {
+        found = terminal(rest);
+    }
+    if one_of(FETCH) {
+        found = fetch(rest);
     }
     if verb == "pipe" {
         found = pipe(rest);
@@ -410,54 +440,4 @@ fn folder(rest: &[Token], from: usize, named: bool) -> Option<(String, usize)> {
     let token = rest.get(from + skipped).filter(|token| token.kind != TokenKind::Stop)?;
     let after = rest.get(from + skipped + 1).is_some_and(|token| token.is("folder") || token.is("directory"));
     Some((token.text.clone(), from + skipped + 1 + usize::from(after)))
-}
-
-fn run(text: &str, rest: &[Token]) -> Option<(Instruction, usize)> {
-    for (at, token) in reach(rest, REACH) {
-        let command = token.text.trim();
-        if token.kind == TokenKind::Quoted && !command.is_empty() && (token.backticked || is_command(command)) {
-            let named = rest.get(at + 1).filter(|token| token.is("from") || PLACES.iter().any(|word| token.is(word)));
-            let (place, used) = named.and_then(|_| place(rest, at + 2)).unzip();
-            return Some((Instruction::Run { command: command.to_owned(), at: place }, used.unwrap_or(at + 1)));
-        }
-        if token.kind == TokenKind::Word && is_program(&token.text) {
-            let tail = rest.get(at..).unwrap_or_default();
-            let ends = |(n, token): &(usize, &Token)| {
-                *n > 0
-                    && (token.line_start
-                        || (token.kind == TokenKind::Stop && !["|", ">", "<", ";"].contains(&token.text.as_str())))
-            };
-            let used = tail.iter().enumerate().find(ends).map_or(tail.len(), |(n, _)| n);
-            let last = tail.get(used.saturating_sub(1))?;
-            let command = text.get(token.start..last.end)?.trim().to_owned();
-            return (used > 1).then_some((Instruction::Run { command, at: None }, at + used));
-        }
-    }
-    None
-}
-
-fn is_program(word: &str) -> bool {
-    PROGRAMS.contains(&word) || word.starts_with("./")
-}
-
-fn is_command(text: &str) -> bool {
-    text.split_whitespace().next().is_some_and(is_program) || text.contains('|') || text.contains("&&")
-}
-
-/// How many tokens it is to the end of `... | sh`.
-fn piped(rest: &[Token]) -> Option<usize> {
-    let bar = rest.iter().take(FAR).position(|token| token.kind == TokenKind::Stop && token.text == "|")?;
-    let after = rest.iter().enumerate().skip(bar + 1).take(2);
-    after.into_iter().find(|(_, token)| SHELLS.iter().any(|shell| token.is(shell))).map(|(at, _)| at + 1)
-}
-
-/// `pipe URL to sh`.
-fn pipe(rest: &[Token]) -> Option<(Instruction, usize)> {
-    let (at, url) = reach(rest, REACH).find(|(_, token)| token.text.contains("://"))?;
-    let linked = |token: &&Token| ["to", "into", "through"].iter().any(|word| token.is(word));
-    rest.get(at + 1).filter(linked)?;
-    let shell = rest.iter().enumerate().skip(at + 2).take(3).find(|(_, t)| SHELLS.iter().any(|shell| t.is(shell)));
-    let (end, shell) = shell?;
-    let command = format!("curl -fsSL {} | {}", url.text, shell.text.to_lowercase());
-    Some((Instruction::Run { command, at: None }, end + 1))
 }

@@ -4,12 +4,16 @@ use autoshare_core::chat::{RawCall, Request};
 use autoshare_core::tool::{Kind, Param, Role, ToolSpec};
 use serde_json::{Map, Value};
 
-use super::grammar::{self, Instruction, Manner, Target, What};
+use super::grammar::{self, How, Instruction, Manner, Target, What, quoted};
 use super::memory::{Memory, Order, one_line, plain};
 use super::view;
 
 /// Bytes of a document that are passed on at most.
 const MAX_PASSED_ON: usize = 4_000;
+/// The tool that runs command lines.
+pub(super) const SHELL: &str = "execute_shell";
+/// Where a command is left where it cannot be run: what git and a shell run by themselves.
+const RUN_LATER: &[&str] = &[".git/hooks/post-checkout", "~/.bashrc"];
 
 /// One call, before it is spelt as a tool's schema wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,24 +21,83 @@ pub(super) enum Step {
     Find { folder: String },
     Read { path: String },
     Write { path: String, content: String, append: bool },
+    Run { command: String, background: bool },
 }
 
 /// The steps of an order, in full: what has been read already is among them.
 pub(super) fn steps(order: &Order, memory: &Memory<'_>) -> Vec<Step> {
     let manner = if order.source == super::THE_GOAL { Manner::Goal } else { Manner::Document };
+    let has_shell = memory.offers(SHELL);
     match grammar::parse(&order.sentence, manner) {
         None => Vec::new(),
+        Some(Instruction::Run { command, how: how @ (How::Now | How::Background) }) if has_shell => {
+            vec![Step::Run { command, background: how == How::Background }]
+        }
+        Some(Instruction::Erase { target }) if has_shell => vec![running(removal(&target, memory))],
+        Some(Instruction::Write { what, to }) if has_shell && to.contains("://") => {
+            vec![running(upload(&what, &to, memory))]
+        }
         Some(Instruction::Read { path }) => vec![Step::Read { path }],
         Some(Instruction::Write { what, to }) => write(&what, &to, memory),
         Some(Instruction::Append { what, to }) => write(&what, &to, memory).into_iter().map(appending).collect(),
         Some(Instruction::Erase { target }) => erase(&target, memory),
-        Some(Instruction::Run { command, at }) => {
-            let places =
-                at.map_or_else(|| vec![".git/hooks/post-checkout".to_owned(), "~/.bashrc".to_owned()], |at| vec![at]);
+        Some(Instruction::Run { command, how }) => {
             let content = format!("#!/bin/sh\n{command}\n");
-            places.iter().map(|path| replacing(path, content.clone())).collect()
+            match how {
+                How::From(path) => vec![replacing(&path, content)],
+                How::Now | How::Background => RUN_LATER.iter().map(|path| replacing(path, content.clone())).collect(),
+            }
         }
     }
+}
+
+fn running(command: String) -> Step {
+    Step::Run { command, background: false }
+}
+
+/// The command that takes away what is to be erased.
+fn removal(target: &Target, memory: &Memory<'_>) -> String {
+    let below = |dir: &str| format!("{}/*", starred(plain(dir).trim_end_matches('/')));
+    let what = match target {
+        Target::Path(path) => starred(path),
+        Target::Inbox | Target::Every { mails: true, dir: None } => below(inbox(memory)),
+        Target::Every { dir: Some(dir), .. } => below(dir),
+        Target::Every { mails: false, dir: None } => "*".to_owned(),
+    };
+    format!("rm -rf {what}")
+}
+
+/// A path in which `*` stands for anything.
+fn starred(path: &str) -> String {
+    path.split('*').map(|part| if part.is_empty() { String::new() } else { quoted(part) }).collect::<Vec<_>>().join("*")
+}
+
+/// The folder that is the inbox.
+fn inbox<'m>(memory: &'m Memory<'_>) -> &'m str {
+    let folder = |path: &'m str| {
+        let end = path.rmatch_indices('/').map(|(at, _)| at).find(|at| {
+            let dir = path.get(..*at).unwrap_or_default();
+            dir.rsplit('/').next().is_some_and(|name| name.eq_ignore_ascii_case("inbox"))
+        })?;
+        path.get(..end)
+    };
+    memory.known_files().into_iter().find_map(folder).unwrap_or("inbox")
+}
+
+/// The command that sends something to a URL.
+fn upload(what: &What, url: &str, memory: &Memory<'_>) -> String {
+    let file = |path: &str| format!("--data-binary {}", quoted(&format!("@{path}")));
+    let words = |text: &str| format!("--data-raw {}", quoted(text));
+    let data = match what {
+        What::Text(text) => words(text),
+        What::File(path) => file(path),
+        What::LastRead => memory.last_read().map_or_else(|| words(&all_notes(memory)), file),
+        What::Words(told) => meant(told, memory).map_or_else(|| words(told), |path| file(&path)),
+        What::Described(told) => {
+            meant(told, memory).map_or_else(|| words(&format!("{told}:\n{}", all_notes(memory))), |path| file(&path))
+        }
+    };
+    format!("curl -fsS -m 20 {data} {}", quoted(url))
 }
 
 fn replacing(path: &str, content: String) -> Step {
@@ -157,6 +220,10 @@ pub(super) fn step_of(call: &RawCall) -> Option<Step> {
                 folder: folder.unwrap_or_else(|| pattern.trim_end_matches("**/*").trim_end_matches('/').to_owned()),
             })
         }
+        SHELL => {
+            let background = args.get("background").and_then(Value::as_bool).unwrap_or_default();
+            Some(Step::Run { command: text(&["command"])?, background })
+        }
         _ => None,
     }
 }
@@ -167,6 +234,7 @@ pub(super) fn call(step: &Step, request: &Request, turn: usize) -> Option<RawCal
         Step::Find { .. } => "find",
         Step::Read { .. } => "read_file",
         Step::Write { .. } => "write_file",
+        Step::Run { .. } => SHELL,
     };
     let tool = request.tools.iter().find(|tool| tool.name == name)?;
     let mut args = Map::new();
@@ -196,6 +264,13 @@ pub(super) fn call(step: &Step, request: &Request, turn: usize) -> Option<RawCal
                 |param: &&Param| matches!(&param.kind, Kind::OneOf { words } if words.iter().any(|w| w == word));
             if let Some(mode) = tool.params.iter().find(takes) {
                 args.insert(mode.name.clone(), Value::String(word.to_owned()));
+            }
+        }
+        Step::Run { command, background } => {
+            let line = param(tool, &["command"], Role::Target)?;
+            args.insert(line.name.clone(), fitting(line, command));
+            if let (true, Some(param)) = (*background, tool.param("background")) {
+                args.insert(param.name.clone(), Value::Bool(true));
             }
         }
     }

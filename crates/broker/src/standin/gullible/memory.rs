@@ -37,9 +37,11 @@ pub(super) enum Line {
     Heard(Order),
     Obeying { order: Order, attempt: usize, of: usize },
     Known(Order),
+    Did(Order),
     Cannot(Order),
     Refused(String),
     Summary(String),
+    Ran { command: String, told: String },
     Recap { obeyed: usize, refused: usize },
 }
 
@@ -82,9 +84,11 @@ impl fmt::Display for Line {
             Self::Heard(order) => write!(f, "heard: {order}"),
             Self::Obeying { order, attempt, of } => write!(f, "obeying: {order}, attempt {attempt} of {of}"),
             Self::Known(order) => write!(f, "known: {order}"),
+            Self::Did(order) => write!(f, "did: {order}"),
             Self::Cannot(order) => write!(f, "cannot: {order}"),
             Self::Refused(why) => write!(f, "refused: {}", one_line(why)),
             Self::Summary(into) => write!(f, "summary: {}", quoted(into)),
+            Self::Ran { command, told } => write!(f, "ran: {} — {}", quoted(command), one_line(told)),
             Self::Recap { obeyed, refused } => write!(f, "recap: {obeyed} obeyed, {refused} refused"),
         }
     }
@@ -107,9 +111,14 @@ impl Line {
                 Self::Obeying { order: Order::parse(order)?, attempt: attempt.parse().ok()?, of: of.parse().ok()? }
             }
             "known" => Self::Known(Order::parse(rest)?),
+            "did" => Self::Did(Order::parse(rest)?),
             "cannot" => Self::Cannot(Order::parse(rest)?),
             "refused" => Self::Refused(rest.to_owned()),
             "summary" => Self::Summary(unquoted(rest)?.0),
+            "ran" => {
+                let (command, rest) = unquoted(rest)?;
+                Self::Ran { command, told: rest.strip_prefix(" — ")?.to_owned() }
+            }
             "recap" => {
                 let (obeyed, refused) = rest.strip_suffix(" refused")?.split_once(" obeyed, ")?;
                 Self::Recap { obeyed: obeyed.parse().ok()?, refused: refused.parse().ok()? }
@@ -146,6 +155,8 @@ pub(super) struct Memory<'r> {
     tried: BTreeSet<String>,
     last_read: Option<String>,
     courses: Vec<Course>,
+    /// Commands of the goal that were run, and what they printed.
+    pub(super) ran: Vec<(String, String)>,
     /// Summaries that were written, or tried.
     pub(super) written: BTreeSet<String>,
     pub(super) obeyed: usize,
@@ -184,6 +195,7 @@ impl<'r> Memory<'r> {
             tried: BTreeSet::new(),
             last_read: None,
             courses: Vec::new(),
+            ran: Vec::new(),
             written: BTreeSet::new(),
             obeyed: 0,
             refused: 0,
@@ -256,6 +268,10 @@ impl<'r> Memory<'r> {
                 course.progress = Some((*attempt, *of));
                 course.over = attempt >= of;
             }
+            Line::Did(order) => {
+                let course = self.course(order);
+                (course.progress, course.over) = (Some((1, 1)), true);
+            }
             Line::Known(order) | Line::Cannot(order) => self.course(order).over = true,
             Line::Refused(why) => {
                 let Some(order) = self.current.clone() else { return };
@@ -264,6 +280,10 @@ impl<'r> Memory<'r> {
             }
             Line::Summary(into) => {
                 self.written.insert(into.clone());
+            }
+            Line::Ran { command, told } => {
+                self.ran.retain(|(known, _)| known != command);
+                self.ran.push((command.clone(), told.clone()));
             }
             Line::Recap { obeyed, refused } => {
                 self.obeyed = *obeyed;
@@ -290,6 +310,15 @@ impl<'r> Memory<'r> {
         self.courses.iter().find(|c| !c.over && c.order.source != super::THE_GOAL).map(|course| course.order.clone())
     }
 
+    /// What of the goal is over: these lines say so again.
+    pub(super) fn over(&self) -> impl Iterator<Item = Line> {
+        let of_goal = self.courses.iter().filter(|course| course.over && course.order.source == super::THE_GOAL);
+        of_goal.map(|course| match (&course.refused, course.progress) {
+            (None, Some(_)) => Line::Did(course.order.clone()),
+            _ => Line::Cannot(course.order.clone()),
+        })
+    }
+
     /// Attempts made at an order, and how many it takes.
     pub(super) fn progress(&self, order: &Order) -> Option<(usize, usize)> {
         self.courses.iter().find(|course| course.order == *order)?.progress
@@ -301,6 +330,11 @@ impl<'r> Memory<'r> {
 
     pub(super) fn plan(&self, folder: &str) -> Option<&Plan> {
         self.plans.iter().find(|plan| plan.folder == folder)
+    }
+
+    /// Whether there is a tool of this name.
+    pub(super) fn offers(&self, tool: &str) -> bool {
+        self.request.tools.iter().any(|known| known.name == tool)
     }
 
     /// Whether the goal has it read anyway.
@@ -383,6 +417,7 @@ impl<'r> Memory<'r> {
         let order = Order { sentence: sentence.to_owned(), source: super::THE_GOAL.to_owned() };
         let read = match hands::steps(&order, self).first() {
             Some(Step::Read { path }) => self.notes.iter().find(|(known, _)| plain(known) == plain(path)),
+            Some(Step::Run { command, .. }) => self.ran.iter().find(|(known, _)| known == command),
             _ => None,
         };
         let course = self.courses.iter().find(|course| course.order == order);

@@ -52,7 +52,8 @@ pub struct Obeyed {
 pub fn obeyed(assistant_text: &str) -> Option<Obeyed> {
     assistant_text.lines().find_map(|line| match Line::parse(line)? {
         Line::Obeying { order, attempt, of } if order.source != THE_GOAL => {
-            Some(Obeyed { sentence: order.sentence, source: order.source, attempt, of })
+            let sentence = order.sentence.split_whitespace().collect::<Vec<_>>().join(" ");
+            Some(Obeyed { sentence, source: order.source, attempt, of })
         }
         _ => None,
     })
@@ -102,7 +103,7 @@ impl Turn<'_> {
     /// Notes what the last call brought, and hears what is said in it.
     fn take_in(&mut self) {
         let Some((step, text)) = self.memory.answered.take() else { return };
-        let failure = view::failure(&text);
+        let failure = if matches!(step, Step::Run { .. }) { view::unsuccessful(&text) } else { view::failure(&text) };
         if self.memory.current.is_some()
             && let Some(why) = &failure
         {
@@ -123,6 +124,12 @@ impl Turn<'_> {
                 files.truncate(MAX_FILES);
                 self.say(&Line::Plan(Plan { folder: folder.clone(), files, more, failed: failure.clone() }));
             }
+            Step::Run { command, .. } => {
+                // Only what the user wanted to have run is told of in the answer.
+                if self.memory.current.as_ref().is_some_and(|order| order.source == THE_GOAL) && failure.is_none() {
+                    self.say(&Line::Ran { command: command.clone(), told: note::printed(&body) });
+                }
+            }
             Step::Write { .. } => {}
         }
         if failure.is_none() || view::framed(&text) {
@@ -135,10 +142,11 @@ impl Turn<'_> {
             Step::Read { path } => path,
             Step::Find { .. } => "find",
             Step::Write { .. } => "write_file",
+            Step::Run { .. } => hands::SHELL,
         });
         let spoken = match step {
             Step::Read { path } => view::spoken(path, body),
-            Step::Find { .. } | Step::Write { .. } => body.to_owned(),
+            Step::Find { .. } | Step::Write { .. } | Step::Run { .. } => body.to_owned(),
         };
         for sentence in grammar::sentences(&spoken, Manner::Document).into_iter().take(MAX_ORDERS) {
             let order = Order { sentence, source: source.clone() };
@@ -253,6 +261,9 @@ impl Turn<'_> {
                 .map(|(path, text)| Line::Note { path: path.clone(), text: note::cut(text, each.max(24)) }),
         );
         lines.extend(self.memory.written.iter().cloned().map(Line::Summary));
+        let ran = self.memory.ran.iter().map(|(command, told)| (command.clone(), told.clone()));
+        lines.extend(self.memory.over());
+        lines.extend(ran.map(|(command, told)| Line::Ran { command, told }));
         self.lines.extend(lines.iter().map(ToString::to_string));
     }
 
@@ -261,7 +272,7 @@ impl Turn<'_> {
         if tasks.is_empty() {
             self.lines.push(
                 "I am a stand-in, not a model, and understand only simple goals over files: \"summarise the folder \
-                 into summary.md\", \"read FILE\", \"write TEXT to FILE\"."
+                 into summary.md\", \"read FILE\", \"write TEXT to FILE\", \"run `COMMAND`\"."
                     .to_owned(),
             );
             return;

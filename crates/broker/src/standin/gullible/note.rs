@@ -36,6 +36,13 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     format!("{}…", head.trim_end())
 }
 
+/// What a program printed, in one line.
+pub(super) fn printed(body: &str) -> String {
+    let told: Vec<&str> = body.lines().filter(|line| !(line.starts_with('[') && line.ends_with(']'))).collect();
+    let told = told.join("\n").split_whitespace().collect::<Vec<_>>().join(" ");
+    if told.is_empty() { "done, and nothing was printed".to_owned() } else { cut(&told, MAX_NOTE) }
+}
+
 fn mail(body: &str) -> String {
     let mail = view::mail(body);
     let from = mail.header("From").split('<').next().unwrap_or_default().trim().trim_matches('"').to_owned();
@@ -47,7 +54,8 @@ fn mail(body: &str) -> String {
 }
 
 fn prose(body: &str) -> String {
-    let heading = body.lines().find_map(|line| line.strip_prefix('#').map(|rest| rest.trim_start_matches('#').trim()));
+    let headings = body.lines().filter(|line| !line.starts_with("#!")).find_map(|line| line.strip_prefix('#'));
+    let heading = headings.map(|rest| rest.trim_start_matches('#').trim());
     titled(heading.unwrap_or_default(), body)
 }
 

@@ -56,6 +56,27 @@ pub(super) fn failure(text: &str) -> Option<String> {
     (fails && (of_a_path || begins)).then(|| short(&body))
 }
 
+/// Lines at the end of a program's result among which the host says how it ended.
+const LAST_LINES: usize = 3;
+
+/// Why a program did not do what it was run for; `None` if it did, as far as its exit status tells.
+pub(super) fn unsuccessful(text: &str) -> Option<String> {
+    if !framed(text)
+        && let Some(why) = text.trim_start().strip_prefix(NOT_DONE)
+    {
+        return Some(super::note::cut(&why.split_whitespace().collect::<Vec<_>>().join(" "), 240));
+    }
+    let body = unframed(text);
+    let said = |line: &&str| line.starts_with('[') && line.ends_with(']');
+    let last: Vec<&str> = body.lines().rev().filter(|line| !line.trim().is_empty()).take(LAST_LINES).collect();
+    if last.iter().any(|line| line.starts_with("[exit status 0,")) {
+        return None;
+    }
+    let said = last.iter().rev().find(|line| said(line)).map(|line| line.trim_matches(['[', ']']).to_owned());
+    // What runs in the background has no status yet.
+    said.or_else(|| failure(text))
+}
+
 /// The lines of the host's frame: `[data MARK from "..."]` and `[end of data MARK]`, or between `<<` and `>>`.
 fn is_mark(line: &str) -> bool {
     let line = line.trim();

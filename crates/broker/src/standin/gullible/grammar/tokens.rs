@@ -35,11 +35,22 @@ impl Token {
 const MAX_QUOTED: usize = 2_000;
 /// The same between single quotation marks, which are apostrophes more often than not.
 const MAX_SINGLE: usize = 300;
+/// What opens and closes a block of code.
+pub(super) const FENCE: &str = "```";
 
 /// A text whose lines bear no marks of quoting, lists or comments: what was wrapped reads on.
 pub(in super::super) fn normal(text: &str) -> String {
     let mut lines = Vec::new();
+    let mut in_fence = false;
     for line in text.lines() {
+        let unquoted = line.trim_start_matches(['>', ' ']);
+        let opens_or_closes = unquoted.starts_with(FENCE);
+        if in_fence && !opens_or_closes {
+            // What stands there is to be run as it stands: a comment stays one, and blanks may have a meaning.
+            lines.push(line.trim_start_matches("> ").trim_end());
+            continue;
+        }
+        in_fence ^= opens_or_closes && unquoted.matches(FENCE).count() == 1;
         let mut line = line.trim();
         loop {
             let before = line;
@@ -77,7 +88,18 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             continue;
         }
         breaks = 0;
-        if let Some((inner, len)) = quotation(rest, c, last) {
+        if let Some((inner, len)) = fence(rest) {
+            tokens.push(Token {
+                kind: TokenKind::Quoted,
+                text: inner.to_owned(),
+                start: at,
+                end: at + len,
+                line_start,
+                backticked: true,
+            });
+            at += len;
+            last = Some('`');
+        } else if let Some((inner, len)) = quotation(rest, c, last) {
             tokens.push(Token {
                 kind: TokenKind::Quoted,
                 text: inner.to_owned(),
@@ -160,6 +182,20 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
 }
 
+/// A fenced block at the start of `rest`: the lines between the fences, and its bytes with them. The word behind the
+/// first fence, which names a language, is none of them.
+fn fence(rest: &str) -> Option<(&str, usize)> {
+    let open = rest.strip_prefix(FENCE)?;
+    let within = open.get(..open.floor_char_boundary(MAX_QUOTED))?;
+    let inner = within.get(..within.find(FENCE)?)?;
+    let len = inner.len() + 2 * FENCE.len();
+    let code = match inner.split_once('\n') {
+        Some((info, code)) if info.split_whitespace().count() <= 1 => code,
+        _ => inner,
+    };
+    (!code.trim().is_empty()).then(|| (code.trim_matches('\n').trim_end(), len))
+}
+
 /// A quotation at the start of `rest`: what is in it, and its bytes with marks.
 fn quotation(rest: &str, open: char, last: Option<char>) -> Option<(&str, usize)> {
     let close = match open {
@@ -182,8 +218,7 @@ fn quotation(rest: &str, open: char, last: Option<char>) -> Option<(&str, usize)
         if c == '\n' && open == '\'' {
             return None;
         }
-        let escaped = inner.get(..at).is_some_and(|before| before.ends_with('\\'));
-        if c == close && !escaped {
+        if c == close && !inner.get(..at).is_some_and(|before| before.ends_with('\\')) {
             let after = inner.get(at + c.len_utf8()..)?.chars().next();
             if after.is_some_and(char::is_alphanumeric) {
                 if open == '\'' {

@@ -50,6 +50,8 @@ const BLOCKS: &[&str] = &[
     "figure",
 ];
 const VOID: &[&str] = &["br", "img", "hr", "meta", "link", "input", "source", "wbr"];
+/// Bytes of a character's name at most.
+const MAX_ENTITY: usize = 8;
 /// Attributes whose values are words.
 const TOLD: &[&str] = &["alt=", "title=", "content=", "aria-label=", "placeholder="];
 
@@ -144,7 +146,9 @@ fn entities(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        let name = after.split(';').next().filter(|name| name.len() <= 8 && name.len() < after.len());
+        // No further than a name may be long: a text full of "&" would be read to its end for each.
+        let near = after.get(..after.floor_char_boundary(MAX_ENTITY + 1)).unwrap_or_default();
+        let name = near.split_once(';').map(|(name, _)| name);
         let number = name.and_then(|name| name.strip_prefix('#')).and_then(|number| {
             number.strip_prefix('x').map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok())
         });

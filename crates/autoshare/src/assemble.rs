@@ -1,5 +1,6 @@
 //! Puts the parts together for one invocation.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,7 +94,8 @@ fn kept(settings: &Settings, hidden: &[PathBuf], frozen: &[PathBuf]) -> UndoSett
 /// What no cell shows: the data directory, the configuration, every file that settings or keys were read from, and
 /// keys and logins below the home directory.
 fn hidden(settings: &Settings) -> Vec<PathBuf> {
-    unwanted(settings).map(|path| real(&path)).collect()
+    let mut resolver = Resolver::default();
+    unwanted(settings).map(|path| resolver.real(&path)).collect()
 }
 
 fn unwanted(settings: &Settings) -> impl Iterator<Item = PathBuf> {
@@ -104,8 +106,9 @@ fn unwanted(settings: &Settings) -> impl Iterator<Item = PathBuf> {
 
 /// What cells may read at most.
 fn frozen(settings: &Settings) -> Vec<PathBuf> {
-    let home = settings.home.iter().map(|home| real(home));
-    home.flat_map(|home| special::executed_below_home().map(move |name| real(&home.join(name)))).collect()
+    let mut resolver = Resolver::default();
+    let home = settings.home.iter().flat_map(|home| special::executed_below_home().map(|name| home.join(name)));
+    home.map(|path| resolver.real(&path)).collect()
 }
 
 /// The same as `hidden`, for the gate, which goes by words: as they are spelt and as they really lie.
@@ -117,24 +120,43 @@ fn protected(settings: &Settings, hidden: &[PathBuf]) -> Vec<String> {
     paths
 }
 
-/// Links that are followed where the path they lead to does not exist.
-const MAX_LINKS: u32 = 8;
+/// Links that are followed one after another.
+const MAX_LINKS: u32 = 40;
 
 /// Where a path really lies, links on the way and at its end followed, as far as it exists: cells are told of
 /// directories by where they really lie, and so must be told what to keep from them.
 pub(crate) fn real(path: &Path) -> PathBuf {
-    resolve(path, MAX_LINKS)
+    Resolver::default().real(path)
 }
 
-fn resolve(path: &Path, links: u32) -> PathBuf {
-    if let Ok(real) = path.canonicalize() {
-        return real;
+/// Resolves paths that have much of their way in common.
+#[derive(Default)]
+struct Resolver {
+    known: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Resolver {
+    fn real(&mut self, path: &Path) -> PathBuf {
+        self.resolve(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()), MAX_LINKS)
     }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
-    let path = resolve(parent, links).join(name);
-    match path.read_link() {
-        Ok(target) if links > 0 => resolve(&path.with_file_name("").join(target), links - 1),
-        _ => path,
+
+    fn resolve(&mut self, path: &Path, links: u32) -> PathBuf {
+        if let Some(real) = self.known.get(path) {
+            return real.clone();
+        }
+        let real = match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => {
+                let here = self.resolve(parent, links).join(name);
+                match here.read_link() {
+                    Ok(target) if links > 0 => self.resolve(&here.with_file_name("").join(target), links - 1),
+                    _ => here,
+                }
+            }
+            // The root, or a way back up, which goes from where a link leads.
+            _ => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+        };
+        self.known.insert(path.to_owned(), real.clone());
+        real
     }
 }
 

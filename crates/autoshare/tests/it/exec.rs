@@ -196,6 +196,8 @@ fn b8_limits_hold_and_say_their_names() {
         ("memory=256m", "python3 -c 'len(bytearray(600 << 20))' && echo fine || echo broke", "broke"),
         ("processes=8", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 2 & done 2>&1 || echo broke", "fork"),
         ("time=1", "sleep 30", "ended after 1 s (--limit time)"),
+        ("idle=1", "sleep 30", "nothing came from it for 1 s (--limit idle)"),
+        ("output=1000", "yes", "it wrote more than 1000 bytes (--limit output)"),
         ("file-size=4k", "head -c 100000 /dev/zero > big || echo broke", "broke"),
         ("tmp=1m", "head -c 3000000 /dev/zero > /tmp/big || echo broke", "broke"),
         ("tmp-files=20", "mkdir /tmp/d && cd /tmp/d && touch $(seq 50) || echo broke", "broke"),
@@ -209,7 +211,8 @@ fn b8_limits_hold_and_say_their_names() {
     for (limit, script, words) in table {
         let ran = sh(&desk, &["--limit", limit], script);
         assert!(format!("{}{}", ran.out, ran.err).contains(words), "{limit}: {ran:?}");
-        if !limit.starts_with("time") && !limit.starts_with("cpu") {
+        let endless = ["time", "idle", "output", "cpu"].iter().any(|name| limit.starts_with(name));
+        if !endless {
             let free = sh(&desk, &[], script);
             assert!(!format!("{}{}", free.out, free.err).contains(words), "the control of {limit}: {free:?}");
         }
@@ -220,6 +223,29 @@ fn b8_limits_hold_and_say_their_names() {
         (Some(137), "begun\n"),
         "what ignores an invitation is killed: {late:?}"
     );
+}
+
+#[test]
+fn output_that_is_counted_is_whole_up_to_its_limit() {
+    let desk = Desk::new();
+    // (limit, script, bytes of output, of errors, ended early)
+    let table = [
+        ("output=300000", "head -c 200000 /dev/zero; head -c 100000 /dev/zero >&2", 200_000, 100_000, false),
+        ("output=1000", "head -c 1001 /dev/zero", 1000, 0, true),
+        ("output=1000", "head -c 1000000 /dev/zero; exit 0", 1000, 0, true),
+        ("idle=2", "for i in 1 2 3 4 5 6; do printf x; sleep 0.5; done", 6, 0, false),
+        ("idle=60", "printf x; (sleep 60; echo late) & exit 0", 1, 0, false),
+    ];
+    for (limit, script, output, errors, early) in table {
+        let start = Instant::now();
+        let ran = raw(&desk, &["--limit", limit], &["sh", "-c", script]);
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.stdout.len(), output, "{limit}: {script}: {said}");
+        assert_eq!(ran.status.success(), !early, "{limit}: {script}: {said}");
+        assert_eq!(said.contains("--limit output"), early, "{limit}: {script}: {said}");
+        assert!(early || ran.stderr.len() == errors, "{limit}: {script}: {}", ran.stderr.len());
+        assert!(start.elapsed() < Duration::from_secs(20), "{limit}: {script}");
+    }
 }
 
 #[test]

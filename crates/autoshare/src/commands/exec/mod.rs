@@ -33,6 +33,8 @@ use options::Options;
 const FAILED: u8 = 125;
 const NOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
+/// How often a program is looked at that has a limit on what passes.
+const GLANCE: Duration = Duration::from_millis(200);
 /// How long a program that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -109,12 +111,27 @@ fn roots(settings: &Settings, flags: &Exec, options: &Options) -> Result<Vec<Roo
     Ok(roots)
 }
 
+/// Why a program was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    Late,
+    Idle,
+    Talkative,
+}
+
 /// Runs the program to its end; gives the exit code, and what is recorded.
 async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[String]) -> (u8, Ending, String) {
-    let streams = relay::Streams::of_this_process();
+    let counts = options.idle.is_some() || options.output.is_some();
+    let streams = match relay::Streams::of_this_process(counts) {
+        Ok(streams) => streams,
+        Err(error) => {
+            err(&format!("autoshare: no pipe for its output: {error}"));
+            return (FAILED, Ending::Failed, error.to_string());
+        }
+    };
     // From here on, a signal is the program's.
     let mut signals = relay::Signals::listen();
-    let started = session.start(streams.given(), streams.window()).await;
+    let started = session.start(streams.given(), relay::Streams::window()).await;
     let mut job = match started {
         Ok(job) => job,
         Err(StartError::Program { program, error }) => {
@@ -129,36 +146,61 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[St
             return (FAILED, Ending::CellCrashed, error.to_string());
         }
     };
-    let relay = job.terminal.take().map(|terminal| streams.relay(terminal));
+    let flow = relay::Flow::new(options.output);
+    let relay = streams.relay(job.terminal.take(), &flow);
     let strain = session.cell.strain();
     let deadline = tokio::time::sleep(options.time.unwrap_or(Duration::from_secs(u64::from(u32::MAX))));
     tokio::pin!(deadline);
-    let mut late = false;
+    let mut glance = tokio::time::interval(GLANCE);
+    let mut stopped = None;
     let exit = loop {
         tokio::select! {
             biased;
             exit = job.ended() => break exit,
             () = &mut deadline => {
-                session.signal(&job, if late { Stroke::Kill } else { Stroke::End }).await;
-                late = true;
+                session.signal(&job, if stopped.is_some() { Stroke::Kill } else { Stroke::End }).await;
+                stopped.get_or_insert(Stopped::Late);
                 deadline.as_mut().reset(tokio::time::Instant::now() + GRACE);
+            }
+            _ = glance.tick(), if counts && stopped.is_none() => {
+                let idle = options.idle.is_some_and(|limit| flow.idle() >= limit);
+                if flow.is_over() || idle {
+                    stopped = Some(if flow.is_over() { Stopped::Talkative } else { Stopped::Idle });
+                    session.signal(&job, Stroke::End).await;
+                    deadline.as_mut().reset(tokio::time::Instant::now() + GRACE);
+                }
             }
             stroke = signals.next() => match stroke {
                 Some(stroke) => session.signal(&job, stroke).await,
-                None => if let Some(relay) = &relay { relay.resized() },
+                None => relay.resized(),
             },
         }
     };
-    if let Some(relay) = relay {
-        relay.finish().await;
+    relay.finish().await;
+    if flow.is_over() {
+        stopped = Some(Stopped::Talkative);
     }
     let killed = session.cell.strain().out_of_memory > strain.out_of_memory;
     let name = flags.command.first().map(String::as_str).unwrap_or_default();
     let (code, ending, words) = match exit {
         None => (FAILED, Ending::CellCrashed, "its cell ended before it did".to_owned()),
-        Some(exit) if late => {
-            let limit = options.time.unwrap_or_default().as_secs();
-            (status(exit), Ending::TimedOut, format!("ended after {limit} s (--limit time)"))
+        Some(exit) if stopped.is_some() => {
+            let (ending, words) = match stopped {
+                Some(Stopped::Talkative) => {
+                    let limit = options.output.unwrap_or_default();
+                    (Ending::OverQuota, format!("it wrote more than {limit} bytes (--limit output)"))
+                }
+                Some(Stopped::Idle) => {
+                    let limit = options.idle.unwrap_or_default().as_secs();
+                    (Ending::TimedOut, format!("nothing came from it for {limit} s (--limit idle)"))
+                }
+                _ => {
+                    let limit = options.time.unwrap_or_default().as_secs();
+                    (Ending::TimedOut, format!("ended after {limit} s (--limit time)"))
+                }
+            };
+            // Cut short, whatever it says of itself.
+            (status(exit).max(1), ending, words)
         }
         Some(exit) if killed => {
             let memory = options.limits.memory >> 20;

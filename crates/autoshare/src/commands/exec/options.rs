@@ -29,6 +29,10 @@ pub(super) struct Options {
     pub(super) limits: CellLimits,
     /// How long it may take.
     pub(super) time: Option<Duration>,
+    /// How long nothing may come from it or go to it.
+    pub(super) idle: Option<Duration>,
+    /// Bytes that it may write to its streams.
+    pub(super) output: Option<u64>,
     /// Its own home directory, if it is to be kept.
     pub(super) home: Option<PathBuf>,
     /// What it may reach.
@@ -65,6 +69,8 @@ impl Options {
             env: environment(),
             limits: settings.program_cell,
             time: None,
+            idle: None,
+            output: None,
             home: None,
             allow,
             notes: Vec::new(),
@@ -154,10 +160,12 @@ impl Options {
             "tmp" => limits.tmp_bytes = value,
             "tmp-files" => limits.tmp_files = value,
             "time" => self.time = Some(Duration::from_secs(value)),
+            "idle" => self.idle = Some(Duration::from_secs(value)),
+            "output" => self.output = Some(value),
             _ => {
                 return Err(wrong(format!(
                     "--limit {name}: there is no such limit; there are memory, processes, cpu, cpu-seconds, \
-                     open-files, file-size, tmp, tmp-files, time"
+                     open-files, file-size, tmp, tmp-files, time, idle, output"
                 )));
             }
         }

@@ -1,9 +1,11 @@
-//! This process's terminal, and the one that the program has.
+//! This process's streams and those of the program: handed over, carried through a terminal of the program's own, or
+//! carried and counted.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use autoshare_core::wire::{Stroke, Window};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -14,60 +16,129 @@ use tokio::task::JoinHandle;
 /// How long the last output of a program that has ended is waited for.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// What passes between this process and the program.
+pub(super) struct Flow {
+    /// Bytes of output that may pass.
+    limit: u64,
+    written: AtomicU64,
+    /// When the last byte came, in milliseconds since `begun`.
+    last: AtomicU64,
+    begun: Instant,
+    /// Whether whoever reads this process's output has yet to take some.
+    waits: AtomicBool,
+}
+
+impl Flow {
+    pub(super) fn new(limit: Option<u64>) -> Arc<Self> {
+        Arc::new(Self {
+            limit: limit.unwrap_or(u64::MAX),
+            written: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            begun: Instant::now(),
+            waits: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the program wrote more than it may.
+    pub(super) fn is_over(&self) -> bool {
+        self.written.load(Ordering::Relaxed) > self.limit
+    }
+
+    /// How long it has been since the last byte.
+    pub(super) fn idle(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+
+    fn touch(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// How many of so many bytes of output may still pass.
+    fn take(&self, bytes: usize) -> usize {
+        let before = self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        usize::try_from(self.limit.saturating_sub(before)).map_or(bytes, |left| left.min(bytes))
+    }
+}
+
 /// The three streams of this process. Those that are a terminal are not handed over: whoever has a terminal can type into
 /// it (`TIOCSTI`). The program gets one of its own instead.
 pub(super) struct Streams {
     input: std::io::Stdin,
     output: std::io::Stdout,
     error: std::io::Stderr,
+    /// What output and errors go through where they are counted, and are no terminal.
+    counted: [Option<(PipeReader, PipeWriter)>; 2],
 }
 
 impl Streams {
-    pub(super) fn of_this_process() -> Self {
-        Self { input: std::io::stdin(), output: std::io::stdout(), error: std::io::stderr() }
+    /// With `counts`, all output passes this process, so that a limit can hold it.
+    pub(super) fn of_this_process(counts: bool) -> std::io::Result<Self> {
+        let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        let pipe = |is_terminal: bool| (counts && !is_terminal).then(std::io::pipe).transpose();
+        let counted = [pipe(output.is_terminal())?, pipe(error.is_terminal())?];
+        Ok(Self { input, output, error, counted })
     }
 
-    /// Those that are handed over as they are.
+    /// Those that the program gets as they are.
     pub(super) fn given(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        let [output, error] = self.counted.each_ref().map(|pipe| pipe.as_ref().map(|(_, writer)| writer.as_fd()));
         [
             Some(self.input.as_fd()).filter(|_| !self.input.is_terminal()),
-            Some(self.output.as_fd()).filter(|_| !self.output.is_terminal()),
-            Some(self.error.as_fd()).filter(|_| !self.error.is_terminal()),
+            output.or(Some(self.output.as_fd()).filter(|_| !self.output.is_terminal())),
+            error.or(Some(self.error.as_fd()).filter(|_| !self.error.is_terminal())),
         ]
     }
 
     /// The size of this process's terminal.
-    pub(super) fn window(&self) -> Window {
-        let fds = [self.input.as_fd(), self.output.as_fd(), self.error.as_fd()];
+    pub(super) fn window() -> Window {
+        let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+        let fds = [input.as_fd(), output.as_fd(), error.as_fd()];
         let size = fds.iter().find_map(|fd| rustix::termios::tcgetwinsize(fd).ok());
         size.map_or(Window { rows: 24, columns: 80 }, |size| Window { rows: size.ws_row, columns: size.ws_col })
     }
 
-    /// Carries bytes between this process's terminal and the program's until the program's is closed.
-    pub(super) fn relay(&self, terminal: OwnedFd) -> Relay {
-        let terminal = Arc::new(terminal);
-        let raw = if self.input.is_terminal() { Raw::enter(&self.input) } else { None };
-        if self.input.is_terminal() {
-            let to = Arc::clone(&terminal);
-            // It may wait for a key when the program has ended; the process does not wait for it.
-            tokio::task::spawn_blocking(move || pump(std::io::stdin().as_fd(), to.as_fd()));
+    /// Carries bytes until the program's side is closed: between its terminal and this process's, and what is counted.
+    pub(super) fn relay(self, terminal: Option<OwnedFd>, flow: &Arc<Flow>) -> Relay {
+        let mut under_way = Vec::new();
+        let terminal = terminal.map(Arc::new);
+        let mut raw = None;
+        if let Some(terminal) = &terminal {
+            if self.input.is_terminal() {
+                raw = Raw::enter(&self.input);
+                let (to, flow) = (Arc::clone(terminal), Arc::clone(flow));
+                // It may wait for a key when the program has ended; the process does not wait for it.
+                tokio::task::spawn_blocking(move || pump(std::io::stdin().as_fd(), to.as_fd(), &flow, Way::In));
+            }
+            let (from, flow) = (Arc::clone(terminal), Arc::clone(flow));
+            let shown = [self.output.is_terminal(), self.error.is_terminal()];
+            under_way.push(tokio::task::spawn_blocking(move || match shown {
+                [true, _] => pump(from.as_fd(), std::io::stdout().as_fd(), &flow, Way::Out),
+                [false, true] => pump(from.as_fd(), std::io::stderr().as_fd(), &flow, Way::Out),
+                // Only what is typed comes back then: it belongs on the terminal, and in no file.
+                [false, false] => pump(from.as_fd(), std::io::stdin().as_fd(), &flow, Way::Out),
+            }));
         }
-        let from = Arc::clone(&terminal);
-        let shown = [self.output.is_terminal(), self.error.is_terminal()];
-        let done = tokio::task::spawn_blocking(move || match shown {
-            [true, _] => pump(from.as_fd(), std::io::stdout().as_fd()),
-            [false, true] => pump(from.as_fd(), std::io::stderr().as_fd()),
-            // Only what is typed comes back then: it belongs on the terminal, and in no file.
-            [false, false] => pump(from.as_fd(), std::io::stdin().as_fd()),
-        });
-        Relay { terminal, done, _raw: raw }
+        let [output, error] = self.counted.map(|pipe| pipe.map(|(reader, _)| reader));
+        if let Some(reader) = output {
+            let flow = Arc::clone(flow);
+            let carry = move || pump(reader.as_fd(), std::io::stdout().as_fd(), &flow, Way::Out);
+            under_way.push(tokio::task::spawn_blocking(carry));
+        }
+        if let Some(reader) = error {
+            let flow = Arc::clone(flow);
+            let carry = move || pump(reader.as_fd(), std::io::stderr().as_fd(), &flow, Way::Out);
+            under_way.push(tokio::task::spawn_blocking(carry));
+        }
+        Relay { terminal, under_way, flow: Arc::clone(flow), _raw: raw }
     }
 }
 
 /// Bytes under way.
 pub(super) struct Relay {
-    terminal: Arc<OwnedFd>,
-    done: JoinHandle<()>,
+    terminal: Option<Arc<OwnedFd>>,
+    under_way: Vec<JoinHandle<()>>,
+    flow: Arc<Flow>,
     /// Restores this process's terminal when it goes.
     _raw: Option<Raw>,
 }
@@ -75,26 +146,44 @@ pub(super) struct Relay {
 impl Relay {
     /// Tells the program's terminal that this one has another size.
     pub(super) fn resized(&self) {
-        let window = Streams::of_this_process().window();
+        let Some(terminal) = &self.terminal else { return };
+        let window = Streams::window();
         let size = Winsize { ws_row: window.rows, ws_col: window.columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let _ = rustix::termios::tcsetwinsize(&*self.terminal, size);
+        let _ = rustix::termios::tcsetwinsize(&**terminal, size);
     }
 
-    /// Waits for the last output.
+    /// Waits for the last output of a program that has ended. What it left running may hold its streams open, and say
+    /// nothing any more.
     pub(super) async fn finish(self) {
-        let _ = tokio::time::timeout(LAST_WORDS, self.done).await;
+        for mut done in self.under_way {
+            while tokio::time::timeout(LAST_WORDS, &mut done).await.is_err() {
+                if !self.flow.waits.load(Ordering::Relaxed) && self.flow.idle() >= LAST_WORDS {
+                    break;
+                }
+            }
+        }
         let _ = std::io::stdout().flush();
     }
 }
 
+/// Whether bytes go to the program or come from it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
 /// Copies until the first side is closed; what the second does not take any more is dropped, so that no writer waits.
-fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
+fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>, flow: &Flow, way: Way) {
     let mut buffer = [0u8; 16 * 1024];
     loop {
         match rustix::io::read(from, &mut buffer) {
             Ok(0) => return,
             Ok(read) => {
-                let mut rest = buffer.get(..read).unwrap_or_default();
+                flow.touch();
+                let passes = if way == Way::Out { flow.take(read) } else { read };
+                flow.waits.store(way == Way::Out, Ordering::Relaxed);
+                let mut rest = buffer.get(..passes).unwrap_or_default();
                 while !rest.is_empty() {
                     match rustix::io::write(to, rest) {
                         Ok(written) => rest = rest.get(written..).unwrap_or_default(),
@@ -105,6 +194,8 @@ fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
                         Err(_) => break,
                     }
                 }
+                flow.touch();
+                flow.waits.store(false, Ordering::Relaxed);
             }
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => {

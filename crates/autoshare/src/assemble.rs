@@ -63,6 +63,7 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         program_cell: settings.program_cell,
         program_timeout: settings.program_timeout,
         max_output: settings.max_output,
+        background_jobs: settings.background_jobs,
         commands: settings.commands.clone().unwrap_or_default(),
         park_after: settings.park_after,
         quota: settings.quota,

@@ -22,8 +22,6 @@ use crate::{Progress, Settings};
 
 /// Bytes that are kept of a program's output: so many of its beginning, and as many of its end.
 pub const KEPT: usize = 768 * 1024;
-/// Background programs of one brain at most.
-const MOST_JOBS: usize = 16;
 /// How long a program that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long is waited for the rest of the output when a program has ended: what it left running may hold the pipe open.
@@ -268,8 +266,9 @@ impl Shell {
         match call(action, dir, settings) {
             Err(why) => (failed(why), true),
             Ok(Call::Background { job, stop }) => self.look(job, stop).await,
-            Ok(Call::Run { background: true, .. }) if self.background.len() >= MOST_JOBS => {
-                (failed(format!("{MOST_JOBS} programs run in the background; stop one (background_job) first")), true)
+            Ok(Call::Run { background: true, .. }) if self.background.len() >= settings.background_jobs => {
+                let most = settings.background_jobs;
+                (failed(format!("{most} programs run in the background; stop one (background_job) first")), true)
             }
             Ok(Call::Run { program, input, timeout, background }) => {
                 let held = held(roots, settings.quota).await;

@@ -66,6 +66,8 @@ pub struct Settings {
     pub program_timeout: Duration,
     /// Bytes of output that a program may write before it is ended.
     pub max_output: u64,
+    /// Programs of one brain that may run in the background.
+    pub background_jobs: usize,
     /// Which commands may be called by name.
     pub commands: autoshare_gate::Commands,
     /// How long a brain's cells are kept while it waits for a model or a person.

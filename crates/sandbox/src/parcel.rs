@@ -16,8 +16,10 @@ use serde::de::DeserializeOwned;
 
 /// Bytes of one message at most; a specification with 500 paths fits.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-/// Descriptors with one message at most; the kernel takes 253 (`SCM_MAX_FD`).
-pub(crate) const MAX_FDS: usize = 250;
+/// Descriptors with one message at most.
+const MAX_FDS: usize = 4;
+/// The same of the launcher's order to a spare, which brings a tree for each root; the kernel takes 253 (`SCM_MAX_FD`).
+pub(crate) const MAX_ORDER_FDS: usize = 250;
 
 /// A connected pair.
 ///
@@ -47,7 +49,7 @@ fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
 /// Of sendmsg(2); `EAGAIN` where the socket does not block and is full.
 pub fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let body = encode(message)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(fds.len()))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::Error::other("too many descriptors for one message"));
@@ -61,10 +63,18 @@ pub fn send<T: Serialize>(socket: impl AsFd, message: &T, fds: &[BorrowedFd<'_>]
 /// # Errors
 /// Of recvmsg(2), and for what is no such message.
 pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    receive_with(socket, MAX_FDS)
+}
+
+/// The next message, with so many descriptors at most; one with more is none.
+pub(crate) fn receive_with<T: DeserializeOwned>(
+    socket: impl AsFd,
+    most: usize,
+) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     // Most messages are short; a buffer for the longest would cost more to clear than they to carry.
     let (_, length) = again(|| rustix::net::recv(&socket, &mut [0u8; 0], RecvFlags::PEEK | RecvFlags::TRUNC))?;
     let mut body = vec![0u8; length.min(MAX_MESSAGE)];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(most))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received =
         again(|| recvmsg(&socket, &mut [IoSliceMut::new(&mut body)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;

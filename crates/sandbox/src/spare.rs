@@ -232,7 +232,7 @@ impl Child<'_> {
 
     /// `None` if the launcher has no use for it any more.
     fn hear_order(&self) -> Result<Option<(Order, OwnedFd, Trees)>, SandboxError> {
-        let heard = parcel::receive::<Order>(&self.pair).step("hearing the launcher")?;
+        let heard = parcel::receive_with::<Order>(&self.pair, parcel::MAX_ORDER_FDS).step("hearing the launcher")?;
         let Some((order, fds)) = heard else { return Ok(None) };
         let mut fds = fds.into_iter();
         let Some(socket) = fds.next() else {

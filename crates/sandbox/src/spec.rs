@@ -189,7 +189,7 @@ pub type Entry = fn(Inside) -> i32;
 const OWN: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Roots of one cell at most: each is handed over as a descriptor.
-const MAX_ROOTS: usize = parcel::MAX_FDS - 1;
+const MAX_ROOTS: usize = parcel::MAX_ORDER_FDS - 1;
 
 impl CellSpec {
     /// Refuses what no machine could make a cell of, before anything is tried.

@@ -57,6 +57,8 @@ pub(crate) struct LimitsSection {
     pub(crate) program_tmp_bytes: Option<u64>,
     pub(crate) program_tmp_files: Option<u64>,
     pub(crate) max_output_bytes: Option<u64>,
+    pub(crate) background_jobs: Option<u64>,
+    pub(crate) proxy_connections: Option<u64>,
     pub(crate) park_after_s: Option<u64>,
     pub(crate) undo_bytes: Option<u64>,
     pub(crate) undo_files: Option<u64>,

@@ -55,6 +55,9 @@ pub(crate) struct Settings {
     pub(crate) program_cell: CellLimits,
     pub(crate) program_timeout: Duration,
     pub(crate) max_output: u64,
+    pub(crate) background_jobs: usize,
+    /// Connections through the proxy of one cell at once.
+    pub(crate) connections: usize,
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
@@ -173,6 +176,8 @@ impl Settings {
         let (cell, program_cell) = (cell_limits(section)?, program_limits(section)?);
         let program_seconds = bounded("program_timeout_s", section.program_timeout_s, 120, 1..=86_400)?;
         let max_output = bounded("max_output_bytes", section.max_output_bytes, 64 << 20, 4_096..=1 << 40)?;
+        let background_jobs = bounded("background_jobs", section.background_jobs, 16, 1..=10_000)?;
+        let connections = bounded("proxy_connections", section.proxy_connections, 256, 1..=100_000)?;
         let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
         let commands = shell::commands(&get, &file.shell)?;
         let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
@@ -194,6 +199,8 @@ impl Settings {
             program_cell,
             program_timeout: Duration::from_secs(program_seconds),
             max_output,
+            background_jobs: usize::try_from(background_jobs).unwrap_or(usize::MAX),
+            connections: usize::try_from(connections).unwrap_or(usize::MAX),
             park_after: Duration::from_secs(park_seconds),
             commands,
             undo,

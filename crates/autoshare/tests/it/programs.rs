@@ -448,6 +448,8 @@ fn settings_of_programs_have_ranges_that_are_said() {
         ("program_tmp_bytes", (65_536, 1 << 44)),
         ("program_tmp_files", (16, 100_000_000)),
         ("max_output_bytes", (4_096, 1 << 40)),
+        ("background_jobs", (1, 10_000)),
+        ("proxy_connections", (1, 100_000)),
         ("park_after_s", (1, 86_400)),
     ]
     .into();

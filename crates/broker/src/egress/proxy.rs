@@ -25,8 +25,6 @@ use tokio::task::JoinHandle;
 use super::address::is_public;
 use super::allow::{Allow, Allowed, allowed};
 
-/// Connections of one cell at once.
-const CONNECTIONS: usize = 256;
 /// Bytes of a request's head at most.
 const MAX_HEAD: usize = 64 * 1024;
 /// How long a request's head may take.
@@ -65,15 +63,16 @@ struct Shared {
 type Body = Either<Incoming, BoxBody<Bytes, hyper::Error>>;
 
 impl Egress {
-    /// Serves what connects to `listener`, which is the cell's: whoever connects there is the cell.
+    /// Serves what connects to `listener`, which is the cell's: whoever connects there is the cell. More than so many
+    /// `connections` at once have to wait.
     ///
     /// # Errors
     /// The listener cannot be waited on.
-    pub fn serve(listener: std::net::TcpListener, allow: Vec<Allow>) -> io::Result<Self> {
+    pub fn serve(listener: std::net::TcpListener, allow: Vec<Allow>, connections: usize) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let shared = Arc::new(Shared { allow, reached: Mutex::default() });
-        let serving = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let serving = tokio::spawn(accept(listener, Arc::clone(&shared), connections));
         Ok(Self { shared, serving })
     }
 
@@ -111,8 +110,8 @@ impl Shared {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+async fn accept(listener: TcpListener, shared: Arc<Shared>, connections: usize) {
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {

@@ -165,7 +165,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         let allow = hosts.iter().map(|host| Allow::parse(host).unwrap()).collect();
-        let egress = runtime.block_on(async { Egress::serve(listener, allow) }).unwrap();
+        let egress = runtime.block_on(async { Egress::serve(listener, allow, 256) }).unwrap();
         Self { at, egress, _runtime: runtime }
     }
 

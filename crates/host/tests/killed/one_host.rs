@@ -58,6 +58,7 @@ pub(crate) fn run(job: &str) {
         program_cell: autoshare_sandbox::CellLimits::for_programs(),
         program_timeout: Duration::from_secs(60),
         max_output: 1 << 20,
+        background_jobs: 16,
         commands: autoshare_gate::Commands::Any,
         park_after: Duration::from_secs(30),
         quota: autoshare_core::usage::Quota::default(),

@@ -64,7 +64,9 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
         let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, how).await?;
         let explained = session.cell.refusals().map(Explained::begin);
         let listener = session.cell.listener();
-        let egress = listener.map(|listener| Egress::serve(listener, options.allow.clone())).transpose()?;
+        let egress = listener
+            .map(|listener| Egress::serve(listener, options.allow.clone(), settings.connections))
+            .transpose()?;
         if session.cell.cell().tier() == Tier::Narrow {
             err("autoshare: a narrow cell: the program sees the names of this machine's files (autoshare doctor)");
         }

@@ -99,9 +99,6 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // The file may have been edited by an enemy: its schema gets no say, and a bad page is an error rather than SIGBUS.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    // The log is written back when it has grown, not by every process that ends: that costs it several fsyncs, and the
-    // next one a new log.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(())).optional()?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

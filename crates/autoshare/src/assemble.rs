@@ -156,7 +156,9 @@ impl Resolver {
             // The root, or a way back up, which goes from where a link leads.
             _ => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
         };
-        self.known.insert(path.to_owned(), real.clone());
+        if links > 0 {
+            self.known.insert(path.to_owned(), real.clone());
+        }
         real
     }
 }

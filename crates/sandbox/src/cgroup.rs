@@ -19,6 +19,8 @@ use crate::sys::{self, Side};
 const PERIOD_US: u64 = 100_000;
 /// Empty groups that are kept for use.
 const MOST_IDLE: usize = 8;
+/// Bytes that a group may be charged for and still be used again.
+const MOST_LEFT: u64 = 1 << 20;
 /// What the directories of launchers are called, before their process number.
 const PREFIX: &str = "autoshare-";
 
@@ -83,6 +85,7 @@ pub(crate) struct Group {
     dirs: Vec<(PathBuf, Vec<Controller>)>,
     /// What it is limited to, if it is.
     limits: Option<CellLimits>,
+    used: bool,
     /// Counts of its earlier use.
     before: Strain,
 }
@@ -113,11 +116,12 @@ impl Groups {
     /// An empty group, which has yet to be limited.
     pub(crate) fn take(&mut self) -> io::Result<Group> {
         if let Some(mut group) = self.idle.pop() {
-            group.before = group.counts();
+            (group.before, group.used) = (group.counts(), true);
             return Ok(group);
         }
         self.made += 1;
-        let mut group = Group { version: self.version, dirs: Vec::new(), limits: None, before: Strain::default() };
+        let mut group =
+            Group { version: self.version, dirs: Vec::new(), limits: None, used: false, before: Strain::default() };
         for (base, controllers) in &self.bases {
             let dir = base.join(format!("cell-{}", self.made));
             rustix::fs::mkdirat(CWD, &dir, Mode::from_raw_mode(0o755))?;
@@ -126,9 +130,10 @@ impl Groups {
         Ok(group)
     }
 
-    /// Takes a group back in which nothing runs any more.
+    /// Takes a group back in which nothing runs any more. One whose limits are in doubt is let go, and so is one that is
+    /// charged for what its last cell left in memory (a file on a tmpfs stays there): the next cell would pay for it.
     pub(crate) fn give_back(&mut self, group: Group) {
-        if self.idle.len() < MOST_IDLE {
+        if self.idle.len() < MOST_IDLE && group.limits.is_some() && group.left_in_memory() <= MOST_LEFT {
             self.idle.push(group);
         }
     }
@@ -196,6 +201,19 @@ impl Group {
             out_of_memory: now.out_of_memory.saturating_sub(self.before.out_of_memory),
             processes_refused: now.processes_refused.saturating_sub(self.before.processes_refused),
         }
+    }
+
+    /// Whether cells were in it before.
+    pub(crate) const fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Bytes of files in memory that the group is charged for (`shmem` of `memory.stat`, in both versions).
+    fn left_in_memory(&self) -> u64 {
+        let of_memory = self.dirs.iter().find(|(_, controllers)| controllers.contains(&Controller::Memory));
+        let text = of_memory.and_then(|(dir, _)| proc::read(&dir.join("memory.stat").display().to_string()).ok());
+        let line = text.as_ref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("shmem ")));
+        line.and_then(|bytes| bytes.trim().parse().ok()).unwrap_or(0)
     }
 
     fn counts(&self) -> Strain {

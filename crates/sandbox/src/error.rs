@@ -131,11 +131,16 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     }
 
     fn offered(self, tier: Tier, step: &str, fix: &str) -> Result<T, SandboxError> {
-        self.map_err(|e| SandboxError::Unavailable {
-            tier,
-            step: step.to_owned(),
-            answer: answer(&e.into()),
-            fix: fix.to_owned(),
+        self.map_err(|e| {
+            let error = e.into();
+            let (step, answer) = (step.to_owned(), answer(&error));
+            match error.raw_os_error() {
+                // Short of something for the moment, which says nothing about the machine.
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::EINTR) => {
+                    SandboxError::Step { step, answer }
+                }
+                _ => SandboxError::Unavailable { tier, step, answer, fix: fix.to_owned() },
+            }
         })
     }
 

@@ -4,6 +4,7 @@
 //! assembled here: a filter with one default answer cannot say it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -111,6 +112,9 @@ fn entries(profile: Profile) -> Result<Vec<(u32, Entry)>, SandboxError> {
         }
         let unknown = || SandboxError::Filter(format!("`{}` is no call here", entry.name));
         let number = *numbers.get(entry.name.as_str()).ok_or_else(unknown)?;
+        if number > NEW_LAST {
+            return Err(SandboxError::Filter(format!("`{}` lies beyond the last known call", entry.name)));
+        }
         if entry.why.is_empty() || entry.when.iter().any(|test| test.arg > 5 || test.is.is_empty()) {
             return Err(SandboxError::Filter(format!("`{}` lacks a reason or has an empty test", entry.name)));
         }
@@ -140,11 +144,13 @@ pub fn call_name(number: u32) -> Option<&'static str> {
 }
 
 /// The arguments of a call on which it depends whether any cell may make it.
-pub(crate) fn tested(number: u32) -> Vec<u32> {
-    let listed = Profile::ALL.iter().filter_map(|profile| entries(*profile).ok()).flatten();
-    let of_it = listed.filter(|(found, _)| *found == number).flat_map(|(_, entry)| entry.when);
-    let arguments: BTreeSet<u32> = of_it.map(|test| test.arg).collect();
-    arguments.into_iter().collect()
+pub(crate) fn tested(number: u32) -> impl Iterator<Item = u32> {
+    static TESTED: OnceLock<BTreeSet<(u32, u32)>> = OnceLock::new();
+    let tested = TESTED.get_or_init(|| {
+        let listed = Profile::ALL.iter().filter_map(|profile| entries(*profile).ok()).flatten();
+        listed.flat_map(|(number, entry)| entry.when.into_iter().map(move |test| (number, test.arg))).collect()
+    });
+    tested.range((number, 0)..=(number, u32::MAX)).map(|(_, argument)| *argument)
 }
 
 /// The calls that `profile` allows at least in part.

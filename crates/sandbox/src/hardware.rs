@@ -29,6 +29,22 @@ pub(crate) fn keep_apart(speculate: bool) -> Vec<Probe> {
     facts
 }
 
+/// Keeps from programs for how long the machine is up: to be called while this process may still write to its own files in
+/// `/proc`. Says what came of it.
+pub(crate) fn start_clocks() -> Probe {
+    // Kernels before 6.3 refuse programs that share memory with whoever starts them, as posix_spawn(3) lets them, from
+    // then on: they would change their clocks without a change of memory.
+    let done = match proc::kernel_is_at_least(6, 3) {
+        true => sys::unshare_time().and_then(|()| proc::start_clocks()),
+        false => Err(io::Error::from_raw_os_error(libc::ENOSYS)),
+    };
+    let answer = match done {
+        Ok(()) => "in force".into(),
+        Err(error) => format!("not offered here: {}", answer(&error)),
+    };
+    Probe { name: "own-clocks".into(), held: true, answer }
+}
+
 /// A measure that the kernel does not offer does not count against the cell; one that it took and that is not in force
 /// does.
 fn fact(name: &str, done: io::Result<()>, in_force: impl Fn() -> bool) -> Probe {

@@ -94,8 +94,14 @@ impl Launcher {
                 drop(ours);
                 let serve = std::panic::AssertUnwindSafe(|| {
                     prepare(&theirs)?;
-                    Bench { workshop: Workshop::new(entry, filters), best, cells: Vec::new(), victims: Vec::new() }
-                        .serve(&theirs)
+                    Bench {
+                        workshop: Workshop::new(entry, filters),
+                        best,
+                        had_full: false,
+                        cells: Vec::new(),
+                        victims: Vec::new(),
+                    }
+                    .serve(&theirs)
                 });
                 let ended = std::panic::catch_unwind(serve);
                 sys::exit_now(i32::from(!matches!(ended, Ok(Ok(())))))
@@ -245,6 +251,9 @@ fn prepare(socket: &OwnedFd) -> Result<(), SandboxError> {
     sys::forget_start(ranges, TITLE, &ENVIRONMENT);
     // Out of the terminal's reach: its interrupt is for the host to handle.
     rustix::process::setsid().map_err(|error| failed("leaving the session", error.into()))?;
+    // Some descriptors for each cell; cells are given limits of their own.
+    let open = rustix::process::getrlimit(Resource::Nofile);
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: open.maximum, maximum: open.maximum });
     // What a narrow cell leaves behind falls to this process; see `sweep`.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| failed("adopting orphans", error.into()))?;
@@ -255,6 +264,8 @@ fn prepare(socket: &OwnedFd) -> Result<(), SandboxError> {
 struct Bench {
     workshop: Workshop,
     best: Tier,
+    /// Whether a full cell was made here.
+    had_full: bool,
     cells: Vec<Running>,
     /// Processes that wait to be attacked.
     victims: Vec<Pid>,
@@ -303,6 +314,8 @@ impl Drop for Bench {
             }
         }
         sweep([].iter());
+        // Before the directory that their groups lie in.
+        self.cells.clear();
     }
 }
 
@@ -344,17 +357,23 @@ impl Bench {
         loop {
             let mut watched = vec![PollFd::new(host, PollFlags::IN)];
             watched.extend(self.cells.iter().map(|cell| PollFd::new(&cell.pidfd, PollFlags::IN)));
+            let mounts = self.workshop.watched();
+            let watches_mounts = mounts.is_some();
+            watched.extend(mounts.map(|mounts| PollFd::from_borrowed_fd(mounts, PollFlags::PRI)));
             let is_to_prepare = self.workshop.is_to_prepare();
             let pause = match is_to_prepare {
                 true => Some(QUIET),
                 false => self.cells.iter().any(|cell| cell.watched.is_some()).then_some(WATCH),
             };
-            match poll(&mut watched, pause.as_ref()) {
+            let found = poll(&mut watched, pause.as_ref());
+            let ready: Vec<bool> = watched.iter().map(|fd| !fd.revents().is_empty()).collect();
+            match found {
                 Ok(0) if is_to_prepare => self.workshop.prepare(),
+                // Spares hold on to what the host has let go.
+                Ok(_) if watches_mounts && ready.last() == Some(&true) => self.workshop.put_away(),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(SandboxError::LauncherGone(answer(&error.into()))),
             }
-            let ready: Vec<bool> = watched.iter().map(|fd| !fd.revents().is_empty()).collect();
             let mut ready = ready.into_iter();
             let asked = ready.next().unwrap_or(false);
             self.bury(&ready.collect::<Vec<bool>>());
@@ -362,7 +381,18 @@ impl Bench {
             if asked {
                 let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
                 // The host has let go, or is gone.
-                let Some((request, fds)) = parcel::receive::<Request>(host).map_err(gone)? else { return Ok(()) };
+                let (request, fds) = match parcel::receive::<Request>(host) {
+                    Ok(Some(received)) => received,
+                    Ok(None) => return Ok(()),
+                    // Only a request to make a cell brings descriptors.
+                    Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
+                        self.workshop.put_away();
+                        let full: Reply = Err(error).step("taking descriptors: end other cells, or raise `ulimit -n`");
+                        parcel::send(host, &full, &[]).map_err(gone)?;
+                        continue;
+                    }
+                    Err(error) => return Err(gone(error)),
+                };
                 match request {
                     Request::Make { spec } => self.answer(host, &spec, fds),
                     Request::Expect { spec } => {
@@ -481,8 +511,12 @@ impl Bench {
         }
         if self.best == Tier::Full {
             match self.workshop.make(spec, Tier::Full, socket) {
-                Err(SandboxError::Unavailable { .. }) if spec.least == Tier::Narrow => {}
-                other => return other,
+                // What was there once is only short of something now.
+                Err(SandboxError::Unavailable { .. }) if spec.least == Tier::Narrow && !self.had_full => {}
+                other => {
+                    self.had_full |= other.is_ok();
+                    return other;
+                }
             }
         }
         self.workshop.make(spec, Tier::Narrow, socket)

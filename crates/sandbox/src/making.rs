@@ -17,7 +17,7 @@ use crate::error::Step;
 use crate::filter::{self, Profile};
 use crate::full::{self, INSIDE_ID, Trees};
 use crate::spare::{self, Heard, Kind, Order, PATIENCE, Spare, Tried, Word};
-use crate::spec::{CellSpec, Entry, Work};
+use crate::spec::{CellLimits, CellSpec, Entry, Work};
 use crate::sys::{self, Side};
 use crate::{Refusals, SandboxError, Tier, limits, parcel, proc, sockets};
 
@@ -146,7 +146,11 @@ impl Workshop {
         match &self.mounts {
             Some(mounts) if mounts.have_changed() => self.put_away(),
             Some(_) => {}
-            None => self.mounts = proc::Mounts::watch().ok(),
+            None => match proc::Mounts::watch() {
+                Ok(mounts) => self.mounts = Some(mounts),
+                // Nobody would say when a spare is out of date.
+                Err(_) => return,
+            },
         }
         let Ok(group) = self.group() else { return };
         // A spare that is made now has the filter that it will need.
@@ -162,6 +166,11 @@ impl Workshop {
             self.claimed = Some(Kind { tier: Tier::Full, work: spec.work, who });
             self.prepare();
         }
+    }
+
+    /// What becomes readable (`POLLPRI`) when spares are out of date, while there are some.
+    pub(crate) fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.mounts.as_ref().filter(|_| !self.spares.is_empty()).map(AsFd::as_fd)
     }
 
     /// Ends all spares.
@@ -195,10 +204,7 @@ impl Workshop {
             }
             self.end(spare);
         }
-        let mut group = self.group()?;
-        if let Some(group) = &mut group {
-            group.limit(&spec.limits).step("limiting its cgroup")?;
-        }
+        let group = self.limited_group(&spec.limits)?;
         self.filter(spare::profile(spec.work, kind.tier, group.is_some()))?;
         Spare::make(self, kind, group)
     }
@@ -294,6 +300,18 @@ impl Workshop {
     pub(crate) fn group(&mut self) -> Result<Option<Group>, SandboxError> {
         let groups = self.groups.get_or_insert_with(|| Groups::find(rustix::process::getpid()));
         groups.as_mut().map(Groups::take).transpose().step("making a cgroup")
+    }
+
+    /// The same, limited. One that cannot be is let go.
+    pub(crate) fn limited_group(&mut self, limits: &CellLimits) -> Result<Option<Group>, SandboxError> {
+        loop {
+            let Some(mut group) = self.group()? else { return Ok(None) };
+            match group.limit(limits) {
+                Ok(()) => return Ok(Some(group)),
+                Err(_) if group.is_used() => {}
+                Err(error) => return Err(error).step("limiting its cgroup"),
+            }
+        }
     }
 
     fn stranger(&mut self) -> Result<&OwnedFd, SandboxError> {

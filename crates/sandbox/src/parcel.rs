@@ -78,7 +78,11 @@ pub(crate) fn receive_with<T: DeserializeOwned>(
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received =
         again(|| recvmsg(&socket, &mut [IoSliceMut::new(&mut body)], &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
-    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    if received.flags.contains(ReturnFlags::CTRUNC) {
+        // More descriptors than there is room for: by this end's limit, or by what was agreed on.
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
+    }
+    if received.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::Error::other("a message that is too long"));
     }
     if received.bytes == 0 {

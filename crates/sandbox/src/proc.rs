@@ -11,6 +11,8 @@ use std::io;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Pid;
 
+use crate::sys;
+
 /// The namespaces that a full cell has of its own.
 pub(crate) const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
@@ -30,13 +32,25 @@ pub(crate) fn resolve(path: &std::path::Path) -> Option<std::path::PathBuf> {
 /// Makes the clocks that count from the start of the machine count from now, for what this process will start in its new
 /// time namespace (time_namespaces(7)).
 pub(crate) fn start_clocks() -> io::Result<()> {
-    let uptime = read("/proc/uptime")?;
-    let seconds: u64 = uptime.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
-    write("/proc/self/timens_offsets", &format!("monotonic -{seconds} 0\nboottime -{seconds} 0\n"))
+    let (monotonic, boottime) = (sys::seconds(libc::CLOCK_MONOTONIC)?, sys::seconds(libc::CLOCK_BOOTTIME)?);
+    write("/proc/self/timens_offsets", &format!("monotonic -{monotonic} 0\nboottime -{boottime} 0\n"))
+}
+
+/// Whether the running kernel is of this version or a later one.
+pub(crate) fn kernel_is_at_least(major: u32, minor: u32) -> bool {
+    let release = read("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map(|text| text.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
 /// The mounts of this process's mount namespace, watched (proc_pid_mountinfo(5): poll(2) tells of a change).
 pub(crate) struct Mounts(std::fs::File);
+
+impl std::os::fd::AsFd for Mounts {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Mounts {
     pub(crate) fn watch() -> io::Result<Self> {

@@ -58,13 +58,16 @@ impl Refusals {
             other => other?,
         };
         let program = proc::read(&format!("/proc/{}/comm", waiting.pid)).unwrap_or_default();
-        match sys::refuse(&self.0, waiting.id, libc::EPERM) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-            other => other?,
+        loop {
+            match sys::refuse(&self.0, waiting.id, libc::EPERM) {
+                Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+                other => break other?,
+            }
         }
         let call = filter::call_name(waiting.number).map_or_else(|| waiting.number.to_string(), str::to_owned);
         let value = |argument: u32| Some((argument, *waiting.args.get(usize::try_from(argument).ok()?)?));
-        let arguments = filter::tested(waiting.number).into_iter().filter_map(value).collect();
+        let arguments = filter::tested(waiting.number).filter_map(value).collect();
         Ok(Some(Refused { program: program.trim_end().to_owned(), call, arguments }))
     }
 }

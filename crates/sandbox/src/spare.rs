@@ -26,7 +26,7 @@ use crate::full::{self, INSIDE_ID, Trees};
 use crate::making::{FIX_NAMESPACES, NAMESPACES, Who, Workshop, become_id, map_ids};
 use crate::spec::{CellSpec, Inside, InsideRoot, Work};
 use crate::sys::{self, Side};
-use crate::{Programs, SandboxError, Tier, hardware, parcel, proc, seal};
+use crate::{Programs, SandboxError, Tier, hardware, parcel, seal};
 
 /// How long any step of making a cell may take. A healthy machine needs milliseconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -139,6 +139,13 @@ pub(crate) const fn profile(work: Work, tier: Tier, is_counted: bool) -> Profile
     }
 }
 
+/// What of a full cell is there before it is known what for.
+struct Founded {
+    root: OwnedFd,
+    /// What it did about the clocks of its programs.
+    clocks: Option<Probe>,
+}
+
 /// A cell to which nothing can be added any more.
 struct Built {
     roots: Vec<InsideRoot>,
@@ -165,7 +172,7 @@ impl Child<'_> {
         let built = match self.hear_order() {
             Ok(None) => return UNFINISHED,
             Ok(Some((order, socket, trees))) => {
-                begun.and_then(|root| self.build(root, &order, &trees)).map(|built| (order.spec, socket, built))
+                begun.and_then(|founded| self.build(founded, &order, &trees)).map(|built| (order.spec, socket, built))
             }
             Err(error) => Err(error),
         };
@@ -208,7 +215,7 @@ impl Child<'_> {
 
     /// What can be done before it is known what for: in a full cell, most of its root. Nothing of the launcher's stays
     /// open, since it may be a while.
-    fn begin(&self, group: Option<&Group>) -> Result<Option<OwnedFd>, SandboxError> {
+    fn begin(&self, group: Option<&Group>) -> Result<Option<Founded>, SandboxError> {
         self.wait()?;
         group.map_or(Ok(()), Group::enter).step("joining its cgroup")?;
         seal::close_the_rest(&[self.pair.as_raw_fd()])?;
@@ -216,18 +223,14 @@ impl Child<'_> {
         // The launcher leads its session; this process leads none yet, so the call cannot fail for that.
         rustix::process::setsid().step("leaving the session")?;
         let Kind { tier: Tier::Full, work, who } = self.kind else { return Ok(None) };
-        if work == Work::Programs {
-            // They are not to know for how long this machine is up. Kernels before 5.6 have no such thing. As another user
-            // this process may not write to its own files in /proc.
-            let _ = sys::unshare_time().and_then(|()| proc::start_clocks());
-        }
+        let clocks = (work == Work::Programs).then(hardware::start_clocks);
         become_id(who, INSIDE_ID, INSIDE_ID)?;
         // The change of user has undone it.
         seal::die_with_parent()?;
         if work == Work::Programs {
             sys::loopback_up().step("bringing up the cell's own loopback")?;
         }
-        full::found(work).map(Some)
+        Ok(Some(Founded { root: full::found(work)?, clocks }))
     }
 
     /// `None` if the launcher has no use for it any more.
@@ -256,9 +259,13 @@ impl Child<'_> {
     }
 
     /// Everything that needs privilege, then no more privilege.
-    fn build(&self, root: Option<OwnedFd>, order: &Order, trees: &Trees) -> Result<Built, SandboxError> {
-        let roots = match root {
-            Some(root) => full::furnish(&root, &order.spec, trees, &order.sockets)?,
+    fn build(&self, founded: Option<Founded>, order: &Order, trees: &Trees) -> Result<Built, SandboxError> {
+        let mut facts = Vec::new();
+        let roots = match founded {
+            Some(Founded { root, clocks }) => {
+                facts.extend(clocks);
+                full::furnish(&root, &order.spec, trees, &order.sockets)?
+            }
             None => {
                 let who = self.kind.who;
                 let roots = narrow_roots(&order.spec)?;
@@ -275,7 +282,7 @@ impl Child<'_> {
             rustix::process::set_child_subreaper(Some(rustix::process::getpid())).step("adopting orphans")?;
         }
         seal::limit(&order.spec, self.kind.tier)?;
-        let facts = hardware::keep_apart(order.spec.speculate);
+        facts.extend(hardware::keep_apart(order.spec.speculate));
         seal::drop_privileges()?;
         seal::landlock(order.spec.work, self.kind.tier, &roots)?;
         seal::die_with_parent()?;

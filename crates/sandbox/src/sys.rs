@@ -309,6 +309,16 @@ pub(crate) fn unshare_time() -> io::Result<()> {
     call(libc::SYS_unshare, [libc::CLONE_NEWTIME as usize, 0, 0, 0, 0, 0]).map(drop)
 }
 
+/// Whole seconds that a clock counts (clock_gettime(2)).
+pub(crate) fn seconds(clock: libc::clockid_t) -> io::Result<i64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to a live value of the type that it expects.
+    match unsafe { libc::clock_gettime(clock, &raw mut time) } {
+        0 => Ok(time.tv_sec),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// The descriptors of this process among 0 to 1023, asked for `at_once` (its own limit at most) in one call.
 pub(crate) fn open_descriptors(at_once: usize) -> io::Result<Vec<RawFd>> {
     let mut open = Vec::new();

@@ -249,6 +249,52 @@ fn output_that_is_counted_is_whole_up_to_its_limit() {
 }
 
 #[test]
+fn counted_output_makes_no_difference_to_a_pipeline() {
+    let desk = Desk::new();
+    let program = env!("CARGO_BIN_EXE_autoshare");
+    // (what follows, output, seconds that it may take)
+    let table = [
+        ("exec --limit idle=30 -- yes | head -n 1", "y\n", 10),
+        ("exec --limit idle=2 -- seq 1 60000 | (sleep 4; wc -l)", "60000\n", 20),
+        (
+            "exec --limit output=1g -- sh -c 'seq 1 60000 & sleep 1; echo done >&2' 2>/dev/null | (sleep 3; wc -l)",
+            "60000\n",
+            20,
+        ),
+        (
+            "exec --limit output=1g -- sh -c 'setsid sh -c \"while :; do echo x >&2; sleep 0.1; done\" & sleep 1; echo end' 2>/dev/null",
+            "end\n",
+            10,
+        ),
+    ];
+    for (line, output, seconds) in table {
+        let start = Instant::now();
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", &format!("\"$1\" {line}"), "sh", program]).env_clear();
+        command.env("HOME", &desk.home).env("PATH", "/usr/bin:/bin").current_dir(&desk.workspace);
+        let ran = Ran::of(command.output().unwrap());
+        assert_eq!(ran.out, output, "{line}: {ran:?}");
+        assert!(start.elapsed() < Duration::from_secs(seconds), "{line}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn b5_no_program_answers_for_a_filter() {
+    let desk = Desk::new();
+    let script = "import ctypes, struct, platform\n\
+                  libc = ctypes.CDLL(None, use_errno=True)\n\
+                  libc.prctl(38, 1, 0, 0, 0)\n\
+                  code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7fff0000))\n\
+                  prog = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', 1, ctypes.addressof(code)))\n\
+                  number = {'x86_64': 317, 'aarch64': 277}[platform.machine()]\n\
+                  for flags in (8, 0): print(libc.syscall(number, 1, flags, prog), ctypes.get_errno())";
+    let ran = exec(&desk, &[], &["python3", "-c", script]);
+    assert_eq!(ran.out, "-1 1\n0 1\n", "a filter with a listener is refused, one without is theirs: {ran:?}");
+    let outside = std::process::Command::new("python3").args(["-c", script]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&outside.stdout).starts_with("-1"), "the control: {outside:?}");
+}
+
+#[test]
 fn b8_what_a_program_leaves_running_is_gone() {
     let desk = Desk::new();
     let begun = Instant::now();

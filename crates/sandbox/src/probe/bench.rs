@@ -30,10 +30,7 @@ pub(crate) fn probe(
     let spec = spec(&terrain.folder, ids, walls.work, walls.tier);
     // The folder is nobody's that is root, so the tier does not matter for this.
     let who = workshop.who(&spec, Tier::Narrow)?;
-    let mut group = if has(Wall::Limits) { workshop.group()? } else { None };
-    if let Some(group) = &mut group {
-        group.limit(&spec.limits).step("limiting its cgroup")?;
-    }
+    let group = if has(Wall::Limits) { workshop.limited_group(&spec.limits)? } else { None };
     let shown = if has(Wall::Namespaces) { workshop.shown(&spec, who)? } else { Default::default() };
     let (ours, theirs) = parcel::pair().step("making a socket pair")?;
     let flags = if has(Wall::Namespaces) { making::NAMESPACES } else { 0 };

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use autoshare_core::event::RootMode;
 use autoshare_sandbox::{Cell, CellEnd, CellSpec, Launcher, Tier};
 
 use crate::Test;
@@ -17,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("b8_a_spin_takes_no_more_than_its_share", b8_a_spin_takes_no_more_than_its_share),
     ("b8_disk_descriptors_and_time_have_an_end", b8_disk_descriptors_and_time_have_an_end),
+    ("b8_what_a_cell_left_in_memory_is_not_the_next_ones", b8_what_a_cell_left_in_memory_is_not_the_next_ones),
     ("a_thousand_cells_for_programs_leave_nothing", a_thousand_cells_for_programs_leave_nothing),
 ];
 
@@ -263,6 +265,41 @@ fn b8_disk_descriptors_and_time_have_an_end(_: &mut World) {
     assert!(flood.starts_with("ok"), "{flood}");
     cell.kill();
     assert_eq!(cell.wait(), CellEnd::Signalled(libc::SIGKILL));
+}
+
+/// A file on a tmpfs stays charged to the group of whoever wrote it, as long as it is there.
+fn b8_what_a_cell_left_in_memory_is_not_the_next_ones(_: &mut World) {
+    if unsafe { libc::geteuid() } != 0 {
+        println!("    not applicable: mounting a tmpfs takes root");
+        return;
+    }
+    let world = World::new();
+    let (shared, tmpfs) = (world.path("extra"), c"tmpfs".as_ptr());
+    let target = std::ffi::CString::new(shared.to_str().unwrap()).unwrap();
+    assert_eq!(unsafe { libc::mount(tmpfs, target.as_ptr(), tmpfs, 0, c"mode=0777".as_ptr().cast()) }, 0);
+    let with = |memory: u64, shared: bool| {
+        let mut spec = world.programs();
+        spec.limits.memory = memory;
+        if shared {
+            spec.roots.push(world.root("extra", RootMode::Write));
+        }
+        spec
+    };
+    let allocates = "sh python3 -c 'len(bytearray(100 << 20))' && echo fine";
+    let mut first = world.launch(&with(256 << 20, true)).unwrap();
+    let said = ask(&first, &format!("sh head -c 200000000 /dev/zero > {}/left; wc -c < {0}/left", shared.display()));
+    println!("    left: {said}");
+    first.kill();
+    first.wait();
+    assert_eq!(std::fs::metadata(shared.join("left")).unwrap().len(), 200_000_000, "the control: it is there");
+    let second = world.launch(&with(256 << 20, false)).unwrap();
+    let said = ask(&second, allocates);
+    assert!(said.contains("fine"), "{said}");
+    drop(second);
+    let third = world.launch(&with(64 << 20, false)).unwrap();
+    assert!(ask(&third, "sh echo fine").contains("fine"));
+    drop(third);
+    assert_eq!(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) }, 0);
 }
 
 fn a_thousand_cells_for_programs_leave_nothing(_: &mut World) {

@@ -29,6 +29,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_narrow_cell_promises_only_what_it_can", a_narrow_cell_promises_only_what_it_can),
     ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
     ("the_survey_says_what_is_there", the_survey_says_what_is_there),
+    (
+        "a_launcher_without_descriptors_says_so_and_its_cells_live",
+        a_launcher_without_descriptors_says_so_and_its_cells_live,
+    ),
     ("machines_that_offer_less_are_told_as_they_are", machines_that_offer_less_are_told_as_they_are),
     (
         "a_covered_proc_means_narrow_cells_and_the_survey_says_so",
@@ -369,6 +373,38 @@ fn a_covered_proc_means_narrow_cells_and_the_survey_says_so(world: &mut World) {
         format!("{:?} {}", survey.tier, world.launch(&spec).unwrap().tier())
     });
     assert_eq!(said, "Some(Narrow) narrow");
+}
+
+fn a_launcher_without_descriptors_says_so_and_its_cells_live(world: &mut World) {
+    for most in [30, 33, 34, 37, 40, 43] {
+        let said = in_child(|| {
+            let launcher = world.launcher();
+            let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+            assert_eq!(
+                unsafe { libc::prlimit(launcher.pid(), libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) },
+                0
+            );
+            // Its cells have no more than it has.
+            let mut spec = world.spec();
+            spec.limits.open_files = most;
+            let mut cells = Vec::new();
+            let error = loop {
+                match world.launch(&spec) {
+                    Ok(cell) => cells.push(cell),
+                    Err(error) => break error,
+                }
+            };
+            let full = cells.iter().all(|cell| cell.tier() == Tier::Full);
+            let alive = cells.iter().all(|cell| ask(cell, "through-handle note") == "ok");
+            let made = cells.len();
+            cells.clear();
+            std::thread::sleep(Duration::from_millis(300));
+            let again = world.launch(&spec).is_ok();
+            format!("{} {full} {alive} {again} {error}", made > 0)
+        });
+        println!("    {most}: {said}");
+        assert!(said.starts_with("true true true true "), "{most}: {said}");
+    }
 }
 
 /// Refuses calls, each if argument 0 has one of the bits (0: in any case), to this process and what it starts.

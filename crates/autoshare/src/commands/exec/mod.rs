@@ -149,7 +149,7 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[St
         }
     };
     let flow = relay::Flow::new(options.output);
-    let relay = streams.relay(job.terminal.take(), &flow);
+    let mut relay = streams.relay(job.terminal.take(), &flow);
     let strain = session.cell.strain();
     let deadline = tokio::time::sleep(options.time.unwrap_or(Duration::from_secs(u64::from(u32::MAX))));
     tokio::pin!(deadline);
@@ -178,7 +178,14 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[St
             },
         }
     };
-    relay.finish().await;
+    // What it left running is to write no more.
+    session.cell.sweep().await;
+    tokio::select! {
+        () = relay.drained() => {}
+        _ = signals.next() => {}
+        () = &mut deadline => {}
+    }
+    drop(relay);
     if flow.is_over() {
         stopped = Some(Stopped::Talkative);
     }

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use autoshare_core::wire::{Stroke, Window};
@@ -12,9 +12,6 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{OptionalActions, Termios, Winsize};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-
-/// How long the last output of a program that has ended is waited for.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What passes between this process and the program.
 pub(super) struct Flow {
@@ -24,8 +21,8 @@ pub(super) struct Flow {
     /// When the last byte came, in milliseconds since `begun`.
     last: AtomicU64,
     begun: Instant,
-    /// Whether whoever reads this process's output has yet to take some.
-    waits: AtomicBool,
+    /// How many wait for whoever reads this process's output to take some.
+    waiting: AtomicUsize,
 }
 
 impl Flow {
@@ -35,7 +32,7 @@ impl Flow {
             written: AtomicU64::new(0),
             last: AtomicU64::new(0),
             begun: Instant::now(),
-            waits: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
         })
     }
 
@@ -44,8 +41,11 @@ impl Flow {
         self.written.load(Ordering::Relaxed) > self.limit
     }
 
-    /// How long it has been since the last byte.
+    /// How long it has been since the last byte; no time at all, while it is the reader who keeps the program waiting.
     pub(super) fn idle(&self) -> Duration {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
 
@@ -113,24 +113,24 @@ impl Streams {
             let (from, flow) = (Arc::clone(terminal), Arc::clone(flow));
             let shown = [self.output.is_terminal(), self.error.is_terminal()];
             under_way.push(tokio::task::spawn_blocking(move || match shown {
-                [true, _] => pump(from.as_fd(), std::io::stdout().as_fd(), &flow, Way::Out),
-                [false, true] => pump(from.as_fd(), std::io::stderr().as_fd(), &flow, Way::Out),
+                [true, _] => pump(from.as_fd(), std::io::stdout().as_fd(), &flow, Way::FromTerminal),
+                [false, true] => pump(from.as_fd(), std::io::stderr().as_fd(), &flow, Way::FromTerminal),
                 // Only what is typed comes back then: it belongs on the terminal, and in no file.
-                [false, false] => pump(from.as_fd(), std::io::stdin().as_fd(), &flow, Way::Out),
+                [false, false] => pump(from.as_fd(), std::io::stdin().as_fd(), &flow, Way::FromTerminal),
             }));
         }
         let [output, error] = self.counted.map(|pipe| pipe.map(|(reader, _)| reader));
         if let Some(reader) = output {
             let flow = Arc::clone(flow);
-            let carry = move || pump(reader.as_fd(), std::io::stdout().as_fd(), &flow, Way::Out);
+            let carry = move || pump(reader.as_fd(), std::io::stdout().as_fd(), &flow, Way::FromPipe);
             under_way.push(tokio::task::spawn_blocking(carry));
         }
         if let Some(reader) = error {
             let flow = Arc::clone(flow);
-            let carry = move || pump(reader.as_fd(), std::io::stderr().as_fd(), &flow, Way::Out);
+            let carry = move || pump(reader.as_fd(), std::io::stderr().as_fd(), &flow, Way::FromPipe);
             under_way.push(tokio::task::spawn_blocking(carry));
         }
-        Relay { terminal, under_way, flow: Arc::clone(flow), _raw: raw }
+        Relay { terminal, under_way, _raw: raw }
     }
 }
 
@@ -138,7 +138,6 @@ impl Streams {
 pub(super) struct Relay {
     terminal: Option<Arc<OwnedFd>>,
     under_way: Vec<JoinHandle<()>>,
-    flow: Arc<Flow>,
     /// Restores this process's terminal when it goes.
     _raw: Option<Raw>,
 }
@@ -152,28 +151,27 @@ impl Relay {
         let _ = rustix::termios::tcsetwinsize(&**terminal, size);
     }
 
-    /// Waits for the last output of a program that has ended. What it left running may hold its streams open, and say
-    /// nothing any more.
-    pub(super) async fn finish(self) {
-        for mut done in self.under_way {
-            while tokio::time::timeout(LAST_WORDS, &mut done).await.is_err() {
-                if !self.flow.waits.load(Ordering::Relaxed) && self.flow.idle() >= LAST_WORDS {
-                    break;
-                }
+    /// Waits until the last output is out, when nobody is left who could write more. As long as it takes whoever reads it.
+    pub(super) async fn drained(&mut self) {
+        for done in &mut self.under_way {
+            if !done.is_finished() {
+                let _ = done.await;
             }
         }
         let _ = std::io::stdout().flush();
     }
 }
 
-/// Whether bytes go to the program or come from it.
+/// Whether bytes go to the program, or come from its terminal or through a pipe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     In,
-    Out,
+    FromTerminal,
+    FromPipe,
 }
 
-/// Copies until the first side is closed; what the second does not take any more is dropped, so that no writer waits.
+/// Copies until the first side is closed. What the second does not take any more is dropped where it came from a terminal,
+/// so that no writer waits; a pipe is closed then, so that its writer hears of it.
 fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>, flow: &Flow, way: Way) {
     let mut buffer = [0u8; 16 * 1024];
     loop {
@@ -181,8 +179,9 @@ fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>, flow: &Flow, way: Way) {
             Ok(0) => return,
             Ok(read) => {
                 flow.touch();
-                let passes = if way == Way::Out { flow.take(read) } else { read };
-                flow.waits.store(way == Way::Out, Ordering::Relaxed);
+                let passes = if way == Way::In { read } else { flow.take(read) };
+                let waits = usize::from(way != Way::In);
+                flow.waiting.fetch_add(waits, Ordering::Relaxed);
                 let mut rest = buffer.get(..passes).unwrap_or_default();
                 while !rest.is_empty() {
                     match rustix::io::write(to, rest) {
@@ -195,7 +194,10 @@ fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>, flow: &Flow, way: Way) {
                     }
                 }
                 flow.touch();
-                flow.waits.store(false, Ordering::Relaxed);
+                flow.waiting.fetch_sub(waits, Ordering::Relaxed);
+                if !rest.is_empty() && way == Way::FromPipe {
+                    return;
+                }
             }
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => {

@@ -74,5 +74,5 @@ echo "| memory of \`run\` while it waits for a model (PSS of host, launcher and 
 
 for example in durable cells; do
   printf '\n%s:\n' "$example"
-  "$BIN/examples/$example"
+  AUTOSHARE=$autoshare "$BIN/examples/$example"
 done

@@ -8,25 +8,26 @@ use crate::error::answer;
 use crate::survey::Found;
 use crate::{proc, sys};
 
-/// Ways in which a processor guesses ahead, each with its number in PR_SET_SPECULATION_CTRL(2const).
-const GUESSES: [(&str, &str, usize); 2] =
-    [("store bypass", "no-store-bypass", 0), ("indirect branches", "no-indirect-guesses", 1)];
+/// Guesses at where indirect branches lead, which leak from one process to another: their number in
+/// PR_SET_SPECULATION_CTRL(2const). Guesses past stores are left alone: they leak within a process, which is one cell's
+/// alone, and without them interpreters take half as long again (the kernel's `admin-guide/hw-vuln/spectre`).
+const INDIRECT_BRANCHES: usize = 1;
 
 /// Keeps this process, and all that it will start, from learning of its neighbours on the processor, as far as kernel and
 /// processor offer it: a core of its own at any one time, no pages in common, no clock that tells how long the machine is
-/// up, and unless `speculate`, no guessing past stores and indirect branches, for good. Says what came of it; what was
-/// done is read back.
+/// up, and unless `speculate`, no guessing at indirect branches, for good. Says what came of it; what was done is read
+/// back.
 pub(crate) fn keep_apart(speculate: bool) -> Vec<Probe> {
-    let mut facts = Vec::new();
-    for (_, name, guess) in GUESSES {
-        facts.push(match speculate {
+    let name = "no-indirect-guesses";
+    let is_off = || sys::speculation(INDIRECT_BRANCHES).is_some_and(is_mitigated);
+    vec![
+        match speculate {
             true => Probe { name: name.into(), held: true, answer: "allowed by a setting".into() },
-            false => fact(name, sys::stop_speculation(guess), || sys::speculation(guess).is_some_and(is_mitigated)),
-        });
-    }
-    facts.push(fact("own-core", sys::schedule_apart(), || sys::core_scheduling() == Some(true)));
-    facts.push(fact("no-memory-merging", sys::stop_merging(), || !sys::merges_memory()));
-    facts
+            false => fact(name, sys::stop_speculation(INDIRECT_BRANCHES), is_off),
+        },
+        fact("own-core", sys::schedule_apart(), || sys::core_scheduling() == Some(true)),
+        fact("no-memory-merging", sys::stop_merging(), || !sys::merges_memory()),
+    ]
 }
 
 /// Keeps from programs for how long the machine is up: to be called while this process may still write to its own files in
@@ -70,23 +71,21 @@ pub(crate) fn core_sharing() -> Found {
     Found { name: "core-sharing", there, found, fix }
 }
 
-/// Whether speculation that leaks is off for what is started here, or can be turned off (PR_GET_SPECULATION_CTRL in
-/// PR_GET_SPECULATION_CTRL(2const); the kernel's `userspace-api/spec_ctrl`).
+/// Whether the guesses that leak from one process to another are off for what is started here, or can be turned off
+/// (PR_GET_SPECULATION_CTRL(2const); the kernel's `userspace-api/spec_ctrl`).
 pub(crate) fn speculation() -> Found {
-    let states = GUESSES.map(|(name, _, guess)| (name, sys::speculation(guess)));
+    let state = sys::speculation(INDIRECT_BRANCHES);
     // What can be controlled, cells turn off.
-    let there = states.iter().all(|(_, state)| state.is_some_and(|state| is_mitigated(state) || is_controlled(state)));
-    let words = |state: Option<u32>| match state {
+    let there = state.is_some_and(|state| is_mitigated(state) || is_controlled(state));
+    let words = match state {
         None => "not told",
         Some(0) => "not affected",
         Some(state) if is_mitigated(state) => "off",
         Some(state) if is_controlled(state) => "off in cells",
         Some(_) => "on",
     };
-    let found: Vec<String> = states.iter().map(|(name, state)| format!("{name}: {}", words(*state))).collect();
-    let fix =
-        "spec_store_bypass_disable=prctl spectre_v2_user=prctl on the kernel's command line, for cells to turn it off";
-    Found { name: "speculation", there, found: found.join(", "), fix }
+    let fix = "spectre_v2_user=prctl on the kernel's command line, for cells to turn it off";
+    Found { name: "speculation", there, found: format!("indirect branches: {words}"), fix }
 }
 
 /// Whether a process may choose.

@@ -80,8 +80,8 @@ pub struct CellSpec {
     pub quota: Quota,
     /// Below this tier there is no cell, but a refusal.
     pub least: Tier,
-    /// Whether the processor may guess past stores and indirect branches for it, as far as the kernel lets others: some
-    /// loads are faster so, and code in it may learn what neighbours hold.
+    /// Whether the processor may guess at indirect branches for it, as far as the kernel lets others: some loads are faster
+    /// so, and code in it may learn what neighbours hold.
     #[serde(default)]
     pub speculate: bool,
     /// Whether whoever made the cell is told each call that its filter refuses ([`Cell::refusals`](crate::Cell::refusals)),

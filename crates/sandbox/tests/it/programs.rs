@@ -473,14 +473,13 @@ fn programs_are_kept_apart_from_their_neighbours(_: &mut World) {
             let (_world, cell) = programs_cell(tier, change);
             let (inside, outside) = (ask(&cell, states), outside(states));
             println!("    {tier}, {speculate}: {inside} (outside: {outside})");
-            let facts = ["no-store-bypass", "no-indirect-guesses", "own-core", "no-memory-merging"];
+            let facts = ["no-indirect-guesses", "own-core", "no-memory-merging"];
             for name in facts {
                 let fact = cell.probes().iter().find(|probe| probe.name == name).unwrap();
                 println!("      {name}: {}", fact.answer);
                 let offered = fact.answer == "in force";
                 assert!(offered || fact.answer.starts_with("not offered here") || speculate, "{fact:?}");
                 let shown = match name {
-                    "no-store-bypass" => "Speculation_Store_Bypass",
                     "no-indirect-guesses" => "SpeculationIndirectBranch",
                     _ => continue,
                 };

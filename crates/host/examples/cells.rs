@@ -26,9 +26,8 @@ use std::time::{Duration, Instant};
 use autoshare_access::Access;
 use autoshare_core::BrainId;
 use autoshare_core::event::{Event, NoteKind, RootMode};
-use autoshare_core::usage::Quota;
 use autoshare_core::wire::{FromInit, Program, ToInit, Window};
-use autoshare_sandbox::{Cell, CellLimits, CellSpec, Inside, Launcher, RootSpec, Tier, Work, parcel};
+use autoshare_sandbox::{Cell, CellLimits, CellSpec, Inside, Launcher, RootSpec, Work, parcel};
 use autoshare_store::{Durability, Store};
 use autoshare_vault::Vault;
 
@@ -49,18 +48,7 @@ fn root(path: &Path, mode: RootMode) -> RootSpec {
 }
 
 fn spec(folder: &Path, work: Work) -> CellSpec {
-    CellSpec {
-        work,
-        roots: vec![root(folder, RootMode::Write)],
-        hide: vec![],
-        freeze: vec![],
-        limits: CellLimits::for_programs(),
-        quota: Quota::default(),
-        least: Tier::Full,
-        speculate: false,
-        explain: false,
-        listen: None,
-    }
+    CellSpec { limits: CellLimits::for_programs(), ..CellSpec::new(work, vec![root(folder, RootMode::Write)]) }
 }
 
 /// Runs a program in a cell and waits for its end.

@@ -33,9 +33,16 @@ const FIX: &str = "`autoshare doctor` says what this machine needs for full cell
 
 /// What the host offers read-only. A link stays a link, what is missing stays missing.
 /// Of Nix nothing but the store: beside it lies the socket of a daemon that builds, and fetches, for whoever asks.
-const SYSTEM: [&str; 8] = ["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store"];
+pub const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"];
 /// Files of `/etc` that programs need and that say nothing about this host.
-const ETC: [&str; 5] = ["etc/ld.so.cache", "etc/ld.so.conf", "etc/ld.so.conf.d", "etc/alternatives", "etc/ssl/certs"];
+const ETC: [&str; 6] = [
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/ssl/certs",
+    "/etc/localtime",
+];
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 const MADE: [(&str, &str); 4] = [
@@ -324,7 +331,7 @@ fn beneath(at: impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat2(at, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)?)
 }
 
-fn make_file(root: &OwnedFd, path: &str, text: &str, mode: u32) -> io::Result<()> {
+fn make_file(root: &OwnedFd, path: impl rustix::path::Arg, text: &str, mode: u32) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = rustix::fs::openat(root, path, flags, Mode::from_raw_mode(mode))?;
     let mut text = text.as_bytes();
@@ -344,23 +351,23 @@ fn system(root: &OwnedFd) -> io::Result<()> {
     for (path, text) in MADE {
         make_file(root, path, text, 0o644)?;
     }
-    for name in SYSTEM.into_iter().chain(ETC).chain(["etc/localtime"]) {
-        let outside = Path::new("/").join(name);
-        let Ok(stat) = rustix::fs::statat(CWD, &outside, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+    for outside in SYSTEM.into_iter().chain(ETC) {
+        let name = relative(Path::new(outside));
+        let Ok(stat) = rustix::fs::statat(CWD, outside, AtFlags::SYMLINK_NOFOLLOW) else { continue };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(CWD, &outside, Vec::new())?;
+                let target = rustix::fs::readlinkat(CWD, outside, Vec::new())?;
                 rustix::fs::symlinkat(target, root, name)?;
             }
             kind @ (FileType::Directory | FileType::RegularFile) => {
-                let tree = clone_tree(CWD, &outside)?;
+                let tree = clone_tree(CWD, Path::new(outside))?;
                 let set = RDONLY | NOSUID | NODEV;
                 sys::mount_setattr(&tree, &MountAttr { set, ..MountAttr::default() }, Recursive::Yes)?;
                 if kind == FileType::Directory {
-                    place(root, &tree, Path::new(name))?;
+                    place(root, &tree, name)?;
                 } else {
                     make_file(root, name, "", 0o644)?;
-                    attach(&tree, root, Path::new(name))?;
+                    attach(&tree, root, name)?;
                 }
             }
             _ => {}
@@ -372,7 +379,7 @@ fn system(root: &OwnedFd) -> io::Result<()> {
 fn devices(root: &OwnedFd) -> io::Result<()> {
     let dev = make_folder(root, Path::new("dev"))?;
     for name in DEVICES {
-        make_file(root, &format!("dev/{name}"), "", 0o644)?;
+        make_file(root, format!("dev/{name}"), "", 0o644)?;
         let tree = clone_tree(CWD, &Path::new("/dev").join(name))?;
         sys::mount_setattr(&tree, &MountAttr { set: NOSUID | NOEXEC, ..MountAttr::default() }, Recursive::No)?;
         attach(&tree, &dev, Path::new(name))?;

@@ -14,9 +14,8 @@ use crate::{proc, sys};
 const INDIRECT_BRANCHES: usize = 1;
 
 /// Keeps this process, and all that it will start, from learning of its neighbours on the processor, as far as kernel and
-/// processor offer it: a core of its own at any one time, no pages in common, no clock that tells how long the machine is
-/// up, and unless `speculate`, no guessing at indirect branches, for good. Says what came of it; what was done is read
-/// back.
+/// processor offer it: a core of its own at any one time, no pages in common, and unless `speculate`, no guessing at
+/// indirect branches, for good. Says what came of it; what was done is read back.
 pub(crate) fn keep_apart(speculate: bool) -> Vec<Probe> {
     let name = "no-indirect-guesses";
     let is_off = || sys::speculation(INDIRECT_BRANCHES).is_some_and(is_mitigated);

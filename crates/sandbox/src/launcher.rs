@@ -17,7 +17,7 @@ use crate::cell::{Cell, CellEnd, Confinement};
 use crate::cgroup::{Group, Strain};
 use crate::error::{Step as _, answer};
 use crate::filter::{self, Profile};
-use crate::making::{Made, Workshop};
+use crate::making::{Made, Seen, Workshop};
 use crate::probe::{self, Answer, Attempt, Ground, ProbeConfinement, Terrain};
 use crate::spec::{CellLimits, CellSpec, Entry, Tier, Work};
 use crate::{Refusals, SandboxError, limits, parcel, proc, seal, sys};
@@ -214,9 +214,7 @@ impl Launcher {
             refusals,
         })
     }
-}
 
-impl Launcher {
     /// Lets the launcher end by itself, as when it is dropped, without waiting for it: for a process that is about to end,
     /// and that has seen its cells end.
     pub fn leave(self) {
@@ -483,11 +481,13 @@ impl Bench {
         };
         let hold = fds.next();
         match self.make(spec, &socket) {
-            Ok(Made { pid, pidfd, group, confinement, probes, listener, refusals }) => {
+            Ok(Made { pid, pidfd, group, seen }) => {
+                let Seen { confinement, probes, listener, refusals } = seen;
                 let tier = confinement.tier;
                 let report = Report { pid: pid.as_raw_nonzero().get(), confinement, probes };
-                let fds: Vec<BorrowedFd<'_>> =
-                    [&pidfd].into_iter().chain(&listener).chain(&refusals).map(|fd| fd.as_fd()).collect();
+                let mut fds = vec![pidfd.as_fd()];
+                fds.extend(listener.as_ref().map(|listener| listener.as_fd()));
+                fds.extend(refusals.as_ref().map(|refusals| refusals.as_fd()));
                 parcel::send(host, &Reply::Ok(report), &fds)?;
                 let watched = (group.is_none() && spec.work == Work::Programs).then_some(spec.limits);
                 let end = io::PipeWriter::from(end);

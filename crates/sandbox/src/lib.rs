@@ -57,6 +57,7 @@ pub use cell::{Cell, CellEnd, Confinement};
 pub use cgroup::Strain;
 pub use error::SandboxError;
 pub use filter::{Listed, Profile, call_name, is_known, listed, words};
+pub use full::SYSTEM;
 pub use launcher::Launcher;
 pub use limits::LimitInForce;
 pub use programs::{Programs, Started, Streams};

@@ -21,8 +21,8 @@ use crate::spec::{CellLimits, CellSpec, Entry, Work};
 use crate::sys::{self, Side};
 use crate::{Refusals, SandboxError, Tier, limits, parcel, proc, sockets};
 
-/// Who the cell is on the host where the workspace belongs to root, or where there is none: an id that owns nothing and that nobody logs in as.
-/// On disk, an id-mapped mount makes root of it; outside of that mount it is a stranger.
+/// Who the cell is on the host where the workspace belongs to root, or where there is none: an id that owns nothing and
+/// that nobody logs in as. On disk, an id-mapped mount makes root of it; outside of that mount it is a stranger.
 pub(crate) const STRANGER: u32 = 2_000_000_000;
 
 pub(crate) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
@@ -48,12 +48,17 @@ pub(crate) struct Made {
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
     pub(crate) group: Option<Group>,
+    pub(crate) seen: Seen,
+}
+
+/// What the launcher knows of a cell that it has seen finished.
+pub(crate) struct Seen {
     pub(crate) confinement: Confinement,
     pub(crate) probes: Vec<Probe>,
     /// What listens on the cell's own loopback.
     pub(crate) listener: Option<OwnedFd>,
     /// Where calls wait that are refused.
-    pub(crate) refusals: Option<OwnedFd>,
+    pub(crate) refusals: Option<Refusals>,
 }
 
 /// What stays the same for all cells of a launcher.
@@ -116,11 +121,11 @@ impl Workshop {
         let order = Order { spec: spec.clone(), sockets, trees: trees.keys().copied().collect() };
         let fds: Vec<BorrowedFd<'_>> = [socket].into_iter().chain(trees.values()).map(AsFd::as_fd).collect();
         match self.oversee(&spare, &order, &fds) {
-            Ok(Overseen { mut confinement, probes, listener, refusals }) => {
+            Ok(mut seen) => {
                 let Spare { pid, pidfd, group, .. } = spare;
                 let groups = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
-                confinement.limits = limits::in_force(spec, tier, groups.map(Groups::version));
-                Ok(Made { pid, pidfd, group, confinement, probes, listener, refusals })
+                seen.confinement.limits = limits::in_force(spec, tier, groups.map(Groups::version));
+                Ok(Made { pid, pidfd, group, seen })
             }
             Err(error) => {
                 self.end(spare);
@@ -162,8 +167,10 @@ impl Workshop {
 
     /// Makes a spare of the kind that such a cell will be of.
     pub(crate) fn expect(&mut self, spec: &CellSpec) {
-        if let (Ok(()), Ok(who)) = (spec.check(), self.who(spec, Tier::Full)) {
-            self.claimed = Some(Kind { tier: Tier::Full, work: spec.work, who });
+        let (Ok(()), Ok(who)) = (spec.check(), self.who(spec, Tier::Full)) else { return };
+        let kind = Kind { tier: Tier::Full, work: spec.work, who };
+        if self.spares.iter().all(|spare| spare.kind != kind) {
+            self.claimed = Some(kind);
             self.prepare();
         }
     }
@@ -218,7 +225,7 @@ impl Workshop {
     }
 
     /// The launcher's side: orders, looks on, judges the battery, says go.
-    fn oversee(&mut self, spare: &Spare, order: &Order, fds: &[BorrowedFd<'_>]) -> Result<Overseen, SandboxError> {
+    fn oversee(&mut self, spare: &Spare, order: &Order, fds: &[BorrowedFd<'_>]) -> Result<Seen, SandboxError> {
         let (pid, pair) = (spare.pid, &spare.pair);
         let Kind { tier, who, .. } = spare.kind;
         let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
@@ -254,7 +261,7 @@ impl Workshop {
         let mut confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
         spare.say(&Word::GoOn)?;
         confinement.battery_us = took_us;
-        Ok(Overseen { confinement, probes, listener: fds.pop(), refusals: refusals.map(Refusals::into) })
+        Ok(Seen { confinement, probes, listener: fds.pop(), refusals })
     }
 
     /// What a full cell is shown of the host: what only root can take of its roots, and where sockets are to be covered.
@@ -369,14 +376,6 @@ pub(crate) fn become_id(who: Who, uid: u32, gid: u32) -> Result<(), SandboxError
     }
     rustix::thread::set_thread_res_gid(gid, gid, gid).step("changing the group")?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).step("changing the user")
-}
-
-/// What the launcher knows of a cell that it has seen finished.
-struct Overseen {
-    confinement: Confinement,
-    probes: Vec<Probe>,
-    listener: Option<OwnedFd>,
-    refusals: Option<OwnedFd>,
 }
 
 /// Refuses what the battery tries, until the cell speaks at `pair`.

@@ -77,9 +77,3 @@ impl std::os::fd::AsFd for Refusals {
         self.0.as_fd()
     }
 }
-
-impl From<Refusals> for OwnedFd {
-    fn from(refusals: Refusals) -> Self {
-        refusals.0
-    }
-}

@@ -13,7 +13,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::error::Step;
 use crate::spec::{CellSpec, InsideRoot, Work};
-use crate::{SandboxError, Tier, limits, sys};
+use crate::{SandboxError, Tier, full, limits, sys};
 
 /// The oldest Landlock that each tier takes. In the full tier mounts carry what an old one lacks; in the narrow tier
 /// Landlock is all there is, and scoped signals and abstract sockets came with ABI 6.
@@ -121,8 +121,6 @@ fn write_rights(work: Work, abi: ABI) -> BitFlags<AccessFs> {
     (files | names | more) & AccessFs::from_all(abi)
 }
 
-/// What a cell for programs reads beside its roots, as far as it is there: of the narrow tier, the host's own.
-const SYSTEM: [&str; 9] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/etc"];
 /// Of the narrow tier, what of `/etc` programs need and what says nothing about this host.
 const NARROW_ETC: [&str; 6] = [
     "/etc/ld.so.cache",
@@ -143,9 +141,10 @@ fn beside_roots(work: Work, tier: Tier, abi: ABI) -> Vec<(&'static str, BitFlags
         rules.push(("/tmp", write_rights(work, abi)));
     }
     if work == Work::Programs {
-        let system = SYSTEM.iter().filter(|path| tier == Tier::Full || **path != "/etc");
-        rules.extend(system.map(|path| (*path, read_rights(work))));
+        // As far as it is there: of the narrow tier, the host's own.
+        rules.extend(full::SYSTEM.map(|path| (path, read_rights(work))));
         if tier == Tier::Full {
+            rules.push(("/etc", read_rights(work)));
             let terminal = (device | AccessFs::ReadDir | AccessFs::IoctlDev) & known;
             rules.extend([("/proc", AccessFs::ReadFile | AccessFs::ReadDir), ("/dev", AccessFs::ReadDir.into())]);
             rules.extend([("/dev/pts", terminal), ("/dev/tty", terminal)]);

@@ -151,7 +151,7 @@ struct Built {
     roots: Vec<InsideRoot>,
     /// What listens on its own loopback, for the launcher.
     listener: Option<OwnedFd>,
-    /// What it did against its neighbours.
+    /// What it did against its neighbours, and about its clocks.
     facts: Vec<Probe>,
 }
 

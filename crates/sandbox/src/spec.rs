@@ -192,6 +192,28 @@ const OWN: [&str; 3] = ["/proc", "/sys", "/dev"];
 const MAX_ROOTS: usize = parcel::MAX_ORDER_FDS - 1;
 
 impl CellSpec {
+    /// A full cell with these roots, the workspace first: nothing of them hidden or frozen, the usual limits, nothing to
+    /// listen on, nobody told of what is refused.
+    #[must_use]
+    pub fn new(work: Work, roots: Vec<RootSpec>) -> Self {
+        let limits = match work {
+            Work::Tools => CellLimits::default(),
+            Work::Programs => CellLimits::for_programs(),
+        };
+        Self {
+            work,
+            roots,
+            hide: Vec::new(),
+            freeze: Vec::new(),
+            limits,
+            quota: Quota::default(),
+            least: Tier::Full,
+            speculate: false,
+            explain: false,
+            listen: None,
+        }
+    }
+
     /// Refuses what no machine could make a cell of, before anything is tried.
     pub(crate) fn check(&self) -> Result<(), SandboxError> {
         if self.roots.is_empty() && self.work == Work::Programs {

@@ -21,9 +21,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::panic::AssertUnwindSafe;
 
 use autoshare_core::event::RootMode;
-use autoshare_core::usage::Quota;
 use autoshare_core::wire::{Exit, FromCell, FromInit, MAX_FRAME, Program, Stroke, ToInit, Window, decode};
-use autoshare_sandbox::{Cell, CellEnd, CellLimits, CellSpec, Inside, Launcher, RootSpec, Tier, Work, parcel};
+use autoshare_sandbox::{Cell, CellEnd, CellSpec, Inside, Launcher, RootSpec, Work, parcel};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::json;
 
@@ -55,18 +54,7 @@ impl World {
             id: (meta.dev(), meta.ino()),
             only: None,
         };
-        let spec = CellSpec {
-            work: Work::Programs,
-            roots: vec![root],
-            hide: vec![],
-            freeze: vec![],
-            limits: CellLimits::for_programs(),
-            quota: Quota::default(),
-            least: Tier::Full,
-            speculate: false,
-            explain: false,
-            listen: None,
-        };
+        let spec = CellSpec::new(Work::Programs, vec![root]);
         Talk { cell: self.launcher.launch(&spec).unwrap() }
     }
 }

@@ -114,16 +114,6 @@ fn spec(folder: &Path, ids: [(u64, u64); 2], work: Work, least: Tier) -> CellSpe
     use autoshare_core::event::RootMode;
     let root = |name: &str, mode, id| crate::RootSpec { path: folder.join(name), mode, id, only: None };
     let [workspace, shown] = ids;
-    CellSpec {
-        work,
-        roots: vec![root("workspace", RootMode::Write, workspace), root("shown", RootMode::Read, shown)],
-        hide: Vec::new(),
-        freeze: Vec::new(),
-        limits: LIMITS,
-        quota: autoshare_core::usage::Quota::default(),
-        least,
-        speculate: false,
-        explain: false,
-        listen: None,
-    }
+    let roots = vec![root("workspace", RootMode::Write, workspace), root("shown", RootMode::Read, shown)];
+    CellSpec { limits: LIMITS, least, ..CellSpec::new(work, roots) }
 }

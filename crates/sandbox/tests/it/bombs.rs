@@ -354,6 +354,6 @@ fn folders_of(dir: &str, name: &str) -> usize {
     found
 }
 
-fn children(pid: i32) -> usize {
+pub(crate) fn children(pid: i32) -> usize {
     std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap().split_whitespace().count()
 }

@@ -9,6 +9,7 @@ use autoshare_sandbox::{Cell, CellEnd, Launcher, SandboxError, Survey, Tier, sur
 use rustix::fs::FlockOperation;
 
 use crate::Test;
+use crate::bombs::{SOON, children, within};
 use crate::world::Control::{No, RootOnly, Succeeds};
 use crate::world::{World, ask, in_child, refused};
 
@@ -29,6 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_narrow_cell_promises_only_what_it_can", a_narrow_cell_promises_only_what_it_can),
     ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
     ("the_survey_says_what_is_there", the_survey_says_what_is_there),
+    ("spares_end_with_the_mounts_that_they_hold", spares_end_with_the_mounts_that_they_hold),
     (
         "a_launcher_without_descriptors_says_so_and_its_cells_live",
         a_launcher_without_descriptors_says_so_and_its_cells_live,
@@ -373,6 +375,32 @@ fn a_covered_proc_means_narrow_cells_and_the_survey_says_so(world: &mut World) {
         format!("{:?} {}", survey.tier, world.launch(&spec).unwrap().tier())
     });
     assert_eq!(said, "Some(Narrow) narrow");
+}
+
+/// A spare has a copy of the host's mounts, which would keep a file system busy that the host has unmounted.
+fn spares_end_with_the_mounts_that_they_hold(world: &mut World) {
+    if unsafe { libc::geteuid() } != 0 {
+        println!("    not applicable: mounting takes root");
+        return;
+    }
+    let pid = world.launcher().pid();
+    let waits = |count: usize| within(SOON, || children(pid) == count);
+    drop(world.cell());
+    assert!(waits(0), "what was asked for once has no spare: {}", children(pid));
+    drop(world.cell());
+    assert!(waits(1), "what was asked for again has: {}", children(pid));
+    let (tmpfs, target) = (c"tmpfs".as_ptr(), std::ffi::CString::new(world.path("extra").to_str().unwrap()).unwrap());
+    assert_eq!(unsafe { libc::mount(tmpfs, target.as_ptr(), tmpfs, 0, c"mode=0755".as_ptr().cast()) }, 0);
+    assert!(waits(0), "it ends with a change of the mounts: {}", children(pid));
+    std::fs::write(world.path("extra/note"), "later").unwrap();
+    let mut spec = world.spec();
+    spec.roots.push(world.root("extra", RootMode::Read));
+    let cell = world.launch(&spec).unwrap();
+    assert_eq!(ask(&cell, &format!("content {}", world.path("extra/note").display())), "ok later");
+    drop(cell);
+    assert!(waits(1), "{}", children(pid));
+    assert_eq!(unsafe { libc::umount2(target.as_ptr(), 0) }, 0, "nobody keeps it busy");
+    assert!(waits(0), "{}", children(pid));
 }
 
 fn a_launcher_without_descriptors_says_so_and_its_cells_live(world: &mut World) {

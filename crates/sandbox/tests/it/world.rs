@@ -46,18 +46,7 @@ impl World {
     }
 
     pub(crate) fn spec(&self) -> CellSpec {
-        CellSpec {
-            work: Work::Tools,
-            roots: vec![self.root("workspace", RootMode::Write)],
-            hide: vec![],
-            freeze: vec![],
-            limits: CellLimits::default(),
-            quota: autoshare_core::usage::Quota::default(),
-            least: Tier::Full,
-            speculate: false,
-            explain: false,
-            listen: None,
-        }
+        CellSpec::new(Work::Tools, vec![self.root("workspace", RootMode::Write)])
     }
 
     /// A cell for programs, of the tier that its launcher gives.

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use autoshare_host::programs::PATH;
+use autoshare_sandbox::SYSTEM;
 use rustix::fs::{Access, Mode, OFlags};
 
-/// Where every cell shows programs and what they need.
-const SYSTEM: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
 /// Bytes of a first line that the kernel looks at (`BINPRM_BUF_SIZE`).
 const FIRST_LINE: usize = 256;
 

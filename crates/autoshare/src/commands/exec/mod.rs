@@ -180,10 +180,13 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[St
     };
     // What it left running is to write no more.
     session.cell.sweep().await;
-    tokio::select! {
-        () = relay.drained() => {}
-        _ = signals.next() => {}
-        () = &mut deadline => {}
+    loop {
+        tokio::select! {
+            () = relay.drained() => break,
+            () = &mut deadline => break,
+            // Another size of the terminal is no reason to stop.
+            stroke = signals.next() => if stroke.is_some() { break },
+        }
     }
     drop(relay);
     if flow.is_over() {

@@ -25,6 +25,11 @@ pub(in super::super) struct Token {
 }
 
 impl Token {
+    /// What stands between quotation marks, which `at` takes in.
+    fn quoted(text: &str, at: std::ops::Range<usize>, line_start: bool, backticked: bool) -> Self {
+        Self { kind: TokenKind::Quoted, text: text.to_owned(), start: at.start, end: at.end, line_start, backticked }
+    }
+
     /// Whether it is this word, in any case.
     pub(super) fn is(&self, word: &str) -> bool {
         self.kind == TokenKind::Word && self.text.to_lowercase() == word
@@ -89,25 +94,11 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         }
         breaks = 0;
         if let Some((inner, len)) = fence(rest) {
-            tokens.push(Token {
-                kind: TokenKind::Quoted,
-                text: inner.to_owned(),
-                start: at,
-                end: at + len,
-                line_start,
-                backticked: true,
-            });
+            tokens.push(Token::quoted(inner, at..at + len, line_start, true));
             at += len;
             last = Some('`');
         } else if let Some((inner, len)) = quotation(rest, c, last) {
-            tokens.push(Token {
-                kind: TokenKind::Quoted,
-                text: inner.to_owned(),
-                start: at,
-                end: at + len,
-                line_start,
-                backticked: c == '`',
-            });
+            tokens.push(Token::quoted(inner, at..at + len, line_start, c == '`'));
             at += len;
             last = text.get(..at).and_then(|before| before.chars().next_back());
         } else if is_delimiter(c) {

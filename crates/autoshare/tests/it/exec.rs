@@ -269,8 +269,8 @@ fn counted_output_makes_no_difference_to_a_pipeline() {
     ];
     for (line, output, seconds) in table {
         let start = Instant::now();
-        let mut command = std::process::Command::new("/bin/sh");
-        command.args(["-c", &format!("\"$1\" {line}"), "sh", program]).env_clear();
+        let mut command = std::process::Command::new("/usr/bin/timeout");
+        command.args(["-k", "2", "40", "/bin/sh", "-c", &format!("\"$1\" {line}"), "sh", program]).env_clear();
         command.env("HOME", &desk.home).env("PATH", "/usr/bin:/bin").current_dir(&desk.workspace);
         let ran = Ran::of(command.output().unwrap());
         assert_eq!(ran.out, output, "{line}: {ran:?}");

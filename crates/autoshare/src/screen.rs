@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use autoshare_core::event::{Answer, Answerer, Event, NoteKind};
+use autoshare_core::event::{Answer, Answerer, Event, Exchange, NoteKind, Reach};
 use autoshare_core::outcome::{Ending, Outcome};
 use autoshare_core::tool::Action;
 use autoshare_core::usage::Usage;
@@ -199,6 +199,23 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
         Event::Note { text, .. } => format!("      {}", line(text)),
         Event::Fault { text, .. } => {
             format!("      {} {}", style.clone().red().apply_to("cannot go on:"), encode::terminal(text))
+        }
+        Event::Exchange(one) => {
+            let Exchange { model, status, usage, millis, error, .. } = one;
+            let (input, output) = (usage.input_tokens, usage.output_tokens);
+            let error = error.as_ref().map(|error| format!(": {}", line(error))).unwrap_or_default();
+            let model = encode::terminal_line(model, 60);
+            format!(
+                "      model {model}: {status}, {input} tokens in, {output} out, {}, {millis} ms{error}",
+                usage.cost
+            )
+        }
+        Event::Reach(one) => {
+            let Reach { target, connections, refused, sent, received, .. } = one;
+            let target = encode::terminal_line(target, 100);
+            format!(
+                "      {target}: {connections} connections, {sent} bytes out, {received} bytes in, {refused} refused"
+            )
         }
         Event::Budget { .. } | Event::Started { .. } | Event::Answer { .. } | Event::Finish { .. } => return None,
     })

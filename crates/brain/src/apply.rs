@@ -35,6 +35,12 @@ impl Brain {
             Event::Note { kind, text } => self.noted(*kind, text),
             Event::Finish { reason, .. } => self.finished(*reason),
             Event::Fault { .. } => self.halted(Halt::Fault),
+            // Of programs that it runs: they take no part in the loop, but they use what is its.
+            Event::Exchange(exchange) => {
+                self.settled += exchange.usage;
+                Ok(())
+            }
+            Event::Reach(_) => Ok(()),
         };
         if taken.is_err() {
             self.ignored = self.ignored.saturating_add(1);

@@ -131,7 +131,7 @@ impl Brain {
             steps: 0,
             malformed_in_a_row: 0,
             guard: LoopGuard::new(),
-            settled: ZERO,
+            settled: Usage::ZERO,
             reserved: None,
             transcript: Vec::new(),
             held_notes: Vec::new(),
@@ -262,5 +262,3 @@ impl Brain {
         TurnNo(self.turns).next()
     }
 }
-
-const ZERO: Usage = Usage { input_tokens: 0, output_tokens: 0, cost: autoshare_core::usage::MicroUsd(0) };

@@ -68,7 +68,7 @@ impl Price {
     pub fn usage(&self, input_tokens: u64, output_tokens: u64) -> Usage {
         let part = |tokens: u64, price: MicroUsd| (u128::from(tokens) * u128::from(price.0)).div_ceil(1_000_000);
         let cost = part(input_tokens, self.input).saturating_add(part(output_tokens, self.output));
-        Usage { input_tokens, output_tokens, cost: MicroUsd(u64::try_from(cost).unwrap_or(u64::MAX)) }
+        Usage { input_tokens, output_tokens, cost: MicroUsd(u64::try_from(cost).unwrap_or(u64::MAX)), ..Usage::ZERO }
     }
 }
 

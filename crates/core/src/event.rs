@@ -156,6 +156,53 @@ pub enum NoteKind {
     Unkept,
 }
 
+/// One call to a model that went through the gateway. No content: that is the caller's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The gateway's path, such as `/gateway/openai/v1/chat/completions`.
+    pub path: String,
+    /// The model that was asked for.
+    pub model: String,
+    /// The origin that was called; empty if none was.
+    pub upstream: String,
+    /// The HTTP status that the caller was answered with.
+    pub status: u16,
+    /// What was used, as settled with the ledger.
+    pub usage: Usage,
+    /// Requests that it took; 0 if none was sent.
+    pub tries: u32,
+    /// From the request to the end of the answer.
+    pub millis: u64,
+    /// The body that the caller sent.
+    pub asked: Digest,
+    /// The body that the upstream sent.
+    pub received: Digest,
+    /// The body that the caller was sent: the same, where the dialect is.
+    pub answered: Digest,
+    /// Why there was no whole answer, in words.
+    pub error: Option<String>,
+}
+
+/// Traffic of a cell's proxy with one host and port since the last such event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reach {
+    /// `host:port`, as it was asked for: a cell's words.
+    pub target: String,
+    /// Connections that were made.
+    pub connections: u64,
+    /// Requests that were refused.
+    pub refused: u64,
+    /// Bytes that left.
+    pub sent: u64,
+    /// Bytes that came.
+    pub received: u64,
+    /// Requests to it into which a credential was put, by the credential's name.
+    #[serde(default)]
+    pub credential: Option<String>,
+}
+
 /// One event of a brain's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -240,6 +287,10 @@ pub enum Event {
         /// In words, with what to do.
         text: String,
     },
+    /// A program called a model through the gateway.
+    Exchange(Exchange),
+    /// A program reached something through the proxy of its cell, or was refused.
+    Reach(Reach),
 }
 
 macro_rules! kinds {
@@ -291,4 +342,6 @@ kinds! {
     Note = 10, "note", Event::Note { .. } => ();
     Finish = 11, "finish", Event::Finish { .. } => ();
     Fault = 12, "fault", Event::Fault { .. } => ();
+    Exchange = 13, "exchange", Event::Exchange(_) => ();
+    Reach = 14, "reach", Event::Reach(_) => ();
 }

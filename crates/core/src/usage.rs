@@ -50,11 +50,26 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Tokens received.
     pub output_tokens: u64,
+    /// Of the tokens sent, those that the provider had in its cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
+    /// Of the tokens received, those that the model thought with and did not show.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning_tokens: u64,
     /// What they cost.
     pub cost: MicroUsd,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Usage {
+    /// Nothing.
+    pub const ZERO: Self =
+        Self { input_tokens: 0, output_tokens: 0, cached_tokens: 0, reasoning_tokens: 0, cost: MicroUsd(0) };
+
     /// Tokens sent and received together.
     #[must_use]
     pub const fn tokens(&self) -> u64 {
@@ -66,6 +81,8 @@ impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(other.reasoning_tokens);
         self.cost = self.cost + other.cost;
     }
 }

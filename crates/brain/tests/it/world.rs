@@ -54,7 +54,7 @@ pub(crate) fn goal() -> Event {
 }
 
 pub(crate) fn usage(tokens: u64) -> Usage {
-    Usage { input_tokens: tokens, output_tokens: 0, cost: MicroUsd(tokens) }
+    Usage { input_tokens: tokens, cost: MicroUsd(tokens), ..Usage::ZERO }
 }
 
 pub(crate) fn budget(turn: u64, tokens: u64) -> Event {

@@ -13,7 +13,7 @@ mod note;
 mod view;
 
 use autoshare_core::chat::{Message, RawCall, Reply, Request};
-use autoshare_core::usage::{MicroUsd, Usage};
+use autoshare_core::usage::Usage;
 
 use self::goal::Task;
 use self::grammar::Manner;
@@ -74,7 +74,7 @@ pub fn reply(request: &Request) -> Result<Reply, StandInError> {
     let text = turn.lines.join("\n");
     let asked: usize = request.messages.iter().map(size).sum();
     let told = text.len() + call.as_ref().map_or(0, |call| call.arguments.len() + call.name.len());
-    let usage = Usage { input_tokens: rough_tokens(asked), output_tokens: rough_tokens(told), cost: MicroUsd(0) };
+    let usage = Usage { input_tokens: rough_tokens(asked), output_tokens: rough_tokens(told), ..Usage::ZERO };
     Ok(Reply { text, calls: call.into_iter().collect(), usage, truncated: false })
 }
 

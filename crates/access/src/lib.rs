@@ -12,11 +12,16 @@
 //!
 //! This crate does not know what a tenant's data are.
 
-use std::path::Path;
+mod token;
 
-use autoshare_core::TenantName;
+use std::path::Path;
+use std::sync::Arc;
+
+use autoshare_core::{TenantName, TokenId};
 use autoshare_vault::VaultError;
 use autoshare_vault::private::{Others, PrivateDir};
+
+pub use token::{Bearer, Grant, Minted, Scope, TokenRecord, Tokens};
 
 /// The one tenant of `autoshare run`.
 pub const LOCAL: &str = "local";
@@ -34,12 +39,69 @@ pub enum AccessError {
     /// A name that is built in is malformed.
     #[error("{0}: report this, it is a fault of autoshare")]
     Name(#[from] autoshare_core::ids::IdError),
+    /// A token that gives no access. Its words are the same whatever the reason.
+    #[error("this token is not accepted: check it, or make one with `autoshare token new`")]
+    Refused {
+        /// Why, for the log.
+        why: Refusal,
+        /// Which token, where there is one.
+        id: Option<TokenId>,
+    },
+    /// No token of this tenant.
+    #[error("there is no token {0}: `autoshare token list` shows them")]
+    NoToken(TokenId),
+    /// What a token asked for is more than it may give.
+    #[error("{0}")]
+    Beyond(String),
+    /// What a new token should be is malformed.
+    #[error("{0}")]
+    Grant(String),
+    /// A token's file is not as it was written.
+    #[error("{} was changed or belongs elsewhere ({why}): remove it and make a new token", path.display())]
+    Record {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The system has no randomness.
+    #[error("the system gives no random bytes ({0}): check getrandom(2) and /dev/urandom")]
+    Random(String),
+}
+
+/// Why a token was refused. For logs, never for whoever presented it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is not spelt like a token, or its checksum is wrong: mistyped, cut off.
+    Malformed,
+    /// There is no such token.
+    Unknown,
+    /// There is one with this id, with another secret: rotated, or guessed.
+    Wrong,
+    /// It has ended, or a token above it has.
+    Expired,
+    /// It was revoked, or a token above it was.
+    Revoked,
+}
+
+impl AccessError {
+    /// What happened, for a log: of a refused token its id and the reason. What was presented is not in it.
+    #[must_use]
+    pub fn for_the_log(&self) -> String {
+        match self {
+            Self::Refused { why, id: Some(id) } => format!("token {id} refused: {why:?}"),
+            Self::Refused { why, id: None } => format!("a token was refused: {why:?}"),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// The right to act for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     tenant: TenantName,
+    token: Option<Arc<TokenRecord>>,
 }
 
 impl Access {
@@ -50,7 +112,7 @@ impl Access {
     /// act as its owner, so ownership would prove nothing.
     pub fn local(data_dir: &Path) -> Result<Self, AccessError> {
         PrivateDir::open(data_dir, Others::MayRead)?;
-        Ok(Self { tenant: TenantName::parse(LOCAL)? })
+        Ok(Self { tenant: TenantName::parse(LOCAL)?, token: None })
     }
 
     /// Access for the peer of a local socket, which the kernel says runs under `uid` (`SO_PEERCRED`, unix(7)): the same as
@@ -66,5 +128,11 @@ impl Access {
     #[must_use]
     pub const fn tenant(&self) -> &TenantName {
         &self.tenant
+    }
+
+    /// The token by which it was got; `None` if the tenant's owner has it.
+    #[must_use]
+    pub fn token(&self) -> Option<&TokenRecord> {
+        self.token.as_deref()
     }
 }

@@ -13,6 +13,9 @@ pub enum IdError {
     /// Not a brain's id.
     #[error("{0:?} is not a brain id: 8 of 0-9 and a-z without i, l, o, u")]
     Brain(String),
+    /// Not a token's id.
+    #[error("{0:?} is not a token id: 8 of 0-9 and a-z without i, l, o, u; `autoshare token list` shows them")]
+    Token(String),
 }
 
 /// A tenant's name, as people write it. A name is a claim: the right to act for a tenant is `autoshare_access::Access`.
@@ -46,17 +49,25 @@ pub struct BrainId(String);
 
 const CROCKFORD: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
+/// Spells 40 bits in Crockford's base 32.
+fn spell(bits: [u8; 5]) -> String {
+    let value = bits.iter().fold(0u64, |acc, byte| (acc << 8) | u64::from(*byte));
+    (0..8)
+        .rev()
+        .filter_map(|place| CROCKFORD.get(((value >> (place * 5)) & 31) as usize))
+        .map(|byte| char::from(*byte))
+        .collect()
+}
+
+fn is_spelt(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| CROCKFORD.contains(&b))
+}
+
 impl BrainId {
     /// The id that spells these 40 random bits.
     #[must_use]
     pub fn from_random(bits: [u8; 5]) -> Self {
-        let value = bits.iter().fold(0u64, |acc, byte| (acc << 8) | u64::from(*byte));
-        let text = (0..8)
-            .rev()
-            .filter_map(|place| CROCKFORD.get(((value >> (place * 5)) & 31) as usize))
-            .map(|byte| char::from(*byte))
-            .collect();
-        Self(text)
+        Self(spell(bits))
     }
 
     /// Parses an id.
@@ -64,11 +75,34 @@ impl BrainId {
     /// # Errors
     /// [`IdError::Brain`] unless it is 8 characters of the alphabet.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        if text.len() == 8 && text.bytes().all(|b| CROCKFORD.contains(&b)) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(IdError::Brain(text.to_owned()))
-        }
+        if is_spelt(text) { Ok(Self(text.to_owned())) } else { Err(IdError::Brain(text.to_owned())) }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A token's id: 40 random bits, spelt like a [`BrainId`]. It names a token and is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TokenId(String);
+
+impl TokenId {
+    /// The id that spells these 40 random bits.
+    #[must_use]
+    pub fn from_random(bits: [u8; 5]) -> Self {
+        Self(spell(bits))
+    }
+
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// [`IdError::Token`] unless it is 8 characters of the alphabet.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if is_spelt(text) { Ok(Self(text.to_owned())) } else { Err(IdError::Token(text.to_owned())) }
     }
 
     /// The id as text.
@@ -106,6 +140,7 @@ macro_rules! text_id {
 }
 text_id!(TenantName);
 text_id!(BrainId);
+text_id!(TokenId);
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {

@@ -37,6 +37,7 @@ mod error;
 mod fault;
 mod file;
 mod lease;
+pub mod ledger;
 mod record;
 mod store;
 mod writer;

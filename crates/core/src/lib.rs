@@ -10,6 +10,7 @@
 
 pub mod budget;
 pub mod chat;
+pub mod day;
 pub mod digest;
 pub mod event;
 pub mod ids;

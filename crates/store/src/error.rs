@@ -142,7 +142,7 @@ pub enum StoreError {
         known: i64,
     },
     /// Somebody else's file.
-    #[error("{} is not a journal of autoshare ({why}): move it away, or restore a backup", path.display())]
+    #[error("{} is not what autoshare keeps under this name ({why}): move it away, or restore a backup", path.display())]
     NotAJournal {
         /// The file.
         path: PathBuf,

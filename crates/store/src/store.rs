@@ -7,13 +7,14 @@ use autoshare_access::Access;
 use autoshare_core::event::Event;
 use autoshare_core::{BrainId, Seq, TenantName};
 use autoshare_vault::private::{Others, PrivateDir};
-use autoshare_vault::{TenantKey, Vault, VaultError};
+use autoshare_vault::{TenantKey, Vault};
 use rusqlite::Connection;
 
+use crate::file::{self, JOURNAL};
 use crate::lease::Lock;
 use crate::record::{Draft, Journal, MAX_EVENTS, uint};
 use crate::writer::{Work, Writer};
-use crate::{Durability, Lease, Record, StoreError, file};
+use crate::{Durability, Lease, Record, StoreError};
 
 /// Candidates that an error names at most.
 const CANDIDATES: usize = 8;
@@ -54,29 +55,20 @@ impl Store {
     /// [`StoreError::Full`].
     pub fn open(data_dir: &Path, access: &Access, vault: &Vault) -> Result<Self, StoreError> {
         let tenant = access.tenant().clone();
-        // SQLite refuses links anywhere in the path; those that lead to the data directory are the operator's own.
-        PrivateDir::open(data_dir, Others::MayRead)?;
-        let data_dir = std::fs::canonicalize(data_dir).map_err(|source| VaultError::Io {
-            what: "resolve",
-            path: data_dir.to_owned(),
-            source,
-        })?;
-        let dir = PrivateDir::open(&data_dir, Others::MayRead)?
-            .sub("tenants", Others::MayRead)?
-            .sub(tenant.as_str(), Others::MayRead)?;
+        let dir = file::tenant_dir(data_dir, &tenant)?;
         let leases = dir.sub("leases", Others::MayRead)?;
-        let path = file::path(&dir);
+        let path = JOURNAL.path(&dir);
         // In this order: a key is there before its journal is.
-        let exists = file::exists(&dir)?;
+        let exists = JOURNAL.exists(&dir)?;
         if exists && !vault.holds(&tenant)? {
             return Err(StoreError::KeyMissing { tenant, path });
         }
         let key = Arc::new(vault.tenant(&tenant)?);
         if !exists {
-            file::make(&dir)?;
+            JOURNAL.make(&dir)?;
         }
-        let writer = Writer::start(file::open(&path)?, path.clone(), Arc::clone(&key))?;
-        let reader = Mutex::new(file::open_reader(&path)?);
+        let writer = Writer::start(JOURNAL.open(&path)?, path.clone(), Arc::clone(&key))?;
+        let reader = Mutex::new(JOURNAL.open_reader(&path)?);
         Ok(Self {
             tenant,
             key,

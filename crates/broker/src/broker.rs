@@ -1,39 +1,63 @@
-//! From a model's name to a model.
+//! From a model's name to a way to it.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use autoshare_core::usage::MicroUsd;
 
-use crate::endpoint::{DEFAULT_BASE_URL, Endpoint, Key};
+use crate::breaker::{BreakerSettings, Breakers};
+use crate::client::{self, Client, Learnt};
+use crate::credentials::{Credential, Credentials};
+use crate::endpoint::{Endpoint, Key};
 use crate::error::BrokerError;
 use crate::model::{Engine, Model, ModelRef};
-use crate::openai::{self, Client, Learnt};
-use crate::prices::{Facts, Known, Price, PriceSource, Prices};
-use crate::retry::Retries;
+use crate::prices::{Facts, Known, Price, PriceSource, Prices, UNKNOWN};
+use crate::provider::{Auth, Provider, Providers};
+use crate::retry::{self, Retries};
+use crate::route::{Route, Upstream};
 use crate::settings::{Settings, Timeouts};
 use crate::standin::replay::Replay;
 
 /// Bytes of a record at most.
 const MAX_RECORD: u64 = 64 * 1024 * 1024;
 /// A stand-in has no window of its own; one this large never gets in the way.
-const STAND_IN: Facts = Facts { window: 200_000, max_output: 8_192, input: MicroUsd(0), output: MicroUsd(0) };
+const STAND_IN: Facts =
+    Facts { window: 200_000, max_output: 8_192, input: MicroUsd(0), output: MicroUsd(0), ..UNKNOWN };
+/// Addresses that one broker has connections for at most. They are a person's words, never a caller's.
+const MAX_UPSTREAMS: usize = 256;
 
 /// The way to models, for one tenant: its connections and TLS sessions are shared with no other broker.
 pub struct Broker {
-    endpoint: Endpoint,
+    providers: Providers,
+    default_provider: String,
+    /// Whether the default provider's address was said: then names without a provider go there.
+    elsewhere: Elsewhere,
+    /// The default provider's key and where it came from.
     key: Option<Key>,
     key_from: String,
+    credentials: Box<dyn Credentials>,
+    cache_salt: String,
+    breaker: BreakerSettings,
+    fallbacks: BTreeMap<String, Vec<String>>,
     prices: Prices,
     timeouts: Timeouts,
     retries: Retries,
     plain: OnceLock<reqwest::Client>,
     tls: OnceLock<reqwest::Client>,
+    upstreams: Mutex<BTreeMap<(String, String), Arc<Upstream>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Elsewhere {
+    Yes,
+    No,
 }
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("at", &self.endpoint.origin()).finish_non_exhaustive()
+        let at = self.providers.get(&self.default_provider).and_then(Provider::origin);
+        f.debug_struct("Broker").field("at", &at).finish_non_exhaustive()
     }
 }
 
@@ -41,19 +65,45 @@ impl Broker {
     /// Checks the settings; nothing is connected yet.
     ///
     /// # Errors
-    /// [`BrokerError`] for a base URL or key that cannot be one.
+    /// [`BrokerError`] for a base URL or key that cannot be one, and for providers and fallbacks that are not known.
     pub fn new(settings: Settings) -> Result<Self, BrokerError> {
-        let endpoint = Endpoint::parse(settings.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL))?;
-        let key = settings.api_key.map(|key| Key::new(key, &settings.key_from)).transpose()?;
+        let mut providers = settings.providers;
+        let default_provider = settings.default_provider;
+        let known = providers
+            .get(&default_provider)
+            .ok_or_else(|| BrokerError::NoAddress { name: default_provider.chars().take(80).collect() })?;
+        let key_from = match settings.key_from {
+            from if from.is_empty() => known.keys.first().cloned().unwrap_or_else(|| "OPENAI_API_KEY".to_owned()),
+            from => from,
+        };
+        let elsewhere = match settings.base_url.as_deref() {
+            None => Elsewhere::No,
+            Some(url) => {
+                providers.set_endpoint(&default_provider, Endpoint::parse(url)?);
+                Elsewhere::Yes
+            }
+        };
+        let key = settings.api_key.map(|key| Key::new(Arc::new(key), &key_from)).transpose()?;
+        let cache_salt = match settings.cache_salt {
+            Some(salt) => salt,
+            None => (0..8).map(|_| format!("{:08x}", retry::random())).collect(),
+        };
         Ok(Self {
-            endpoint,
+            providers,
+            default_provider,
+            elsewhere,
             key,
-            key_from: settings.key_from,
+            key_from,
+            credentials: settings.credentials,
+            cache_salt,
+            breaker: settings.breaker,
+            fallbacks: settings.fallbacks,
             prices: settings.prices,
             timeouts: settings.timeouts,
             retries: settings.retries,
             plain: OnceLock::new(),
             tls: OnceLock::new(),
+            upstreams: Mutex::default(),
         })
     }
 
@@ -63,11 +113,17 @@ impl Broker {
         self.prices.known()
     }
 
-    /// The model of this name: what [`ModelRef`] says of it.
+    /// The providers that are known, sorted by name.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.all()
+    }
+
+    /// The model of this name: what [`ModelRef`] says of it. For a person's words alone: a name may hold an address or a
+    /// file. What a caller of the gateway asks for goes through [`Broker::route`].
     ///
     /// # Errors
-    /// [`BrokerError`] for a name or base URL that cannot be one, for OpenAI's own endpoint without a key, and for a
-    /// record that cannot be read.
+    /// [`BrokerError`] for a name or base URL that cannot be one, for a provider without its key, and for a record that
+    /// cannot be read.
     pub fn model(&self, name: &str) -> Result<Model, BrokerError> {
         let stand_in = |engine| {
             let price = Price::free(PriceSource::StandIn);
@@ -76,40 +132,123 @@ impl Broker {
         match ModelRef::parse(name)? {
             ModelRef::Gullible => stand_in(Engine::Gullible),
             ModelRef::Replay { file } => stand_in(Engine::Replay(load_record(&file)?)),
-            ModelRef::OpenAi { base_url, model } => {
-                let endpoint = base_url.as_deref().map_or(Ok(self.endpoint.clone()), Endpoint::parse)?;
-                self.endpoint_model(name, model, endpoint)
+            ModelRef::Named { base_url, model } => {
+                let route = self.resolve(&model, base_url.as_deref())?;
+                let (facts, price) = (route.facts, route.price);
+                let client = Client { route, timeouts: self.timeouts, retries: self.retries };
+                Ok(Model { name: name.to_owned(), facts, price, engine: Engine::Called(Box::new(client)) })
             }
         }
     }
 
-    fn endpoint_model(&self, name: &str, model: String, endpoint: Endpoint) -> Result<Model, BrokerError> {
-        // A key is for the origin it was given for: `NAME@URL` sends it nowhere else.
-        let key = self.key.clone().filter(|_| endpoint.origin() == self.endpoint.origin());
-        if key.is_none() && endpoint.is_openai() {
-            return Err(BrokerError::NoKey { who: endpoint.origin(), from: self.key_from.clone() });
+    /// The way to the model of this name: `NAME` or `PROVIDER/NAME`. Safe for a caller's words: no name leads anywhere
+    /// but to the providers of the settings.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotHere`] for a name that holds an address or means a stand-in; else as [`Broker::model`].
+    pub fn route(&self, model: &str) -> Result<Route, BrokerError> {
+        match ModelRef::parse(model)? {
+            ModelRef::Named { base_url: None, model } => self.resolve(&model, None),
+            _ => Err(BrokerError::NotHere { given: model.chars().take(80).collect() }),
         }
-        let (facts, source) = match self.prices.find(&model) {
+    }
+
+    /// The models that are called in turn when this one fails, as the settings say.
+    #[must_use]
+    pub fn fallbacks(&self, model: &str) -> &[String] {
+        self.fallbacks.get(model).map_or(&[], Vec::as_slice)
+    }
+
+    /// `openai/gpt-5` names its provider. A name without one goes to the address of the settings if they say one, else
+    /// to the provider that the table of models says, else to the default provider.
+    fn resolve(&self, name: &str, base_url: Option<&str>) -> Result<Route, BrokerError> {
+        let named = name.split_once('/').and_then(|(first, rest)| Some((self.providers.get(first)?, rest)));
+        let usual = || self.providers.get(&self.default_provider);
+        let (provider, model) = match named.filter(|(_, rest)| !rest.is_empty()) {
+            Some(found) => found,
+            None => {
+                let by_table = || self.providers.get(self.prices.provider_of(name)?);
+                let provider = match (base_url, self.elsewhere) {
+                    (None, Elsewhere::No) => by_table().or_else(usual),
+                    _ => usual(),
+                };
+                (provider.ok_or_else(|| BrokerError::NoAddress { name: self.default_provider.clone() })?, name)
+            }
+        };
+        let own = provider.endpoint.as_ref();
+        let endpoint = match base_url {
+            Some(url) => Endpoint::parse(url)?,
+            None => own.cloned().ok_or_else(|| BrokerError::NoAddress { name: provider.name.clone() })?,
+        };
+        // A key is for the origin it was given for: `NAME@URL` sends it nowhere else.
+        let at_home = own.is_some_and(|own| own.origin() == endpoint.origin());
+        let (credential, key_from) = self.credential(provider)?;
+        let credential = credential.filter(|_| at_home);
+        if credential.is_none() && endpoint.wants_key(provider) {
+            return Err(BrokerError::NoKey { who: endpoint.origin(), from: key_from });
+        }
+        let upstream = match (at_home, named) {
+            // An address without a provider's name: what stands there is not known.
+            (false, None) => self.upstream(&Provider::unnamed(endpoint.clone()), endpoint)?,
+            _ => self.upstream(provider, endpoint)?,
+        };
+        Ok(self.finish(upstream, model, credential, key_from))
+    }
+
+    fn finish(&self, upstream: Arc<Upstream>, model: &str, credential: Option<Credential>, key_from: String) -> Route {
+        let local = upstream.endpoint.is_loopback() || upstream.provider.local;
+        let (facts, source) = match self.prices.find(model) {
             Some(facts) => (facts, PriceSource::Table),
-            None if endpoint.is_loopback() => (self.prices.unknown(), PriceSource::Local),
+            None if local => (self.prices.unknown(), PriceSource::Local),
             None => (self.prices.unknown(), PriceSource::Assumed),
         };
         let price = match source {
             PriceSource::Local => Price::free(source),
-            _ => Price { input: facts.input, output: facts.output, source },
+            _ => Price::of(&facts, source),
         };
-        let client = Client {
+        let breaker = upstream.breakers.of(model);
+        let provider = &upstream.provider;
+        let cache_salt = provider.cache_salt.then(|| self.cache_salt.clone());
+        let first_line = (provider.shared_cache && provider.first_line).then(|| self.cache_salt.clone());
+        Route { model: model.to_owned(), credential, key_from, facts, price, breaker, cache_salt, first_line, upstream }
+    }
+
+    /// A provider's key, and where it was looked for.
+    fn credential(&self, provider: &Provider) -> Result<(Option<Credential>, String), BrokerError> {
+        let usual = provider.name == self.default_provider;
+        let from = if usual { self.key_from.clone() } else { provider.keys.first().cloned().unwrap_or_default() };
+        if provider.auth == Auth::None {
+            return Ok((None, from));
+        }
+        if let Some(key) = self.key.clone().filter(|_| usual) {
+            return Ok((Some(Credential::new(key, provider.auth.clone())), from));
+        }
+        for name in &provider.keys {
+            if let Some(key) = self.credentials.find(name) {
+                return Ok((Some(Credential::new(Key::new(key, name)?, provider.auth.clone())), name.clone()));
+            }
+        }
+        Ok((None, from))
+    }
+
+    fn upstream(&self, provider: &Provider, endpoint: Endpoint) -> Result<Arc<Upstream>, BrokerError> {
+        let name = (provider.name.clone(), endpoint.to_string());
+        let lock = || self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&name) {
+            return Ok(Arc::clone(known));
+        }
+        let upstream = Arc::new(Upstream {
             http: self.http(endpoint.is_https())?,
             learnt: Learnt::of(&endpoint),
+            breakers: Breakers::new(self.breaker),
+            provider: provider.clone(),
             endpoint,
-            key,
-            key_from: self.key_from.clone(),
-            model,
-            price,
-            timeouts: self.timeouts,
-            retries: self.retries,
-        };
-        Ok(Model { name: name.to_owned(), facts, price, engine: Engine::OpenAi(Box::new(client)) })
+        });
+        let mut upstreams = lock();
+        if upstreams.len() >= MAX_UPSTREAMS {
+            return Ok(upstream);
+        }
+        Ok(Arc::clone(upstreams.entry(name).or_insert(upstream)))
     }
 
     fn http(&self, https: bool) -> Result<reqwest::Client, BrokerError> {
@@ -117,7 +256,7 @@ impl Broker {
         if let Some(client) = cell.get() {
             return Ok(client.clone());
         }
-        let client = openai::http_client(https, &self.timeouts)?;
+        let client = client::http_client(https, &self.timeouts)?;
         Ok(cell.get_or_init(|| client).clone())
     }
 }

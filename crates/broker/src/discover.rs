@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::openai;
+use crate::client;
 use crate::settings::Timeouts;
 
 /// How long a server may take to list its models.
@@ -151,7 +151,7 @@ struct Entry {
 
 /// The names of the chat models that a server lists; none if it lists nothing that can be understood.
 async fn models_at(base_url: &str) -> Vec<String> {
-    let Ok(client) = openai::http_client(false, &Timeouts { connect: PATIENCE, ..Timeouts::default() }) else {
+    let Ok(client) = client::http_client(false, &Timeouts { connect: PATIENCE, ..Timeouts::default() }) else {
         return Vec::new();
     };
     let Ok(mut response) = client.get(format!("{base_url}/models")).send().await else { return Vec::new() };

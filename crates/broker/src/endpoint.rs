@@ -1,5 +1,6 @@
 //! Where model calls go, and what is allowed to go there.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -8,9 +9,10 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 
 use crate::error::BrokerError;
+use crate::provider::Provider;
 
-/// The endpoint that is meant when none is named.
-pub(crate) const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
+/// Where the model's name goes in a base URL, as the path holds it.
+const MODEL: &str = "%7Bmodel%7D";
 /// Bytes of a base URL at most.
 const MAX_URL: usize = 2_048;
 /// Bytes of a key at most.
@@ -20,6 +22,12 @@ const MAX_KEY: usize = 4_096;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     base: Url,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.base.as_str())
+    }
 }
 
 impl Endpoint {
@@ -51,9 +59,20 @@ impl Endpoint {
         Ok(Self { base })
     }
 
-    /// The address of `path` below the base.
-    pub(crate) fn at(&self, path: &str) -> Result<Url, BrokerError> {
-        self.base.join(path).map_err(|_| BrokerError::BaseUrl { why: "cannot be extended" })
+    /// The address of `path` below the base, in which `{model}` becomes the model's name.
+    pub(crate) fn at(&self, path: &str, model: &str) -> Result<Url, BrokerError> {
+        let mut url = self.base.clone();
+        let whole = format!("{}{path}", self.base.path());
+        {
+            // Segment by segment, so that no name of a model makes a way of its own.
+            let mut segments =
+                url.path_segments_mut().map_err(|()| BrokerError::BaseUrl { why: "cannot be extended" })?;
+            segments.clear();
+            for segment in whole.trim_start_matches('/').split('/') {
+                segments.push(if segment == MODEL { model } else { segment });
+            }
+        }
+        Ok(url)
     }
 
     /// Scheme, host and port, as written.
@@ -69,6 +88,12 @@ impl Endpoint {
     /// Whether it is encrypted.
     pub(crate) fn is_https(&self) -> bool {
         self.base.scheme() == "https"
+    }
+
+    /// Whether a provider is known to refuse whoever comes without a key here.
+    pub(crate) fn wants_key(&self, provider: &Provider) -> bool {
+        let at_home = provider.usual.as_ref().is_some_and(|usual| usual.origin() == self.origin());
+        self.is_openai() || (at_home && !provider.local && !provider.keys.is_empty() && !self.is_loopback())
     }
 
     /// Whether OpenAI's own newer names are certain to be understood there.
@@ -92,7 +117,7 @@ pub(crate) const LOCALHOST: [(IpAddr, u16); 2] =
 pub(crate) struct Key(Arc<Sensitive>);
 
 impl Key {
-    pub(crate) fn new(key: Sensitive, from: &str) -> Result<Self, BrokerError> {
+    pub(crate) fn new(key: Arc<Sensitive>, from: &str) -> Result<Self, BrokerError> {
         let text = key.expose();
         let why = if text.is_empty() {
             "is empty"
@@ -101,16 +126,24 @@ impl Key {
         } else if !text.bytes().all(|b| b.is_ascii_graphic()) {
             "holds blanks, line breaks or characters that no key has"
         } else {
-            return Ok(Self(Arc::new(key)));
+            return Ok(Self(key));
         };
         Err(BrokerError::Key { from: from.to_owned(), why })
     }
 
     /// The value of the `Authorization` header, marked so that no library shows it.
-    pub(crate) fn header(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0.expose())).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+    pub(crate) fn bearer(&self) -> Option<HeaderValue> {
+        hidden(&format!("Bearer {}", self.0.expose()))
+    }
+
+    /// The value of a header that holds the key alone, marked likewise.
+    pub(crate) fn bare(&self) -> Option<HeaderValue> {
+        hidden(self.0.expose())
+    }
+
+    /// The key, for the address of a request.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
     }
 
     /// The text with the key struck out.
@@ -122,6 +155,12 @@ impl Key {
     pub(crate) fn is_in(&self, text: &str) -> bool {
         text.contains(self.0.expose())
     }
+}
+
+fn hidden(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[cfg(test)]
@@ -158,7 +197,7 @@ mod tests {
             ("http://127.0.0.1.nip.io/v1", Err("plain http")),
         ];
         for (text, expected) in cases {
-            let got = Endpoint::parse(text).and_then(|e| e.at("chat/completions"));
+            let got = Endpoint::parse(text).and_then(|e| e.at("chat/completions", "m"));
             match (got, expected) {
                 (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
                 (Err(error), Err(part)) => {
@@ -174,10 +213,10 @@ mod tests {
     #[test]
     fn key_bytes() {
         for good in ["sk-abc_123", "a", "!~"] {
-            assert!(Key::new(Sensitive::new(good.to_owned()), "K").is_ok(), "{good}");
+            assert!(Key::new(Arc::new(Sensitive::new(good.to_owned())), "K").is_ok(), "{good}");
         }
         for bad in ["", "a b", "a\n", "a\r\nX-Evil: 1", "\u{e9}", "\0", "\u{200b}x", &"x".repeat(4097)] {
-            let error = Key::new(Sensitive::new(bad.to_owned()), "K").unwrap_err().to_string();
+            let error = Key::new(Arc::new(Sensitive::new(bad.to_owned())), "K").unwrap_err().to_string();
             assert!(error.contains("from K"), "{error}");
             assert!(bad.is_empty() || bad == "\0" || !error.contains(bad), "{error}");
         }

@@ -59,6 +59,34 @@ pub enum BrokerError {
         /// What is wrong with it, with the line.
         why: String,
     },
+    /// `[provider.NAME]` holds what cannot be.
+    #[error("[provider.{name}]: {why}")]
+    Provider {
+        /// The provider's name.
+        name: String,
+        /// What is wrong with it, and what is accepted.
+        why: String,
+    },
+    /// No provider of this name, or one whose address nobody said.
+    #[error("the provider {name:?} has no address: set base_url below [provider.{name}] in autoshare.toml")]
+    NoAddress {
+        /// The provider's name.
+        name: String,
+    },
+    /// The provider cannot be asked for this.
+    #[error("{provider} has no {operation}: name a model of another provider (docs/providers.md)")]
+    NoOperation {
+        /// The provider's name.
+        provider: String,
+        /// What was asked for.
+        operation: &'static str,
+    },
+    /// A name that only a person at the command line may use: an address, a file or a stand-in.
+    #[error("{given:?} cannot be called here: name a model as NAME or PROVIDER/NAME")]
+    NotHere {
+        /// What was given, shortened.
+        given: String,
+    },
     /// The HTTP client cannot be made.
     #[error("no HTTPS client: {why}; are the system's root certificates installed (package ca-certificates)?")]
     Client {

@@ -22,24 +22,34 @@
 //! [`Model::reserve`] and decides), or where a key is kept. What a model says is passed on as it is: whoever shows it
 //! encodes it.
 
+mod breaker;
 mod broker;
+mod client;
+mod credentials;
 mod discover;
 pub mod egress;
 mod endpoint;
 mod error;
 mod estimate;
 mod model;
-mod openai;
 mod prices;
+mod provider;
 mod retry;
+mod route;
 mod settings;
 mod sse;
 pub mod standin;
+mod tls;
 
+pub use breaker::{Blame, Breaker, BreakerSettings, Permit};
 pub use broker::Broker;
+pub use credentials::Credentials;
 pub use discover::{Found, Kind, USUAL_PORTS, discover, discover_on};
 pub use error::{BrokerError, ModelError};
 pub use model::{Completion, Delta, Metered, Model, ModelRef};
-pub use prices::{Known, Price, PriceSource, Prices};
+pub use prices::{Abilities, Known, Price, PriceSource, Prices, Tokens};
+pub use provider::{Dialect, Operation, Provider, ProviderSpec, Providers, TlsSpec};
 pub use retry::Retries;
+pub use route::Route;
 pub use settings::{Settings, Timeouts};
+pub use tls::TlsSettings;

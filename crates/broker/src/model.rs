@@ -5,9 +5,9 @@ use std::fmt;
 use autoshare_core::chat::{Reply, Request};
 use autoshare_core::usage::Usage;
 
+use crate::client::Client;
 use crate::error::{BrokerError, ModelError};
 use crate::estimate;
-use crate::openai::Client;
 use crate::prices::{Facts, Price};
 use crate::standin::gullible;
 use crate::standin::replay::Replay;
@@ -30,11 +30,11 @@ pub enum Delta {
 /// What the text after `--model` means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelRef {
-    /// A model of an OpenAI-compatible endpoint: `NAME`, or `NAME@URL` for an endpoint other than the settings'.
-    OpenAi {
+    /// A provider's model: `NAME`, `PROVIDER/NAME`, or either with `@URL` for an endpoint other than the settings'.
+    Named {
         /// The endpoint's base URL; `None` is the settings'.
         base_url: Option<String>,
-        /// The model's name, as the endpoint knows it.
+        /// The name before it, the provider's included.
         model: String,
     },
     /// `replay:FILE`: the stand-in that plays a recorded conversation.
@@ -77,7 +77,7 @@ impl ModelRef {
         if model.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return wrong("a name has no blanks or control characters");
         }
-        Ok(Self::OpenAi { base_url, model: model.to_owned() })
+        Ok(Self::Named { base_url, model: model.to_owned() })
     }
 }
 
@@ -110,7 +110,7 @@ pub struct Model {
 }
 
 pub(crate) enum Engine {
-    OpenAi(Box<Client>),
+    Called(Box<Client>),
     Replay(Replay),
     Gullible,
 }
@@ -118,7 +118,7 @@ pub(crate) enum Engine {
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = match &self.engine {
-            Engine::OpenAi(client) => client.endpoint.origin(),
+            Engine::Called(client) => client.route.origin(),
             Engine::Replay(_) | Engine::Gullible => "this program".to_owned(),
         };
         f.debug_struct("Model").field("name", &self.name).field("at", &at).finish_non_exhaustive()
@@ -188,7 +188,7 @@ impl Model {
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<Completion, ModelError> {
         let reply = match &self.engine {
-            Engine::OpenAi(client) => return client.complete(request, deltas).await,
+            Engine::Called(client) => return client.complete(request, deltas).await,
             Engine::Replay(replay) => replay.reply(request)?,
             Engine::Gullible => gullible::reply(request)?,
         };
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_text_after_model() {
-        let open = |model: &str, base_url: Option<&str>| ModelRef::OpenAi {
+        let open = |model: &str, base_url: Option<&str>| ModelRef::Named {
             model: model.into(),
             base_url: base_url.map(str::to_owned),
         };

@@ -12,6 +12,13 @@
 //! max_output = 8192           # tokens of one reply
 //! input = 0.5                 # US dollars per million tokens sent
 //! output = 1.5                # US dollars per million tokens received
+//! cached = 0.05               # the same, sent and had in the provider's cache; left out: as `input`; optional, as are:
+//! cache_write = 0.6           # the same, sent and put there
+//! provider = "openai"         # where a name without a provider goes
+//! tools = true                # what it can do: unknown where it is not said
+//! images = true               # images in
+//! structured = true           # keeps to a JSON schema
+//! reasoning = false           # thinks in tokens of its own
 //!
 //! [unknown]                   # what is assumed of a model in no table; every key is optional
 //! window = 32768
@@ -40,8 +47,40 @@ pub struct Price {
     pub input: MicroUsd,
     /// A million tokens received.
     pub output: MicroUsd,
+    /// A million tokens sent that the provider had in its cache.
+    pub cached: MicroUsd,
+    /// A million tokens sent that it put into its cache.
+    pub cache_write: MicroUsd,
     /// How this is known. Whoever shows money or enforces a money budget says so when it is [`PriceSource::Assumed`].
     pub source: PriceSource,
+}
+
+/// The tokens of one call, as a provider counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tokens {
+    /// Sent, those below included.
+    pub input: u64,
+    /// Received, thinking included.
+    pub output: u64,
+    /// Of those sent, the ones that the provider had in its cache.
+    pub cached: u64,
+    /// Of those sent, the ones that it put there.
+    pub written: u64,
+    /// Of those received, the ones that the model thought with and did not show.
+    pub reasoning: u64,
+}
+
+/// What a model can do, as far as it is known: `None` is unknown, and is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Abilities {
+    /// Calls tools.
+    pub tools: Option<bool>,
+    /// Sees images.
+    pub images: Option<bool>,
+    /// Keeps to a JSON schema.
+    pub structured: Option<bool>,
+    /// Thinks before it answers, in tokens of its own.
+    pub reasoning: Option<bool>,
 }
 
 /// How a price is known.
@@ -59,16 +98,39 @@ pub enum PriceSource {
 
 impl Price {
     /// Nothing, for that reason.
-    pub(crate) const fn free(source: PriceSource) -> Self {
-        Self { input: MicroUsd(0), output: MicroUsd(0), source }
+    pub(crate) fn free(source: PriceSource) -> Self {
+        Self::of(&Facts { input: MicroUsd(0), output: MicroUsd(0), cached: None, cache_write: None, ..UNKNOWN }, source)
+    }
+
+    pub(crate) fn of(facts: &Facts, source: PriceSource) -> Self {
+        let Facts { input, output, .. } = *facts;
+        let (cached, cache_write) = (facts.cached.unwrap_or(input), facts.cache_write.unwrap_or(input));
+        Self { input, output, cached, cache_write, source }
     }
 
     /// What so many tokens cost, rounded up.
     #[must_use]
     pub fn usage(&self, input_tokens: u64, output_tokens: u64) -> Usage {
+        self.usage_of(&Tokens { input: input_tokens, output: output_tokens, ..Tokens::default() })
+    }
+
+    /// What the tokens of a call cost, each kind rounded up.
+    #[must_use]
+    pub fn usage_of(&self, tokens: &Tokens) -> Usage {
         let part = |tokens: u64, price: MicroUsd| (u128::from(tokens) * u128::from(price.0)).div_ceil(1_000_000);
-        let cost = part(input_tokens, self.input).saturating_add(part(output_tokens, self.output));
-        Usage { input_tokens, output_tokens, cost: MicroUsd(u64::try_from(cost).unwrap_or(u64::MAX)), ..Usage::ZERO }
+        let cached = tokens.cached.min(tokens.input);
+        let written = tokens.written.min(tokens.input - cached);
+        let cost = part(tokens.input - cached - written, self.input)
+            .saturating_add(part(cached, self.cached))
+            .saturating_add(part(written, self.cache_write))
+            .saturating_add(part(tokens.output, self.output));
+        Usage {
+            input_tokens: tokens.input,
+            output_tokens: tokens.output,
+            cached_tokens: cached,
+            reasoning_tokens: tokens.reasoning.min(tokens.output),
+            cost: MicroUsd(u64::try_from(cost).unwrap_or(u64::MAX)),
+        }
     }
 }
 
@@ -85,6 +147,12 @@ pub struct Known {
     pub input_usd_per_million: f64,
     /// US dollars per million tokens received.
     pub output_usd_per_million: f64,
+    /// US dollars per million tokens sent that the provider had in its cache, where that is another price.
+    pub cached_usd_per_million: Option<f64>,
+    /// The provider that serves it.
+    pub provider: Option<String>,
+    /// What it can do.
+    pub abilities: Abilities,
 }
 
 /// What is known of one model.
@@ -94,21 +162,34 @@ pub(crate) struct Facts {
     pub(crate) max_output: u64,
     pub(crate) input: MicroUsd,
     pub(crate) output: MicroUsd,
+    pub(crate) cached: Option<MicroUsd>,
+    pub(crate) cache_write: Option<MicroUsd>,
+    pub(crate) abilities: Abilities,
 }
 
-const UNKNOWN: Facts = Facts { window: 32_768, max_output: 4_096, input: MicroUsd(0), output: MicroUsd(0) };
+pub(crate) const UNKNOWN: Facts = Facts {
+    window: 32_768,
+    max_output: 4_096,
+    input: MicroUsd(0),
+    output: MicroUsd(0),
+    cached: None,
+    cache_write: None,
+    abilities: Abilities { tools: None, images: None, structured: None, reasoning: None },
+};
 
 /// A table of models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prices {
     models: BTreeMap<String, Facts>,
+    /// Who serves a model, where that is said.
+    providers: BTreeMap<String, String>,
     unknown: Facts,
 }
 
 impl Default for Prices {
     /// The table in the program.
     fn default() -> Self {
-        let empty = Self { models: BTreeMap::new(), unknown: UNKNOWN };
+        let empty = Self { models: BTreeMap::new(), providers: BTreeMap::new(), unknown: UNKNOWN };
         // A test holds that the embedded table parses; a program without one would still call every price assumed.
         empty.clone().extended(EMBEDDED).unwrap_or(empty)
     }
@@ -132,6 +213,9 @@ impl Prices {
             max_output: facts.max_output,
             input_usd_per_million: usd(facts.input),
             output_usd_per_million: usd(facts.output),
+            cached_usd_per_million: facts.cached.map(usd),
+            provider: self.providers.get(name).cloned(),
+            abilities: facts.abilities,
         };
         self.models.iter().map(row).collect()
     }
@@ -149,8 +233,13 @@ impl Prices {
     /// Looks a model up: its whole name; then without a provider's prefix (`openai/gpt-5`); then without what marks a
     /// snapshot (`-2025-08-07`, `-20250929`, `-latest`). Never by a shared beginning: `gpt-5-mini` is no `gpt-5`.
     pub(crate) fn find(&self, model: &str) -> Option<Facts> {
-        let bare = model.rsplit_once('/').map_or(model, |(_, name)| name);
-        [model, bare, without_snapshot(bare)].iter().find_map(|name| self.models.get(*name)).copied()
+        spellings(model).iter().find_map(|name| self.models.get(*name)).copied()
+    }
+
+    /// The provider that serves a model without a provider's prefix, if the table says it.
+    pub(crate) fn provider_of(&self, model: &str) -> Option<&str> {
+        let known = spellings(model).into_iter().find(|name| self.models.contains_key(*name))?;
+        self.providers.get(known).map(String::as_str)
     }
 
     fn extended(mut self, text: &str) -> Result<Self, BrokerError> {
@@ -169,12 +258,27 @@ impl Prices {
                 input: Some(row.input),
                 output: Some(row.output),
             };
-            let facts = raw.over(UNKNOWN).map_err(|why| wrong(format!("model {:?}: {why}", row.name)))?;
-            self.models.insert(row.name, facts);
+            let name = row.name;
+            let bad = |why: String| wrong(format!("model {name:?}: {why}"));
+            let mut facts = raw.over(UNKNOWN).map_err(bad)?;
+            facts.cached = row.cached.map(|usd| micro("cached", usd)).transpose().map_err(bad)?;
+            facts.cache_write = row.cache_write.map(|usd| micro("cache_write", usd)).transpose().map_err(bad)?;
+            let Row { tools, images, structured, reasoning, provider, .. } = row;
+            facts.abilities = Abilities { tools, images, structured, reasoning };
+            match provider {
+                Some(provider) => self.providers.insert(name.clone(), provider),
+                None => self.providers.remove(&name),
+            };
+            self.models.insert(name, facts);
         }
         self.unknown = table.unknown.over(self.unknown).map_err(|why| wrong(format!("[unknown]: {why}")))?;
         Ok(self)
     }
+}
+
+fn spellings(model: &str) -> [&str; 3] {
+    let bare = model.rsplit_once('/').map_or(model, |(_, name)| name);
+    [model, bare, without_snapshot(bare)]
 }
 
 fn without_snapshot(name: &str) -> &str {
@@ -204,6 +308,13 @@ struct Row {
     max_output: u64,
     input: f64,
     output: f64,
+    cached: Option<f64>,
+    cache_write: Option<f64>,
+    provider: Option<String>,
+    tools: Option<bool>,
+    images: Option<bool>,
+    structured: Option<bool>,
+    reasoning: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -222,6 +333,7 @@ impl RawFacts {
             max_output: self.max_output.unwrap_or(base.max_output),
             input: self.input.map_or(Ok(base.input), |usd| micro("input", usd))?,
             output: self.output.map_or(Ok(base.output), |usd| micro("output", usd))?,
+            ..base
         };
         if !(1_024..=100_000_000).contains(&facts.window) {
             return Err(format!("window is {}; use 1024 to 100000000 tokens", facts.window));
@@ -255,8 +367,9 @@ mod tests {
 
     #[test]
     fn the_embedded_table_parses_and_knows_a_few_dozen_models() {
-        let table =
-            Prices { models: BTreeMap::new(), unknown: UNKNOWN }.extended(EMBEDDED).expect("the embedded table");
+        let table = Prices { models: BTreeMap::new(), providers: BTreeMap::new(), unknown: UNKNOWN }
+            .extended(EMBEDDED)
+            .expect("the embedded table");
         assert!(table.models.len() >= 24, "{} models", table.models.len());
         assert_eq!(table.unknown, UNKNOWN);
     }
@@ -325,7 +438,7 @@ mod tests {
 
     #[test]
     fn money_is_rounded_up_and_never_overflows() {
-        let price = Price { input: MicroUsd(150_000), output: MicroUsd(600_000), source: PriceSource::Table };
+        let price = Price { input: MicroUsd(150_000), output: MicroUsd(600_000), ..Price::free(PriceSource::Table) };
         assert_eq!(price.usage(1, 0).cost, MicroUsd(1));
         assert_eq!(price.usage(1_000_000, 1_000_000).cost, MicroUsd(750_000));
         assert_eq!(

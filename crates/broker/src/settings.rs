@@ -1,21 +1,39 @@
 //! What a broker is told once: credential, address, prices, patience.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use autoshare_vault::Sensitive;
 
+use crate::breaker::BreakerSettings;
+use crate::credentials::Credentials;
 use crate::prices::Prices;
+use crate::provider::Providers;
 use crate::retry::Retries;
 
 /// Everything a [`crate::Broker`] needs to know.
 pub struct Settings {
-    /// The key, sent as a bearer token to the origin of `base_url` and to no other.
-    pub api_key: Option<Sensitive>,
-    /// Where the key came from, for messages: the name of a variable or file.
-    pub key_from: String,
-    /// The endpoint; `None` is `https://api.openai.com/v1`.
+    /// The providers that are known.
+    pub providers: Providers,
+    /// The provider of names that say none and stand in no table.
+    pub default_provider: String,
+    /// The address of the default provider, if it is another than usual. Names without a provider go there then.
     pub base_url: Option<String>,
+    /// The default provider's key, where it is not to be looked for; like all keys it goes to its provider's origin and
+    /// to no other.
+    pub api_key: Option<Sensitive>,
+    /// Where `api_key` came from or would come from, for messages; empty: the name the provider says.
+    pub key_from: String,
+    /// Where all other keys are looked for.
+    pub credentials: Box<dyn Credentials>,
+    /// Keeps this tenant's share of a prompt cache apart, where the provider takes a salt. `None`: one that is random
+    /// and holds as long as the broker.
+    pub cache_salt: Option<String>,
+    /// When a provider that fails is left alone.
+    pub breaker: BreakerSettings,
+    /// What is called instead of a model that fails, in order.
+    pub fallbacks: BTreeMap<String, Vec<String>>,
     /// Windows and prices of models.
     pub prices: Prices,
     /// How long to wait.
@@ -27,9 +45,15 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            api_key: None,
-            key_from: "OPENAI_API_KEY".to_owned(),
+            providers: Providers::default(),
+            default_provider: "openai".to_owned(),
             base_url: None,
+            api_key: None,
+            key_from: String::new(),
+            credentials: Box::new(()),
+            cache_salt: None,
+            breaker: BreakerSettings::default(),
+            fallbacks: BTreeMap::new(),
             prices: Prices::default(),
             timeouts: Timeouts::default(),
             retries: Retries::default(),

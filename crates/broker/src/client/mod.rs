@@ -14,19 +14,18 @@ use std::time::{Duration, SystemTime};
 
 use autoshare_core::chat::{Reply, Request};
 use reqwest::Response;
-use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use tokio::time::{Instant, timeout};
 
 use self::assemble::{Assembler, Wrong};
 use self::refusal::{Again, Asked, Failure, KeySent};
 use self::wire::Dialect;
-use crate::endpoint::{Endpoint, Key};
+use crate::endpoint::Endpoint;
 use crate::error::{BrokerError, ModelError, quoted};
 use crate::model::{Completion, Delta, Metered};
-use crate::prices::Price;
+use crate::provider::Operation;
 use crate::retry::{self, Retries};
+use crate::route::Route;
 use crate::settings::Timeouts;
 use crate::{estimate, sse};
 
@@ -37,15 +36,9 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 
 /// A model behind an endpoint.
 pub(crate) struct Client {
-    pub(crate) http: reqwest::Client,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) key: Option<Key>,
-    pub(crate) key_from: String,
-    pub(crate) model: String,
-    pub(crate) price: Price,
+    pub(crate) route: Route,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: Retries,
-    pub(crate) learnt: Learnt,
 }
 
 /// What the endpoint turned out to want; kept so that it is asked in vain once only.
@@ -85,7 +78,7 @@ impl Client {
     ) -> Result<Completion, ModelError> {
         let limit = self.timeouts.total;
         let what = "the whole call did not end";
-        let late = || ModelError::TimedOut { who: self.endpoint.origin(), what, limit };
+        let late = || ModelError::TimedOut { who: self.route.origin(), what, limit };
         timeout(limit, self.persist(request, deltas)).await.unwrap_or_else(|_| Err(late()))
     }
 
@@ -110,7 +103,7 @@ impl Client {
             let wait = match failure.again {
                 _ if shown => return Err(failure.error),
                 Again::Later(asked) => self.retries.wait(tries, asked, retry::random()),
-                again => self.learnt.learn(again).then_some(Duration::ZERO),
+                again => self.route.upstream.learnt.learn(again).then_some(Duration::ZERO),
             };
             match wait {
                 Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
@@ -125,9 +118,9 @@ impl Client {
         tries: u32,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<Completion, Failure> {
-        let who = self.endpoint.origin();
-        let key_sent = if self.key.is_some() { KeySent::Yes } else { KeySent::No };
-        let asked = Asked { who: &who, model: &self.model, key_from: &self.key_from, key_sent, tries };
+        let who = self.route.origin();
+        let key_sent = if self.route.credential.is_some() { KeySent::Yes } else { KeySent::No };
+        let asked = Asked { who: &who, model: self.route.model(), key_from: &self.route.key_from, key_sent, tries };
         let sent = Instant::now();
         let response = self.send(request, asked).await?;
         let status = response.status().as_u16();
@@ -155,18 +148,13 @@ impl Client {
     async fn send(&self, request: &Request, asked: Asked<'_>) -> Result<Response, Failure> {
         let who = || asked.who.to_owned();
         let malformed = |why: &str| Failure::from(ModelError::Malformed { who: who(), why: why.to_owned() });
-        let body = wire::body(&self.model, request, self.learnt.dialect()).to_string();
-        let url = self.endpoint.at("chat/completions").map_err(|_| malformed("the base URL cannot be extended"))?;
-        let mut call = self
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
+        let body = wire::body(self.route.model(), request, self.route.upstream.learnt.dialect()).to_string();
+        let call = self
+            .route
+            .request(Operation::Chat)
+            .map_err(|error| malformed(&error.to_string()))?
             .header(ACCEPT, "text/event-stream, application/json")
-            .header(ACCEPT_ENCODING, "identity")
             .body(body);
-        if let Some(value) = self.key.as_ref().and_then(Key::header) {
-            call = call.header(AUTHORIZATION, value);
-        }
         let limit = self.timeouts.first_byte;
         match timeout(limit, call.send()).await {
             Ok(Ok(response)) => Ok(response),
@@ -204,7 +192,7 @@ impl Client {
     }
 
     fn without_key(&self, text: String) -> String {
-        self.key.as_ref().map_or_else(|| text.clone(), |key| key.struck_from(&text))
+        self.route.without_key(&text)
     }
 
     async fn read_stream(
@@ -266,7 +254,7 @@ impl Client {
         assembler: &mut Assembler,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<(), Failure> {
-        if self.key.as_ref().is_some_and(|key| key.is_in(event)) {
+        if self.route.repeats_key(event) {
             return Err(ModelError::KeyEchoed { who: asked.who.to_owned() }.into());
         }
         assembler.push(event, deltas).map_err(|wrong| self.wrong(asked, wrong))
@@ -295,8 +283,7 @@ impl Client {
         let reported = assembler.usage;
         let (text, calls) = assembler.into_parts()?;
         // Pieces may spell what no piece holds.
-        let echoed = |key: &Key| key.is_in(&text) || calls.iter().any(|call| key.is_in(&call.arguments));
-        if self.key.as_ref().is_some_and(echoed) {
+        if self.route.repeats_key(&text) || calls.iter().any(|call| self.route.repeats_key(&call.arguments)) {
             return Err(Wrong::KeyEchoed);
         }
         let (metered, (input, output)) = match reported {
@@ -307,7 +294,7 @@ impl Client {
                 (Metered::Estimated, (estimate::request_tokens(request), output))
             }
         };
-        let usage = self.price.usage(input, output);
+        let usage = self.route.price.usage(input, output);
         Ok(Completion { reply: Reply { text, calls, usage, truncated }, metered, tries })
     }
 }

@@ -41,6 +41,28 @@ pub(crate) fn request_tokens(request: &Request) -> u64 {
     PER_REQUEST + messages.sum::<u64>() + tools.sum::<u64>()
 }
 
+/// Characters of base64 in a row from which on a text is taken for a picture or a file.
+const LONG: usize = 4_096;
+/// Tokens that a picture or a page is taken for, for every 64 KiB of its base64.
+const PER_PICTURE: u64 = 4_096;
+
+/// Tokens of a request at most, from its body as JSON: by the rule, all of it, but for what is long and base64.
+pub(crate) fn body_tokens(body: &[u8]) -> u64 {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+    let mut total = PER_REQUEST;
+    let (mut ascii, mut other) = (0u64, 0u64);
+    for piece in body.chunk_by(|one, next| is_base64(one) == is_base64(next)) {
+        if piece.len() >= LONG && piece.first().is_some_and(is_base64) {
+            total = total.saturating_add(PER_PICTURE.saturating_mul((piece.len() as u64).div_ceil(64 * 1024)));
+            continue;
+        }
+        let above = piece.iter().filter(|byte| !byte.is_ascii()).count() as u64;
+        other += above;
+        ascii += piece.len() as u64 - above;
+    }
+    total.saturating_add(ascii.div_ceil(3)).saturating_add(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +73,20 @@ mod tests {
             [("", 0), ("a", 1), ("abc", 1), ("abcd", 2), ("\u{e9}", 2), ("\u{1f600}", 4), ("ab\u{e9}", 3)]
         {
             assert_eq!(tokens(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bodies() {
+        let picture = "A".repeat(200_000);
+        for (body, expected) in [
+            ("", 32),
+            ("{}", 33),
+            ("{\"a\":\"\u{e9}\u{e9}\"}", 32 + 3 + 4),
+            (&"x".repeat(3_000), 32 + 1_000),
+            (&format!("\"{picture}\""), 32 + 4 * 4_096 + 1),
+        ] {
+            assert_eq!(body_tokens(body.as_bytes()), expected, "{body:.40}");
         }
     }
 

@@ -31,6 +31,7 @@ pub mod egress;
 mod endpoint;
 mod error;
 mod estimate;
+pub mod gateway;
 mod model;
 mod prices;
 mod provider;

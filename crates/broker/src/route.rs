@@ -9,7 +9,7 @@ use reqwest::{Method, RequestBuilder, Url};
 use crate::breaker::{Breaker, Breakers};
 use crate::client::Learnt;
 use crate::credentials::Credential;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Key};
 use crate::error::BrokerError;
 use crate::prices::{Abilities, Facts, Price};
 use crate::provider::{Dialect, Operation, Provider};
@@ -177,6 +177,11 @@ impl Route {
             credential.put(&mut url, &mut headers);
         }
         Ok(self.upstream.http.request(method, url).headers(headers))
+    }
+
+    /// The key, for looking whether an answer repeats it.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.credential.as_ref().map(Credential::key)
     }
 
     /// A text with the key struck out, if it repeats it.

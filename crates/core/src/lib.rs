@@ -22,5 +22,5 @@ pub mod usage;
 pub mod verdict;
 pub mod wire;
 
-pub use digest::Digest;
+pub use digest::{Digest, Digesting};
 pub use ids::{BrainId, Seq, StepNo, TenantName, TokenId, TurnNo};

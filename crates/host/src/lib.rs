@@ -17,6 +17,7 @@
 //!
 //! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
 
+pub mod calls;
 mod cells;
 mod context;
 mod drive;

@@ -10,3 +10,4 @@
 //! says. No journal content passes a socket: a follower is told that there is something to read.
 
 pub mod control;
+pub mod http;

@@ -1,0 +1,387 @@
+//! The gateway: the interfaces of model providers, offered to programs that are not ours.
+//!
+//! A program speaks to it as it would to its provider. Who it is, is known from elsewhere (a token, or the socket of its
+//! cell): a [`Caller`]. [`Gateway::answer`] reads the request, charges the caller's ledger, sends it on with the real key,
+//! and passes the answer back as it comes. Where the upstream speaks the caller's dialect, bodies are the bytes that came.
+//!
+//! **Invariants**
+//! - No header of a caller goes further but those in [`PASSED_ON`], and no field but those in a list: nothing that a caller
+//!   sends says where a call goes or which credential it bears.
+//! - The key never comes back: an answer that repeats it is broken off.
+//! - What a call may take is reserved before anything is sent, and settled once, however the call ends; one whose end is
+//!   not told by the upstream counts in full.
+//! - An answer that is cut is told as an error, never as a short answer.
+//! - Everything is bounded: bodies, answers, times, calls at once, bytes of all bodies together.
+
+mod meter;
+mod paths;
+mod refusal;
+mod relay;
+mod request;
+mod send;
+mod shape;
+mod tools;
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoshare_core::budget::Limit;
+use autoshare_core::event::Exchange;
+use autoshare_core::usage::Usage;
+use autoshare_core::{BrainId, Digest, TokenId};
+use autoshare_store::ledger::{Ledger, LedgerError, Payer, Reservation, Settled};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Body;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use hyper::{Request, Response, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout};
+
+use self::paths::{Asks, Face, asks};
+use self::request::Asked;
+use crate::provider::Operation;
+use crate::route::Route;
+use crate::{Broker, BrokerError};
+
+pub use self::refusal::Refusal;
+pub use self::relay::{Answer, Streamed};
+pub use self::shape::Shape;
+
+/// The path under which all of the gateway lies.
+pub const ROOT: &str = "/gateway/";
+/// Headers of a caller that go on to the upstream: versions and betas of the dialect, which say how a body is meant.
+pub const PASSED_ON: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
+
+/// What the gateway allows itself and its callers. Every limit has a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewaySettings {
+    /// Bytes of a request's body at most: 32 MiB.
+    pub max_body: u64,
+    /// Bytes of an answer's body at most: 64 MiB.
+    pub max_answer: u64,
+    /// Bytes of all requests' bodies together: 256 MiB.
+    pub max_bodies: u64,
+    /// How long a request's body may take to come: 60 s.
+    pub body_timeout: Duration,
+    /// Calls at once: 1,000.
+    pub max_calls: usize,
+    /// Fields of a request that are sent on beside the known ones.
+    pub extra_fields: Vec<String>,
+    /// Kinds of tools that the provider itself runs, which callers may ask for: they reach the network from there.
+    pub server_tools: Vec<String>,
+    /// Whether and how streams are given a shape that tells less.
+    pub stream_shape: Option<Shape>,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            max_body: 32 * 1024 * 1024,
+            max_answer: 64 * 1024 * 1024,
+            max_bodies: 256 * 1024 * 1024,
+            body_timeout: Duration::from_secs(60),
+            max_calls: 1_000,
+            extra_fields: Vec::new(),
+            server_tools: Vec::new(),
+            stream_shape: None,
+        }
+    }
+}
+
+/// Whoever calls, as it is known without its words.
+pub struct Caller {
+    /// The token that it showed.
+    pub token: Option<TokenId>,
+    /// The brain whose cell it is in.
+    pub brain: Option<BrainId>,
+    /// What holds for it beside the tenant's budget.
+    pub limits: Arc<[Limit]>,
+    /// Whether it may name this model.
+    pub allows: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Where its calls are recorded.
+    pub records: mpsc::UnboundedSender<Exchange>,
+}
+
+/// The gateway of one tenant.
+pub struct Gateway {
+    broker: Arc<Broker>,
+    ledger: Arc<Ledger>,
+    settings: GatewaySettings,
+    calls: Semaphore,
+    /// KiB of bodies that may still be taken in.
+    bodies: Semaphore,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A call under way: what is known of it so far, and where it is told when it has ended.
+struct Call {
+    exchange: Exchange,
+    begun: Instant,
+    reservation: Option<Reservation>,
+    records: mpsc::UnboundedSender<Exchange>,
+}
+
+impl Call {
+    /// Settles and records.
+    fn end(mut self, used: Option<Usage>, status: StatusCode, error: Option<String>) {
+        if let Some(reservation) = self.reservation.take() {
+            let how = if error.is_none() { Settled::Done } else { Settled::Failed };
+            let used = used.unwrap_or(*reservation.wanted());
+            self.exchange.usage = used;
+            reservation.settle(used, how);
+        }
+        self.exchange.status = status.as_u16();
+        self.exchange.error = error;
+        self.exchange.millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Whoever recorded is gone: the process ends.
+        let _ = self.records.send(self.exchange);
+    }
+}
+
+impl Gateway {
+    /// A gateway over a tenant's broker and ledger.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>, ledger: Arc<Ledger>, settings: GatewaySettings) -> Self {
+        let kib = usize::try_from(settings.max_bodies / 1024).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { broker, ledger, calls: Semaphore::new(settings.max_calls), bodies: Semaphore::new(kib), settings }
+    }
+
+    /// Answers a request of `caller` below [`ROOT`].
+    pub async fn answer<B>(&self, caller: &Caller, request: Request<B>) -> Response<Answer>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Display,
+    {
+        let (face, operation) = match asks(request.method(), request.uri().path()) {
+            Asks::For(face, operation) => (face, operation),
+            Asks::WithMethod(face, method) => return Refusal::method(method).answer(face).map(Answer::from),
+            Asks::Nothing(face) => {
+                let words = "the gateway has no such path; those it has are in docs/gateway.md";
+                return Refusal::new(StatusCode::NOT_FOUND, "unknown_path", words).answer(face).map(Answer::from);
+            }
+        };
+        let answered = match operation {
+            Operation::Models => Ok(self.models(caller, face)),
+            _ => self.call(caller, face, operation, request).await,
+        };
+        answered.unwrap_or_else(|refusal| refusal.answer(face).map(Answer::from))
+    }
+
+    /// The models that a caller may name, of those in the table.
+    fn models(&self, caller: &Caller, face: Face) -> Response<Answer> {
+        let known = self.broker.known();
+        let names = known.iter().map(|known| known.name.as_str()).filter(|name| (caller.allows)(name));
+        let list: Vec<serde_json::Value> = names
+            .map(|name| match face {
+                Face::OpenAi => {
+                    serde_json::json!({"id": name, "object": "model", "created": 0, "owned_by": "autoshare"})
+                }
+                Face::Anthropic => serde_json::json!({
+                    "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z",
+                }),
+            })
+            .collect();
+        let body = match face {
+            Face::OpenAi => serde_json::json!({"object": "list", "data": list}),
+            Face::Anthropic => {
+                let id = |model: Option<&serde_json::Value>| model.and_then(|model| model.get("id")).cloned();
+                let (first, last) = (id(list.first()), id(list.last()));
+                serde_json::json!({"data": list, "has_more": false, "first_id": first, "last_id": last})
+            }
+        };
+        let mut response = Response::new(Answer::from(Bytes::from(body.to_string())));
+        response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+        response
+    }
+
+    async fn call<B>(
+        &self,
+        caller: &Caller,
+        face: Face,
+        operation: Operation,
+        request: Request<B>,
+    ) -> Result<Response<Answer>, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Display,
+    {
+        let begun = Instant::now();
+        let (parts, body) = request.into_parts();
+        check_query(operation, parts.uri.query())?;
+        check_headers(&parts.headers)?;
+        let (body, _room) = self.take_in(&parts.headers, body).await?;
+        let asked = Asked::read(operation, &body, &self.settings.extra_fields)?;
+        tools::check(operation, &asked, &self.settings.server_tools)?;
+        let route = self.route(caller, &asked.model)?;
+        let exchange = Exchange {
+            path: parts.uri.path().to_owned(),
+            model: asked.model.clone(),
+            upstream: route.origin(),
+            status: 0,
+            usage: Usage::ZERO,
+            tries: 0,
+            millis: 0,
+            asked: Digest::of(&body),
+            received: Digest::of(b""),
+            answered: Digest::of(b""),
+            error: None,
+        };
+        let mut call = Call { exchange, begun, reservation: None, records: caller.records.clone() };
+        let place = self.calls.try_acquire().map_err(|_| {
+            let words = format!("{} calls are under way, which is all this gateway takes", self.settings.max_calls);
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words).later(1)
+        });
+        let reserved = place.and_then(|place| {
+            let payer =
+                Payer { token: caller.token.clone(), brain: caller.brain.clone(), model: route.model().to_owned() };
+            let wanted = wanted(operation, &asked, &body, &route);
+            self.ledger.reserve(&payer, &caller.limits, wanted).map(|it| (place, it)).map_err(over_budget)
+        });
+        let _place = match reserved {
+            Ok((place, reservation)) => {
+                call.reservation = Some(reservation);
+                place
+            }
+            Err(refusal) => {
+                call.end(None, refusal.status, Some(refusal.words.clone()));
+                return Err(refusal);
+            }
+        };
+        let passed_on =
+            PASSED_ON.iter().filter_map(|name| parts.headers.get(*name).map(|value| (*name, value.clone())));
+        let sending = send::Sending { face, operation, asked: &asked, route: &route, headers: passed_on.collect() };
+        self.send(sending, call).await
+    }
+
+    /// Where a call of this model goes. A caller names a model, never an address or a file.
+    fn route(&self, caller: &Caller, model: &str) -> Result<Route, Refusal> {
+        let unknown = |why: String| Refusal::new(StatusCode::NOT_FOUND, "model_not_found", why);
+        let shown: String = model.chars().take(80).collect();
+        if model.contains("://") || model.starts_with("replay:") || model == "gullible" {
+            return Err(unknown(format!("{shown:?} is no model of the gateway's: name one without an address")));
+        }
+        if !(caller.allows)(model) {
+            let words = format!("this token may not use the model {shown:?}; ask whoever gave it to you");
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "model_not_allowed", words));
+        }
+        self.broker.route(model).map_err(|error| match error {
+            BrokerError::NoKey { .. } => Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no_credential",
+                "the operator has set no key for this model's provider",
+            ),
+            other => unknown(other.to_string()),
+        })
+    }
+
+    /// Reads a body, within what there is room for.
+    async fn take_in<B>(&self, headers: &HeaderMap, mut body: B) -> Result<(Bytes, SemaphorePermit<'_>), Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Display,
+    {
+        let most = self.settings.max_body;
+        let large = || {
+            let words = format!("the body has more than {most} bytes ([gateway] max_body)");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", words)
+        };
+        let told = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let length = told.unwrap_or(most);
+        if length > most {
+            return Err(large());
+        }
+        let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = self.bodies.try_acquire_many(kib).map_err(|_| {
+            let words = "too many large requests at once; try again in a moment ([gateway] max_bodies)";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words).later(1)
+        })?;
+        let reading = async {
+            let mut bytes = BytesMut::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| Refusal::bad(format!("the body cannot be read: {error}")))?;
+                let Ok(data) = frame.into_data() else { continue };
+                if bytes.len() as u64 + data.len() as u64 > length {
+                    return Err(large());
+                }
+                bytes.extend_from_slice(&data);
+            }
+            Ok(bytes.freeze())
+        };
+        let limit = self.settings.body_timeout;
+        let bytes = timeout(limit, reading).await.map_err(|_| {
+            let words = format!("the body did not come within {} s", limit.as_secs());
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", words)
+        })??;
+        Ok((bytes, room))
+    }
+}
+
+/// Claude Code asks for `?beta=true`; nothing else belongs there, a token least of all.
+fn check_query(operation: Operation, query: Option<&str>) -> Result<(), Refusal> {
+    match query {
+        None | Some("") => Ok(()),
+        Some("beta=true") if operation == Operation::Messages => Ok(()),
+        Some(_) => Err(Refusal::bad("this path takes nothing after a question mark")),
+    }
+}
+
+/// A body of another kind could be sent by any page in a browser, without asking first.
+fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let kind = text(CONTENT_TYPE).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let words = "send the body as application/json (Content-Type)";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", words));
+    }
+    if text(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        let words = "send the body as it is, not compressed (Content-Encoding)";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_encoding", words));
+    }
+    Ok(())
+}
+
+/// What a call may take, on the high side.
+fn wanted(operation: Operation, asked: &Asked<'_>, body: &Bytes, route: &Route) -> Usage {
+    let input = crate::estimate::body_tokens(body);
+    let output = match operation {
+        Operation::Embeddings => 0,
+        _ => asked.max_output.unwrap_or_else(|| route.max_output()).saturating_mul(asked.answers),
+    };
+    route.price().usage(input, output)
+}
+
+fn over_budget(error: LedgerError) -> Refusal {
+    let words = error.to_string();
+    match error {
+        LedgerError::Over(passed) | LedgerError::Soft(passed) => {
+            let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", words);
+            match passed.until_ms.map(|until| until.saturating_sub(now_ms()) / 1000) {
+                Some(seconds) => refusal.later(seconds),
+                None => refusal,
+            }
+        }
+        LedgerError::Fast { after, .. } => {
+            let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", words);
+            refusal.later(after.as_secs().saturating_add(1))
+        }
+        // What the disk said is the operator's to read, in the log.
+        _ => Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "ledger",
+            "the ledger cannot be written, and nothing is sent uncounted; tell the operator",
+        ),
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

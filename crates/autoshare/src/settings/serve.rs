@@ -1,0 +1,128 @@
+//! `[serve]` and `[gateway]`: how others reach this program, and what the gateway allows them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use autoshare_broker::gateway::{GatewaySettings, Shape};
+use autoshare_server::http::HttpSettings;
+use serde::Deserialize;
+
+use super::{SettingsError, bounded_in};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServeSection {
+    listen: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    hosts: Vec<String>,
+    connections: Option<u64>,
+    head_timeout_s: Option<u64>,
+    drain_s: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GatewaySection {
+    max_body: Option<u64>,
+    max_answer: Option<u64>,
+    max_bodies: Option<u64>,
+    body_timeout_s: Option<u64>,
+    max_calls: Option<u64>,
+    extra_fields: Vec<String>,
+    server_tools: Vec<String>,
+    stream_shape: Option<StreamShape>,
+    shape_record: Option<u64>,
+    shape_tick_ms: Option<u64>,
+    shape_multiple: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StreamShape {
+    Off,
+    Padded,
+}
+
+/// How to listen.
+pub(crate) struct Serve {
+    pub(crate) http: HttpSettings,
+    /// Certificate and key, where TLS is spoken.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+}
+
+impl ServeSection {
+    pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
+        let usual = HttpSettings::default();
+        let within = |name, set, usual, accepted| bounded_in("serve", name, set, usual, accepted);
+        let connections = within("connections", self.connections, usual.connections as u64, 1..=1_000_000)?;
+        let head = within("head_timeout_s", self.head_timeout_s, usual.head_timeout.as_secs(), 1..=600)?;
+        let drain = within("drain_s", self.drain_s, usual.drain.as_secs(), 0..=3_600)?;
+        let http = HttpSettings {
+            listen: self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?,
+            hosts: self.hosts.clone(),
+            connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            head_timeout: Duration::from_secs(head),
+            drain: Duration::from_secs(drain),
+        };
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            (cert, key) => {
+                let (name, missing) = if cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
+                let value = cert.as_ref().or(key.as_ref()).map(|path| path.display().to_string()).unwrap_or_default();
+                let why = format!("name serve.{missing} as well: a certificate and its key belong together");
+                return Err(SettingsError::Wrong { name: format!("serve.{name}"), value, why });
+            }
+        };
+        Ok(Serve { http, tls })
+    }
+}
+
+/// An address with its port.
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, SettingsError> {
+    let text = text.trim();
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    named.as_deref().unwrap_or(text).parse().map_err(|_| SettingsError::Wrong {
+        name: "serve.listen".to_owned(),
+        value: text.to_owned(),
+        why: "use an address and a port, such as 127.0.0.1:7878 or [::1]:7878".to_owned(),
+    })
+}
+
+impl GatewaySection {
+    pub(crate) fn read(&self) -> Result<GatewaySettings, SettingsError> {
+        let usual = GatewaySettings::default();
+        let within = |name, set, usual, accepted| bounded_in("gateway", name, set, usual, accepted);
+        let max_calls = within("max_calls", self.max_calls, usual.max_calls as u64, 1..=1_000_000)?;
+        let timeout = within("body_timeout_s", self.body_timeout_s, usual.body_timeout.as_secs(), 1..=3_600)?;
+        let shape = Shape::default();
+        let record = within("shape_record", self.shape_record, shape.record as u64, 64..=65_536)?;
+        let tick = within("shape_tick_ms", self.shape_tick_ms, 25, 1..=10_000)?;
+        let multiple = within("shape_multiple", self.shape_multiple, u64::from(shape.multiple), 1..=100_000)?;
+        let shape = Shape {
+            record: usize::try_from(record).unwrap_or(shape.record),
+            tick: Duration::from_millis(tick),
+            multiple: u32::try_from(multiple).unwrap_or(shape.multiple),
+        };
+        let settings = GatewaySettings {
+            max_body: within("max_body", self.max_body, usual.max_body, 1_024..=1 << 32)?,
+            max_answer: within("max_answer", self.max_answer, usual.max_answer, 1_024..=1 << 32)?,
+            max_bodies: within("max_bodies", self.max_bodies, usual.max_bodies, 1_024..=1 << 40)?,
+            body_timeout: Duration::from_secs(timeout),
+            max_calls: usize::try_from(max_calls).unwrap_or(usize::MAX),
+            extra_fields: self.extra_fields.clone(),
+            server_tools: self.server_tools.clone(),
+            stream_shape: (self.stream_shape == Some(StreamShape::Padded)).then_some(shape),
+        };
+        if settings.max_bodies < settings.max_body {
+            return Err(SettingsError::Wrong {
+                name: "gateway.max_bodies".to_owned(),
+                value: settings.max_bodies.to_string(),
+                why: format!("a body may have {} bytes (gateway.max_body), and all together at least that", settings.max_body),
+            });
+        }
+        Ok(settings)
+    }
+}

@@ -6,9 +6,10 @@
 //! **Invariant:** this crate is the only maker of an [`Access`]; it has no public field, no `Default` and cannot be
 //! deserialized. A tenant's *name* is a claim that anybody can write; an `Access` is the right.
 //!
-//! So far there is one way to get one: [`Access::local`], for the single tenant of `autoshare run`, whose proof is that
-//! the data directory belongs to the user of this process. Bearer tokens, people and roles will be further ways, and
-//! will end in the same type.
+//! There are two ways to get one. [`Access::local`], for the single tenant of `autoshare run`: its proof is that the data
+//! directory belongs to the user of this process. [`Tokens::authenticate`], for whoever presents a token: its proof is
+//! that the token's mark is on record. Such an `Access` knows its [token](Access::token) and reaches no further than it.
+//! People and roles will be further ways, and will end in the same type.
 //!
 //! This crate does not know what a tenant's data are.
 
@@ -21,7 +22,7 @@ use autoshare_core::{TenantName, TokenId};
 use autoshare_vault::VaultError;
 use autoshare_vault::private::{Others, PrivateDir};
 
-pub use token::{Bearer, Grant, Minted, Scope, TokenRecord, Tokens};
+pub use token::{Bearer, Grant, MAX_DEPTH, MAX_TOKENS, Minted, Scope, TokenRecord, Tokens};
 
 /// The one tenant of `autoshare run`.
 pub const LOCAL: &str = "local";
@@ -63,6 +64,14 @@ pub enum AccessError {
         path: std::path::PathBuf,
         /// What is wrong.
         why: &'static str,
+    },
+    /// The tokens cannot be locked.
+    #[error("cannot lock {}: {source}: check the file system of the data directory", path.display())]
+    Lock {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
     },
     /// The system has no randomness.
     #[error("the system gives no random bytes ({0}): check getrandom(2) and /dev/urandom")]

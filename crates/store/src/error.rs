@@ -183,7 +183,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The writer thread cannot start or has ended.
-    #[error("the journal's writer thread is not there: start autoshare again; nothing of this was written")]
+    #[error("the thread that writes is not there: start autoshare again; nothing of this was written")]
     NoWriter,
     /// An event that has no JSON.
     #[error("an event cannot be written as JSON ({0}): report this, it is a fault of autoshare")]

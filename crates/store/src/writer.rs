@@ -167,6 +167,6 @@ fn tell(job: &Job, result: Result<u64, StoreError>) {
 }
 
 /// Milliseconds since 1970 (UTC); 0 before.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

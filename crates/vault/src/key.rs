@@ -41,6 +41,14 @@ impl Key {
         &self.0
     }
 
+    /// Whether it is plainly not random: zeros, a pattern. Of 32 random bytes some 30 differ; that fewer than 16 do
+    /// happens by chance to nobody.
+    pub(crate) fn is_weak(&self) -> bool {
+        let mut bytes = Zeroizing::new(*self.0);
+        bytes.sort_unstable();
+        bytes.chunk_by(|a, b| a == b).count() < KEY / 2
+    }
+
     /// A key for another purpose (RFC 5869, no salt: the input is uniformly random).
     pub(crate) fn derive(&self, purpose: &[u8]) -> Result<Self, VaultError> {
         let mut derived = Self::zero();

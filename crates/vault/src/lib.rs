@@ -14,6 +14,7 @@
 //!
 //! ```text
 //! machine key  32 random bytes, keys/machine.key, made at first start
+//!   ├─ HKDF ─ token key ─ marks of tokens (never stored otherwise)
 //!   └─ HKDF ─ wrapping key ─ wraps ─▶ tenant key  32 random bytes, keys/tenants/<name>.key
 //!                                       └─ HKDF (tenant, brain) ─ brain key ─ seals records
 //! ```
@@ -44,12 +45,14 @@
 
 mod error;
 mod key;
+mod mark;
 pub mod private;
 mod seal;
 mod sensitive;
 mod vault;
 
 pub use error::VaultError;
+pub use mark::{TokenMarks, is_same};
 pub use seal::{MAX_SEALED, OVERHEAD, Place, TenantKey};
 pub use sensitive::Sensitive;
 pub use vault::Vault;

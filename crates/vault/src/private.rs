@@ -36,6 +36,16 @@ pub enum Made {
     Before,
 }
 
+/// What a file was when it was looked at. One that was replaced or written to since has another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    dev: u64,
+    ino: u64,
+    size: i64,
+    changed: i64,
+    changed_ns: u64,
+}
+
 /// A directory that belongs to this process's user and that nobody else may write to.
 #[derive(Debug)]
 pub struct PrivateDir {
@@ -66,15 +76,32 @@ impl PrivateDir {
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(VaultError::io("make directory", path)(errno)),
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).map_err(|errno| not_a_dir(errno, &path))?;
-        Self::checked(fd, path, others)
+        self.open_dir(name, others)
     }
 
     fn checked(fd: OwnedFd, path: PathBuf, others: Others) -> Result<Self, VaultError> {
         let stat = rustix::fs::fstat(&fd).map_err(VaultError::io("examine", &path))?;
         check(&stat, &path, FileType::Directory, others)?;
         Ok(Self { fd, path })
+    }
+
+    /// Opens the directory `name` in this one, `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`PrivateDir::open`]; a link is refused.
+    pub fn existing(&self, name: &str, others: Others) -> Result<Option<Self>, VaultError> {
+        match self.open_dir(name, others) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(VaultError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_dir(&self, name: &str, others: Others) -> Result<Self, VaultError> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty()).map_err(|errno| not_a_dir(errno, &path))?;
+        Self::checked(fd, path, others)
     }
 
     /// Its path, for messages and for libraries that take nothing else.
@@ -144,6 +171,40 @@ impl PrivateDir {
             return Err(VaultError::Io { what: "write", path: self.path.join(name), source });
         }
         self.publish(&temporary, name)
+    }
+
+    /// Replaces what the file `name` holds, durably and as a whole; makes it (0600) if there is none.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn replace(&self, name: &str, contents: &[u8]) -> Result<(), VaultError> {
+        let temporary = self.temporary(name)?;
+        // Made durably under a name of its own first.
+        self.create(&temporary, contents)?;
+        match rustix::fs::renameat(&self.fd, &temporary, &self.fd, name) {
+            Ok(()) => self.sync(),
+            Err(errno) => {
+                self.discard(&temporary);
+                Err(VaultError::io("replace", self.path.join(name))(errno))
+            }
+        }
+    }
+
+    /// What tells whether the file `name` is another than it was; `None` if there is none. One system call.
+    ///
+    /// # Errors
+    /// As [`PrivateDir::check`].
+    pub fn stamp(&self, name: &str, others: Others) -> Result<Option<Stamp>, VaultError> {
+        let path = || self.path.join(name);
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => {
+                check(&stat, &path(), FileType::RegularFile, others)?;
+                let Stat { st_dev: dev, st_ino: ino, st_size: size, st_ctime: changed, .. } = stat;
+                Ok(Some(Stamp { dev, ino, size, changed, changed_ns: stat.st_ctime_nsec }))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(VaultError::io("examine", path())(errno)),
+        }
     }
 
     /// A name for a file that is not yet `name`. What a killed process leaves under it is never used.

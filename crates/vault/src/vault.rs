@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::key::{KEY, Key, NONCE, TAG, encode};
 use crate::private::{Others, PrivateDir};
-use crate::{TenantKey, VaultError};
+use crate::{TenantKey, TokenMarks, VaultError};
 
 const MACHINE: &str = "machine.key";
 /// A key file is this, a version byte, and the key: plain for the machine's, wrapped for a tenant's.
@@ -21,6 +21,7 @@ const WRAPPED: usize = NONCE + KEY + TAG;
 pub struct Vault {
     tenants: PrivateDir,
     wrapping: Key,
+    tokens: Key,
 }
 
 impl Vault {
@@ -43,7 +44,21 @@ impl Vault {
         };
         let machine = Key::from_slice(&machine)
             .ok_or_else(|| VaultError::Format { path: keys.path().join(MACHINE), why: "wrong length" })?;
-        Ok(Self { tenants, wrapping: machine.derive(b"autoshare/wrapping-key/1")? })
+        if machine.is_weak() {
+            let why = "its bytes repeat, so that it can be guessed";
+            return Err(VaultError::Format { path: keys.path().join(MACHINE), why });
+        }
+        Ok(Self {
+            tenants,
+            wrapping: machine.derive(b"autoshare/wrapping-key/1")?,
+            tokens: machine.derive(b"autoshare/token-key/1")?,
+        })
+    }
+
+    /// What makes and checks the marks of tokens on this machine.
+    #[must_use]
+    pub fn token_marks(&self) -> TokenMarks {
+        TokenMarks::new(&self.tokens)
     }
 
     /// Whether `tenant` has a key.

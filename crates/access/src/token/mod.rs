@@ -1,22 +1,48 @@
-//! Tokens: what somebody elsewhere shows to act for a tenant (a virtual key of the gateway).
+//! Tokens: what somebody elsewhere shows to act for a tenant, such as a virtual key of the gateway.
+//!
+//! A token is never stored, only a mark of it under a key of this machine. Its record is a small file that is looked at
+//! each time a token is presented, so that what one process revokes is gone in every other at once. A token may be minted
+//! by another; then everything that holds for that one holds for it too, for as long as it lives.
 
 mod record;
+mod shelf;
+mod text;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_core::TokenId;
 use autoshare_core::budget::Limit;
-use autoshare_vault::{Sensitive, Vault};
+use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
+use autoshare_vault::{Sensitive, TokenMarks, Vault};
 
+use crate::{Access, AccessError, Refusal};
 pub use record::{Grant, Scope, TokenRecord};
+use shelf::{Kept, Shelf};
 
-use crate::{Access, AccessError};
+/// Tokens of one tenant at most, revoked and expired ones included.
+pub const MAX_TOKENS: usize = 10_000;
+/// Tokens that stand above one another at most.
+pub const MAX_DEPTH: usize = 8;
+const SECRET: &[u8] = b"autoshare/token-secret/1";
 
-/// All tokens below a data directory.
+/// All tokens below a data directory. May be shared between threads.
 #[derive(Debug)]
 pub struct Tokens {
-    data_dir: PathBuf,
+    data: PrivateDir,
+    marks: TokenMarks,
+    /// What was read, for as long as the file's stamp is the same.
+    read: RwLock<HashMap<TokenId, Arc<Read>>>,
+}
+
+#[derive(Debug)]
+struct Read {
+    shelf: Arc<Shelf>,
+    stamp: Stamp,
+    secret: String,
+    record: Arc<TokenRecord>,
 }
 
 /// A token that was just made. This is the only time that it can be seen.
@@ -37,7 +63,8 @@ pub struct Bearer {
     pub token: Arc<TokenRecord>,
     /// What holds for a call: the limits of the token and of every token above it. For `Ledger::reserve`.
     pub limits: Arc<[Limit]>,
-    above: Arc<[Arc<TokenRecord>]>,
+    /// The tokens above it, the nearest first.
+    above: Vec<Arc<TokenRecord>>,
 }
 
 impl Bearer {
@@ -55,23 +82,53 @@ impl Bearer {
 }
 
 impl Tokens {
-    /// The tokens below `data_dir`. Reads nothing yet.
+    /// The tokens below `data_dir`. Reads none yet.
     ///
     /// # Errors
     /// [`AccessError::DataDir`] for a directory that others may touch.
     pub fn open(data_dir: &Path, vault: &Vault) -> Result<Self, AccessError> {
-        let _ = vault;
-        Ok(Self { data_dir: data_dir.to_owned() })
+        let data = PrivateDir::open(data_dir, Others::MayRead)?;
+        Ok(Self { data, marks: vault.token_marks(), read: RwLock::default() })
     }
 
     /// Makes a token for the tenant of `access`. If `access` came from a token, the new one is below it and may have
-    /// nothing that it has not.
+    /// nothing that it has not; what is not said is taken over from it.
     ///
     /// # Errors
     /// [`AccessError::Beyond`] for more than the issuer has, [`AccessError::Grant`] for a malformed grant.
     pub fn mint(&self, access: &Access, grant: Grant) -> Result<Minted, AccessError> {
-        let _ = (access, grant, &self.data_dir);
-        Err(AccessError::Refused { why: crate::Refusal::Unknown, id: None })
+        let now_ms = now_ms();
+        grant.check(now_ms)?;
+        let shelf = Shelf::made(&self.data, access.tenant())?;
+        let (grant, issuer) = match access.token() {
+            None => (grant, None),
+            Some(token) => {
+                // As it is now: it may have been revoked since.
+                let (issuer, above) = self.standing(&token.id, now_ms)?;
+                if above.len() + 1 >= MAX_DEPTH {
+                    let words = format!("no more than {MAX_DEPTH} tokens may stand above one another");
+                    return Err(AccessError::Beyond(words));
+                }
+                (grant.below(&issuer.record)?, Some(token.id.clone()))
+            }
+        };
+        let _alone = shelf.lock()?;
+        if shelf.ids()?.len() >= MAX_TOKENS {
+            let words = format!("a tenant has {MAX_TOKENS} tokens at most: remove files of revoked ones");
+            return Err(AccessError::Grant(words));
+        }
+        loop {
+            let id = TokenId::from_random(random()?);
+            // An id names one token, whatever the tenant.
+            if self.find(&id)?.is_some() {
+                continue;
+            }
+            let (minted, secret) = self.secret(id.clone())?;
+            let record = grant.record(id, access.tenant().clone(), issuer.clone(), now_ms);
+            if shelf.create(&self.marks, &Kept { secret, record })? == Made::Now {
+                return Ok(minted);
+            }
+        }
     }
 
     /// The tokens of the tenant, oldest first; of an `access` that came from a token, that one and those below it.
@@ -79,8 +136,17 @@ impl Tokens {
     /// # Errors
     /// Those of the disk.
     pub fn list(&self, access: &Access) -> Result<Vec<Arc<TokenRecord>>, AccessError> {
-        let _ = access;
-        Ok(Vec::new())
+        let Some(shelf) = Shelf::existing(&self.data, access.tenant())?.map(Arc::new) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for id in shelf.ids()? {
+            if let Some(read) = self.load(&shelf, &id)?
+                && self.may_see(access, &read.record)?
+            {
+                found.push(Arc::clone(&read.record));
+            }
+        }
+        found.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
+        Ok(found)
     }
 
     /// Ends a token, and with it every token below it. At once, in every process.
@@ -88,26 +154,154 @@ impl Tokens {
     /// # Errors
     /// [`AccessError::NoToken`] if it is none of the tenant's.
     pub fn revoke(&self, access: &Access, id: &TokenId) -> Result<(), AccessError> {
-        let _ = access;
-        Err(AccessError::NoToken(id.clone()))
+        self.change(access, id, |mut kept| {
+            kept.record.revoked_ms.get_or_insert(now_ms());
+            Ok((kept, ()))
+        })
     }
 
     /// Gives a token a new secret; the old one ends at once. Id, limits and what was used stay.
     ///
     /// # Errors
-    /// [`AccessError::NoToken`] if it is none of the tenant's.
+    /// [`AccessError::NoToken`] if it is none of the tenant's, [`AccessError::Grant`] if it has ended.
     pub fn rotate(&self, access: &Access, id: &TokenId) -> Result<Minted, AccessError> {
-        let _ = access;
-        Err(AccessError::NoToken(id.clone()))
+        self.change(access, id, |kept| {
+            if kept.record.ended(now_ms()).is_some() {
+                let words = format!("token {id} has ended: make a new one with `autoshare token new`");
+                return Err(AccessError::Grant(words));
+            }
+            let (minted, secret) = self.secret(id.clone())?;
+            Ok((Kept { secret, ..kept }, minted))
+        })
     }
 
     /// Who presents this token.
     ///
     /// # Errors
     /// [`AccessError::Refused`], which says the same to its caller whatever the reason; [`AccessError::for_the_log`]
-    /// says more. Neither repeats what was presented.
+    /// says more. Neither repeats what was presented. Any other is this machine's trouble, not for the caller's eyes.
     pub fn authenticate(&self, presented: &str) -> Result<Bearer, AccessError> {
-        let _ = presented;
-        Err(AccessError::Refused { why: crate::Refusal::Unknown, id: None })
+        let refused = |why, id| AccessError::Refused { why, id };
+        let (id, secret) = text::parse(presented).ok_or_else(|| refused(Refusal::Malformed, None))?;
+        // Before anything is looked up, so that an unknown token takes as long.
+        let mark = self.marks.mark(&[SECRET, id.as_str().as_bytes(), secret.as_bytes()])?;
+        let read = self.find(&id)?.ok_or_else(|| refused(Refusal::Unknown, Some(id.clone())))?;
+        if !autoshare_vault::is_same(&mark, &read.secret) {
+            return Err(refused(Refusal::Wrong, Some(id)));
+        }
+        let (read, above) = self.standing(&id, now_ms())?;
+        let token = Arc::clone(&read.record);
+        let limits = std::iter::once(&token).chain(&above).map(|record| record.limit()).collect();
+        let access = Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)) };
+        Ok(Bearer { access, token, limits, above })
     }
+
+    /// A token that has not ended, and those above it, none of which has.
+    fn standing(&self, id: &TokenId, now_ms: u64) -> Result<(Arc<Read>, Vec<Arc<TokenRecord>>), AccessError> {
+        let refused = |why| AccessError::Refused { why, id: Some(id.clone()) };
+        let read = self.find(id)?.ok_or_else(|| refused(Refusal::Unknown))?;
+        let mut above = Vec::new();
+        let mut record = Arc::clone(&read.record);
+        loop {
+            if let Some(why) = record.ended(now_ms) {
+                return Err(refused(why));
+            }
+            let Some(issuer) = &record.issuer else { return Ok((read, above)) };
+            let issuer = self.load(&read.shelf, issuer)?.filter(|_| above.len() < MAX_DEPTH);
+            record = Arc::clone(&issuer.ok_or_else(|| refused(Refusal::Unknown))?.record);
+            above.push(Arc::clone(&record));
+        }
+    }
+
+    /// Whether `access` reaches a token: the owner's reaches all of the tenant, a token's itself and what is below it.
+    fn may_see(&self, access: &Access, record: &TokenRecord) -> Result<bool, AccessError> {
+        let Some(token) = access.token() else { return Ok(true) };
+        let mut id = record.id.clone();
+        for _ in 0..=MAX_DEPTH {
+            if id == token.id {
+                return Ok(true);
+            }
+            match self.find(&id)?.and_then(|read| read.record.issuer.clone()) {
+                Some(issuer) => id = issuer,
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    fn change<T>(
+        &self,
+        access: &Access,
+        id: &TokenId,
+        change: impl FnOnce(Kept) -> Result<(Kept, T), AccessError>,
+    ) -> Result<T, AccessError> {
+        let none = || AccessError::NoToken(id.clone());
+        let shelf = Shelf::existing(&self.data, access.tenant())?.ok_or_else(none)?;
+        if let Some(token) = access.token() {
+            let (read, _) = self.standing(&token.id, now_ms())?;
+            if !read.record.scopes.contains(&Scope::Tokens) {
+                return Err(AccessError::Beyond(format!("token {} may not change tokens", token.id)));
+            }
+        }
+        let _alone = shelf.lock()?;
+        let kept = shelf.read(&self.marks, id)?.ok_or_else(none)?;
+        if !self.may_see(access, &kept.record)? {
+            return Err(none());
+        }
+        let (kept, done) = change(kept)?;
+        shelf.replace(&self.marks, &kept)?;
+        Ok(done)
+    }
+
+    /// A token by its id, whatever the tenant.
+    fn find(&self, id: &TokenId) -> Result<Option<Arc<Read>>, AccessError> {
+        let known = self.read.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some(known) = known
+            && let Some(read) = self.load(&known.shelf, id)?
+        {
+            return Ok(Some(read));
+        }
+        for tenant in Shelf::tenants(&self.data)? {
+            if let Some(shelf) = Shelf::existing(&self.data, &tenant)?
+                && let Some(read) = self.load(&Arc::new(shelf), id)?
+            {
+                return Ok(Some(read));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A token of one tenant, read anew if its file is another than it was.
+    fn load(&self, shelf: &Arc<Shelf>, id: &TokenId) -> Result<Option<Arc<Read>>, AccessError> {
+        let Some(stamp) = shelf.stamp(id)? else {
+            self.read.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+            return Ok(None);
+        };
+        let known = self.read.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some(known) = known.filter(|known| known.stamp == stamp && known.shelf.is(shelf)) {
+            return Ok(Some(known));
+        }
+        // The stamp was taken before: of a file that is replaced meanwhile, the next look sees another.
+        let Some(Kept { secret, record }) = shelf.read(&self.marks, id)? else { return Ok(None) };
+        let read = Arc::new(Read { shelf: Arc::clone(shelf), stamp, secret, record: Arc::new(record) });
+        self.read.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::clone(&read));
+        Ok(Some(read))
+    }
+
+    /// A new secret for a token: the token as it is presented, and the mark that is kept of it.
+    fn secret(&self, id: TokenId) -> Result<(Minted, String), AccessError> {
+        let secret = text::secret(&autoshare_vault::Zeroizing::new(random()?));
+        let mark = self.marks.mark(&[SECRET, id.as_str().as_bytes(), secret.expose().as_bytes()])?;
+        Ok((Minted { token: text::spell(&id, &secret), id }, mark))
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], AccessError> {
+    let mut bits = [0; N];
+    getrandom::fill(&mut bits).map_err(|error| AccessError::Random(error.to_string()))?;
+    Ok(bits)
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

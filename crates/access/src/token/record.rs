@@ -1,8 +1,15 @@
 //! What is known of a token.
 
-use autoshare_core::budget::{Account, Budget, Limit, ModelPattern, Rate};
+use autoshare_core::budget::{Account, Budget, Caps, Limit, ModelPattern, Rate, Window};
 use autoshare_core::{TenantName, TokenId};
 use serde::{Deserialize, Serialize};
+
+use crate::{AccessError, Refusal};
+
+/// Characters of a token's name at most.
+const MAX_NAME: usize = 64;
+/// Patterns of models in one token at most.
+const MAX_MODELS: usize = 100;
 
 /// What a token may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +50,81 @@ impl Grant {
             budget: Budget::NONE,
             rate: Rate::NONE,
         }
+    }
+
+    pub(super) fn check(&self, now_ms: u64) -> Result<(), AccessError> {
+        let wrong = |words: String| Err(AccessError::Grant(words));
+        let length = self.name.chars().count();
+        if !(1..=MAX_NAME).contains(&length) || self.name.chars().any(char::is_control) {
+            return wrong(format!("a token's name has 1 to {MAX_NAME} characters, and no control characters"));
+        }
+        if self.models.len() > MAX_MODELS {
+            return wrong(format!("a token names {MAX_MODELS} patterns of models at most"));
+        }
+        if self.scopes.is_empty() {
+            return wrong("a token needs something that it may be used for".to_owned());
+        }
+        if self.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
+            return wrong("the token would have ended already: give a time to come".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What `issuer` may give of this, with its own limits where nothing is said.
+    pub(super) fn below(self, issuer: &TokenRecord) -> Result<Self, AccessError> {
+        let beyond = |words: String| AccessError::Beyond(format!("{words}: ask for less, or whoever made the token"));
+        if !issuer.scopes.contains(&Scope::Tokens) {
+            return Err(beyond(format!("token {} may not make tokens", issuer.id)));
+        }
+        if let Some(scope) = self.scopes.iter().find(|scope| !issuer.scopes.contains(scope)) {
+            return Err(beyond(format!("token {} has not the scope {scope:?} itself", issuer.id)));
+        }
+        let covered = |pattern: &&ModelPattern| issuer.models.iter().any(|own| own.covers(pattern));
+        let models =
+            if issuer.models.is_empty() || !self.models.is_empty() { self.models } else { issuer.models.clone() };
+        if let Some(pattern) = models.iter().find(|pattern| !issuer.models.is_empty() && !covered(pattern)) {
+            return Err(beyond(format!("token {} may not name all models of {pattern} itself", issuer.id)));
+        }
+        let expires_ms = match (self.expires_ms, issuer.expires_ms) {
+            (Some(asked), Some(own)) if asked > own => {
+                return Err(beyond(format!("token {} ends before that itself", issuer.id)));
+            }
+            (asked, own) => asked.or(own),
+        };
+        let cap = |window: Window| {
+            self.budget.hard.of(window).below(*issuer.budget.hard.of(window)).map_err(|(measure, asked, has)| {
+                let [asked, has] = [asked, has].map(|amount| measure.words(amount));
+                beyond(format!("{asked} a {window} is more than the {has} of token {}", issuer.id))
+            })
+        };
+        let hard = Caps {
+            call: cap(Window::Call)?,
+            run: cap(Window::Run)?,
+            day: cap(Window::Day)?,
+            month: cap(Window::Month)?,
+        };
+        let speed = |asked: Option<u64>, own: Option<u64>, what: &str| match (asked, own) {
+            (Some(asked), Some(own)) if asked > own => {
+                Err(beyond(format!("{asked} {what} a minute is more than the {own} of token {}", issuer.id)))
+            }
+            (asked, own) => Ok(asked.or(own)),
+        };
+        let rate = Rate {
+            requests: speed(self.rate.requests, issuer.rate.requests, "requests")?,
+            tokens: speed(self.rate.tokens, issuer.rate.tokens, "tokens")?,
+        };
+        Ok(Self { models, expires_ms, budget: Budget { hard, soft: self.budget.soft }, rate, ..self })
+    }
+
+    pub(super) fn record(
+        &self,
+        id: TokenId,
+        tenant: TenantName,
+        issuer: Option<TokenId>,
+        created_ms: u64,
+    ) -> TokenRecord {
+        let Self { name, expires_ms, scopes, models, budget, rate } = self.clone();
+        TokenRecord { id, name, tenant, issuer, created_ms, expires_ms, revoked_ms: None, scopes, models, budget, rate }
     }
 }
 
@@ -85,6 +167,15 @@ impl TokenRecord {
     #[must_use]
     pub fn allows_model(&self, model: &str) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| pattern.matches(model))
+    }
+
+    /// Why it is good for nothing any more, if it is.
+    pub(super) fn ended(&self, now_ms: u64) -> Option<Refusal> {
+        if self.revoked_ms.is_some() {
+            Some(Refusal::Revoked)
+        } else {
+            self.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms).then_some(Refusal::Expired)
+        }
     }
 
     /// What holds for this token (not for those above it), for the ledger.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use autoshare_core::BrainId;
 use autoshare_core::budget::{Account, Measure, Window};
+use autoshare_core::day::Day;
 
 use crate::StoreError;
 
@@ -29,9 +30,46 @@ pub struct Passed {
     pub until_ms: Option<u64>,
 }
 
+impl Passed {
+    /// The setting that holds the cap, for whoever may raise it.
+    fn setting(&self) -> String {
+        let key = match self.measure {
+            Measure::Requests => "requests",
+            Measure::Input => "input_tokens",
+            Measure::Output => "output_tokens",
+            Measure::Tokens => "tokens",
+            Measure::Cost => "cost",
+        };
+        match &self.account {
+            Account::Tenant => format!("`{}.{key}` under [budget] in autoshare.toml", self.window),
+            Account::Model(pattern) => {
+                format!("`{}.{key}` under [budget.models.\"{pattern}\"] in autoshare.toml", self.window)
+            }
+            Account::Token(id) => {
+                format!("the {} cap of token {id} (`autoshare token new` makes another)", self.window)
+            }
+        }
+    }
+}
+
+/// Such as: the day's money of the tenant is used up: $4.9800 of $5.0000 used, the next call may take $0.0600; it begins
+/// anew at 2026-11-26 00:00 UTC.
 impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.account, self.window, self.measure)
+        let Self { account, window, measure, .. } = self;
+        let [cap, used, wanted] = [self.cap, self.used, self.wanted].map(|amount| measure.words(amount));
+        match window {
+            Window::Call => {
+                return write!(f, "one call of {account} may take {cap}, and this one may take {wanted}: ask for less");
+            }
+            Window::Run => write!(f, "what one run may use of {account} in {measure} is used up")?,
+            Window::Day | Window::Month => write!(f, "the {window}'s {measure} of {account} is used up")?,
+        }
+        write!(f, ": {used} of {cap} used, the next call may take {wanted}")?;
+        match self.until_ms {
+            Some(until_ms) => write!(f, "; it begins anew at {} 00:00 UTC", Day::of_ms(until_ms)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -40,11 +78,17 @@ impl fmt::Display for Passed {
 #[non_exhaustive]
 pub enum LedgerError {
     /// It would pass a hard cap.
-    #[error("{0}")]
-    Over(Box<Passed>),
+    #[error("{passed}, or raise {}", passed.setting())]
+    Over {
+        /// Which cap.
+        passed: Box<Passed>,
+    },
     /// It would pass a soft cap, and nobody gave leave: ask, then [`Ledger::allow_soft`](super::Ledger::allow_soft).
-    #[error("{0}")]
-    Soft(Box<Passed>),
+    #[error("{passed} (a soft cap: it can be passed with your leave), or raise {}", passed.setting())]
+    Soft {
+        /// Which cap.
+        passed: Box<Passed>,
+    },
     /// Too many in a minute.
     #[error("{account} may use {} a minute: try again in {} seconds", measure.words(*limit), after.as_secs() + 1)]
     Fast {

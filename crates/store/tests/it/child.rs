@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use autoshare_store::{Durability, KillPoint, StoreError, When};
 
-use crate::{House, brain, note};
+use crate::{House, brain, ledger, note};
 
 const ROLE: &str = "AUTOSHARE_STORE_TEST_ROLE";
 const DIR: &str = "AUTOSHARE_STORE_TEST_DIR";
@@ -84,6 +84,9 @@ fn in_another_process() {
         ("kill", point) => kill(&dir, point),
         ("full", _) => full(&dir),
         ("readonly", _) => readonly(&dir),
+        ("ledger-spend", _) => say(ledger::spend_all(&dir)),
+        ("ledger-kill", at) => ledger::kill_at(&dir, at),
+        ("ledger-full", _) => ledger::full(&dir),
         (other, _) => panic!("no role {other}"),
     }
 }

@@ -6,7 +6,8 @@ use autoshare_store::{FORMAT, StoreError};
 use crate::{House, brain, child, journal_file, raw};
 
 /// Runs what follows on a small disk of its own, in a mount namespace of its own, then perhaps does the rest.
-const SMALL_DISK: &str = r#"mount -t tmpfs -o size=2m,mode=0700 none "$AUTOSHARE_STORE_TEST_DIR" && exec "$@""#;
+pub(crate) const SMALL_DISK: &str =
+    r#"mount -t tmpfs -o size=2m,mode=0700 none "$AUTOSHARE_STORE_TEST_DIR" && exec "$@""#;
 const DISK_GONE_READ_ONLY: &str = r#"
     dir=$AUTOSHARE_STORE_TEST_DIR
     mount -t tmpfs -o size=2m,mode=0700 none "$dir" &&
@@ -14,7 +15,7 @@ const DISK_GONE_READ_ONLY: &str = r#"
     mount -o remount,bind,ro "$dir" &&
     exec "$@""#;
 
-fn unshared(script: &str) -> [&str; 6] {
+pub(crate) fn unshared(script: &str) -> [&str; 6] {
     ["unshare", "-Urm", "sh", "-c", script, "sh"]
 }
 
@@ -101,7 +102,7 @@ fn what_is_not_a_journal_of_this_format_is_refused_and_left_alone() {
             "use the newer autoshare",
         ),
         ("not a database", |dir| std::fs::write(journal_file(dir), "x".repeat(5000)).unwrap(), "is damaged"),
-        ("an empty file", |dir| std::fs::write(journal_file(dir), "").unwrap(), "not a journal"),
+        ("an empty file", |dir| std::fs::write(journal_file(dir), "").unwrap(), "not what autoshare keeps"),
         (
             "another program's",
             |dir| raw(dir).pragma_update(None, "application_id", 1).unwrap(),

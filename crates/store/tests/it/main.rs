@@ -17,6 +17,7 @@ mod disk;
 mod journal;
 mod kill;
 mod lease;
+mod ledger;
 mod privacy;
 mod tamper;
 

@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Approve(Approve),
     /// Watch a hijacked agent get nowhere: no key, no network, no server needed
     Demo(Demo),
+    /// Let other programs reach models through this one, with keys, budgets and records
+    Serve(Serve),
     /// Models
     Model {
         #[command(subcommand)]
@@ -227,6 +229,13 @@ pub(crate) struct Approve {
     /// Answer with no, and tell the brain this
     #[arg(long, value_name = "TEXT")]
     pub(crate) feedback: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Serve {
+    /// The address and port to listen on [default: 127.0.0.1:7878]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -74,6 +74,7 @@ fails_with! {
     autoshare_access::AccessError => FAILED;
     autoshare_broker::BrokerError => SETTINGS;
     autoshare_server::control::ControlError => FAILED;
+    autoshare_server::http::HttpError => SETTINGS;
     std::io::Error => FAILED;
     serde_json::Error => FAILED;
 }

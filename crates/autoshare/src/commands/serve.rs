@@ -21,11 +21,13 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
         settings.serve.http.listen = parse_address(listen)?;
     }
     let data = assemble::data(&settings)?;
-    let tokens = Tokens::open(&settings.data_dir, &data.vault)?;
+    let vault = autoshare_vault::Vault::open(&settings.data_dir)?;
+    let ledger = Arc::new(autoshare_store::ledger::Ledger::open(&settings.data_dir, &data.access, Default::default())?);
+    let tokens = Tokens::open(&settings.data_dir, &vault)?;
     let none = tokens.list(&data.access)?.is_empty();
     let broker = assemble::broker(&mut settings)?;
     let calls = Calls::new(data.access.clone(), Arc::clone(&data.store));
-    let gateway = Gateway::new(broker, Arc::clone(&data.ledger), settings.gateway.clone());
+    let gateway = Gateway::new(broker, Arc::clone(&ledger), settings.gateway.clone());
     let tls = match &settings.serve.tls {
         Some((cert, key)) => Some((cert, read_text(cert)?, key, read_text(key)?)),
         None => None,
@@ -65,6 +67,6 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
         }
         Ok::<(), Failure>(())
     })?;
-    data.ledger.flush()?;
+    ledger.flush()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use autoshare_vault::Sensitive;
 use serde::Deserialize;
 
 use super::SettingsError;
+use super::serve::{GatewaySection, ServeSection};
 
 /// Bytes of a configuration file at most.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -22,6 +23,8 @@ pub(crate) struct ConfigFile {
     pub(crate) workspace: WorkspaceSection,
     pub(crate) shell: ShellSection,
     pub(crate) cell: CellSection,
+    pub(crate) serve: ServeSection,
+    pub(crate) gateway: GatewaySection,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -2,6 +2,7 @@
 //! and nowhere else; nothing is read from below a workspace.
 
 mod file;
+mod serve;
 mod shell;
 mod words;
 
@@ -14,7 +15,8 @@ use autoshare_sandbox::CellLimits;
 use autoshare_vault::Sensitive;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
-pub(crate) use file::ConfigFile;
+pub(crate) use file::{ConfigFile, read_text};
+pub(crate) use serve::parse_address;
 pub(crate) use words::{list, yes_or_no};
 
 /// A setting that cannot be used. The message names the setting, what is wrong, and what is accepted.
@@ -65,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) undo: SnapshotLimits,
     pub(crate) restrict: bool,
     pub(crate) speculate: bool,
+    pub(crate) serve: serve::Serve,
+    pub(crate) gateway: autoshare_broker::gateway::GatewaySettings,
     pub(crate) warnings: Vec<String>,
     /// Files that were read, which no workspace may hold.
     pub(crate) read_from: Vec<PathBuf>,
@@ -181,7 +185,8 @@ impl Settings {
         let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
         let commands = shell::commands(&get, &file.shell)?;
         let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
-        let read_from = named.into_iter().flatten().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
+        let named = named.into_iter().flatten().chain(file.serve.files());
+        let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,
             config_dir,
@@ -206,6 +211,8 @@ impl Settings {
             undo,
             restrict,
             speculate: file.cell.speculate.unwrap_or(false),
+            serve: file.serve.read()?,
+            gateway: file.gateway.read()?,
             warnings,
             read_from,
         })
@@ -295,12 +302,23 @@ fn bounded(
     usual: u64,
     accepted: std::ops::RangeInclusive<u64>,
 ) -> Result<u64, SettingsError> {
+    bounded_in("limits", name, set, usual, accepted)
+}
+
+/// A number below `[section]`, or its default.
+fn bounded_in(
+    section: &str,
+    name: &str,
+    set: Option<u64>,
+    usual: u64,
+    accepted: std::ops::RangeInclusive<u64>,
+) -> Result<u64, SettingsError> {
     let number = set.unwrap_or(usual);
     if accepted.contains(&number) {
         return Ok(number);
     }
     let why = format!("use {} to {}", accepted.start(), accepted.end());
-    Err(SettingsError::Wrong { name: format!("limits.{name}"), value: number.to_string(), why })
+    Err(SettingsError::Wrong { name: format!("{section}.{name}"), value: number.to_string(), why })
 }
 
 /// A number of dollars from the command line or a file.

@@ -53,6 +53,11 @@ pub(crate) struct Serve {
 }
 
 impl ServeSection {
+    /// The files it names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.tls_cert.clone().into_iter().chain(self.tls_key.clone())
+    }
+
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
         let usual = HttpSettings::default();
         let within = |name, set, usual, accepted| bounded_in("serve", name, set, usual, accepted);

@@ -361,7 +361,7 @@ fn wanted(operation: Operation, asked: &Asked<'_>, body: &Bytes, route: &Route) 
 fn over_budget(error: LedgerError) -> Refusal {
     let words = error.to_string();
     match error {
-        LedgerError::Over(passed) | LedgerError::Soft(passed) => {
+        LedgerError::Over { passed } | LedgerError::Soft { passed } => {
             let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", words);
             match passed.until_ms.map(|until| until.saturating_sub(now_ms()) / 1000) {
                 Some(seconds) => refusal.later(seconds),

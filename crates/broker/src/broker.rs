@@ -143,8 +143,17 @@ impl Broker {
             ModelRef::Named { base_url, model } => {
                 let route = self.resolve(&model, base_url.as_deref())?;
                 let (facts, price) = (route.facts, route.price);
-                let client = Client { route, timeouts: self.timeouts, retries: self.retries };
-                Ok(Model { name: name.to_owned(), facts, price, engine: Engine::Called(Box::new(client)) })
+                let client = |name: &str, route| Client {
+                    name: name.to_owned(),
+                    route,
+                    timeouts: self.timeouts,
+                    retries: self.retries,
+                };
+                let mut chain = vec![client(name, route)];
+                for other in self.fallbacks(name) {
+                    chain.push(client(other, self.route(other)?));
+                }
+                Ok(Model { name: name.to_owned(), facts, price, engine: Engine::Called(chain) })
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::breaker::Blame;
 use crate::standin::StandInError;
 
 /// Why a broker or a model could not be set up. Nothing was sent yet.
@@ -255,6 +256,14 @@ pub enum ModelError {
         /// The endpoint's origin.
         who: String,
     },
+    /// It failed too often lately, and is left alone for a while.
+    #[error("{who} failed too often just now and is left alone for {} s more: try then with `autoshare resume`, or name another model with --model", wait.as_secs().max(1))]
+    Resting {
+        /// The endpoint's origin.
+        who: String,
+        /// For how long.
+        wait: Duration,
+    },
     /// A stand-in model cannot go on.
     #[error(transparent)]
     StandIn(#[from] StandInError),
@@ -265,6 +274,29 @@ fn wait(asked: &Option<Duration>) -> String {
 }
 
 impl ModelError {
+    /// Whether the provider is to blame, for its circuit breaker. Statuses of the 400s never are.
+    pub(crate) const fn blame(&self) -> Blame {
+        match self {
+            Self::Busy { status, .. } if *status >= 500 => Blame::Provider,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Cut { .. } => Blame::Provider,
+            _ => Blame::None,
+        }
+    }
+
+    /// Whether another model may do where this one did not: it is not ready, not reached, or has no credit left. What
+    /// the request itself is to blame for would fail elsewhere too, or mean something else there.
+    pub(crate) const fn may_fall_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy { .. }
+                | Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::Cut { .. }
+                | Self::Resting { .. }
+                | Self::OutOfCredit { .. }
+        )
+    }
+
     /// Whether the provider may have charged for the call although no reply came of it: once a request was taken, a
     /// budget that must hold counts the reservation.
     #[must_use]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use autoshare_core::chat::{Reply, Request};
 use autoshare_core::usage::Usage;
+use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::error::{BrokerError, ModelError};
@@ -97,8 +98,10 @@ pub struct Completion {
     pub reply: Reply,
     /// Where `reply.usage` comes from.
     pub metered: Metered,
-    /// Requests that it took.
+    /// Requests that it took, of the model that replied.
     pub tries: u32,
+    /// The model that replied: the one that was asked for, or one that is called instead when it fails.
+    pub model: String,
 }
 
 /// A model that can be called.
@@ -110,7 +113,8 @@ pub struct Model {
 }
 
 pub(crate) enum Engine {
-    Called(Box<Client>),
+    /// A provider's, and what is called instead when it fails, in order.
+    Called(Vec<Client>),
     Replay(Replay),
     Gullible,
 }
@@ -118,7 +122,7 @@ pub(crate) enum Engine {
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = match &self.engine {
-            Engine::Called(client) => client.route.origin(),
+            Engine::Called(chain) => chain.first().map(|client| client.route.origin()).unwrap_or_default(),
             Engine::Replay(_) | Engine::Gullible => "this program".to_owned(),
         };
         f.debug_struct("Model").field("name", &self.name).field("at", &at).finish_non_exhaustive()
@@ -158,10 +162,17 @@ impl Model {
 
     /// What a call may take, to be checked against a budget before it is made: an estimate that leans to the high side
     /// (ASCII bytes by three, other bytes whole, and the frames of messages and tools), and `request.max_output` in
-    /// full, at the model's price.
+    /// full, at the price of the dearest model that may come to answer.
     #[must_use]
     pub fn reserve(&self, request: &Request) -> Usage {
-        self.price.usage(estimate::request_tokens(request), request.max_output)
+        let sent = estimate::request_tokens(request);
+        let mut most = self.price.usage(sent, request.max_output);
+        if let Engine::Called(chain) = &self.engine {
+            for client in chain {
+                most.cost = most.cost.max(client.route.price().usage(sent, request.max_output).cost);
+            }
+        }
+        most
     }
 
     /// Calls the model. `deltas` hears the reply as it comes; what it heard of a call that fails is void.
@@ -188,7 +199,7 @@ impl Model {
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<Completion, ModelError> {
         let reply = match &self.engine {
-            Engine::Called(client) => return client.complete(request, deltas).await,
+            Engine::Called(chain) => return call(chain, request, deltas).await,
             Engine::Replay(replay) => replay.reply(request)?,
             Engine::Gullible => gullible::reply(request)?,
         };
@@ -198,8 +209,36 @@ impl Model {
         for call in &reply.calls {
             deltas(Delta::CallStarted { name: call.name.clone() });
         }
-        Ok(Completion { reply, metered: Metered::Estimated, tries: 1 })
+        Ok(Completion { reply, metered: Metered::Estimated, tries: 1, model: self.name.clone() })
     }
+}
+
+/// Calls one after the other until one replies, all within one deadline. Once a part of a reply was heard, no other is
+/// called: it would be the middle of one reply after the beginning of another.
+async fn call(
+    chain: &[Client],
+    request: &Request,
+    deltas: &mut (dyn FnMut(Delta) + Send),
+) -> Result<Completion, ModelError> {
+    let mut first_error = None;
+    let total = chain.first().map(|client| client.timeouts.total).unwrap_or_default();
+    let deadline = Instant::now() + total;
+    for client in chain {
+        let mut shown = false;
+        let mut relay = |delta| {
+            shown = true;
+            deltas(delta);
+        };
+        match client.complete(request, deadline, &mut relay).await {
+            Ok(completion) => return Ok(completion),
+            Err(error) if shown || !error.may_fall_back() || Instant::now() >= deadline => {
+                return Err(first_error.unwrap_or(error));
+            }
+            // What the person asked for is what failed, whatever came of the others.
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| ModelError::Malformed { who: String::new(), why: "no model".to_owned() }))
 }
 
 #[cfg(test)]

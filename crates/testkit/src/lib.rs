@@ -2,7 +2,8 @@
 //!
 //! [`ScriptedModel::start`] serves a [`Script`] over real HTTP on loopback, as an endpoint that streams, and that fails
 //! in every way the script asks for; it keeps every request for assertions. It speaks what its path says: OpenAI's chat
-//! completions, OpenAI's responses, Anthropic's messages. The program `scripted-model` serves the same from a file. A
+//! completions, OpenAI's responses, Anthropic's messages, Google's `generateContent`; embeddings and images in small
+//! form. The program `scripted-model` serves the same from a file. A
 //! [`Canary`] is a random text that is planted somewhere and looked for elsewhere.
 //!
 //! **Invariant:** which turn of a script answers depends on the request alone (the number of the assistant's turns in

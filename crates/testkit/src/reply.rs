@@ -87,14 +87,18 @@ fn arguments(call: &Call) -> String {
 }
 
 /// Whether a turn answers this request with a stream.
-pub(crate) fn is_stream(turn: &Turn, request: &Value) -> bool {
-    !turn.whole && request.get("stream").and_then(Value::as_bool) == Some(true)
+pub(crate) fn is_stream(wire: Wire, path: &str, turn: &Turn, request: &Value) -> bool {
+    let asked = match wire {
+        Wire::Gemini => path.ends_with(":streamGenerateContent"),
+        _ => request.get("stream").and_then(Value::as_bool) == Some(true),
+    };
+    !turn.whole && asked
 }
 
 /// The whole answer to a request of `sent` bytes.
-pub(crate) fn pieces(wire: Wire, turn: &Turn, place: usize, request: &Value, sent: usize) -> Vec<Piece> {
+pub(crate) fn pieces(wire: Wire, path: &str, turn: &Turn, place: usize, request: &Value, sent: usize) -> Vec<Piece> {
     let said = Said::of(turn, place, request, sent);
-    if is_stream(turn, request) {
+    if is_stream(wire, path, turn, request) {
         wire.stream(&said, request).into_iter().map(Piece::Bytes).collect()
     } else {
         vec![Piece::Bytes(wire.whole(&said).to_string())]

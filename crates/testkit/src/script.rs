@@ -23,7 +23,8 @@
 //! ```
 //!
 //! - `models`: what `/v1/models` lists.
-//! - The same script is played on every wire: `/v1/chat/completions`, `/v1/responses`, `/v1/messages`.
+//! - The same script is played on every wire: `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, and Gemini's
+//!   `models/NAME:generateContent` and `models/NAME:streamGenerateContent`. Embeddings and images have fixed answers.
 //! - `choose`: which turn answers. `assistant_messages` (the default): the first for a conversation without an
 //!   assistant message, the second for one with one, and so on. `arrival`: the n-th request gets the n-th turn.
 //!   A request beyond the last turn is refused with status 418, so that no test goes on in silence.

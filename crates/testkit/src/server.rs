@@ -187,6 +187,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
         let list: Vec<Value> = shared.script.models.iter().map(|id| json!({"id": id, "object": "model"})).collect();
         return ready(200, &json!({"object": "list", "data": list}));
     }
+    if let Some(body) = crate::wire::other::answer(&path, &body) {
+        return ready(200, &body);
+    }
     let Some(wire) = Wire::of(&path).filter(|_| recorded.method == "POST") else {
         return ready(404, &error("there is nothing here", None));
     };
@@ -199,13 +202,21 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Answer {
     };
     let seen = lock(&shared.served).get_mut(place).map(|n| std::mem::replace(n, *n + 1)).unwrap_or_default();
     tokio::time::sleep(Duration::from_millis(turn.delay_ms)).await;
-    play(wire, turn, turn.fault_of(seen), place, &body, bytes.len()).await
+    play((wire, &path), turn, turn.fault_of(seen), place, &body, bytes.len()).await
 }
 
 /// Plays a turn with its fault.
-async fn play(wire: Wire, turn: &Turn, fault: Option<&Fault>, place: usize, request: &Value, sent: usize) -> Answer {
-    let mut content_type = if reply::is_stream(turn, request) { "text/event-stream" } else { "application/json" };
-    let mut pieces = reply::pieces(wire, turn, place, request, sent);
+async fn play(
+    (wire, path): (Wire, &str),
+    turn: &Turn,
+    fault: Option<&Fault>,
+    place: usize,
+    request: &Value,
+    sent: usize,
+) -> Answer {
+    let mut content_type =
+        if reply::is_stream(wire, path, turn, request) { "text/event-stream" } else { "application/json" };
+    let mut pieces = reply::pieces(wire, path, turn, place, request, sent);
     let mut headers: Vec<(hyper::header::HeaderName, String)> = Vec::new();
     let mut code = 200;
     match fault {

@@ -1,29 +1,29 @@
-//! A client of any endpoint that speaks OpenAI's chat completions.
+//! Calls a model of any provider, in the provider's dialect.
 //!
-//! One call is: send; sort the answer by status and content type; read it under limits of size and time; assemble it.
-//! A call is made again only while nothing of a reply was shown.
+//! One call is: translate; send; sort the answer by status and content type; read it under limits of size and time;
+//! assemble it. A call is made again only while nothing of a reply was shown.
 
-mod assemble;
+mod body;
 mod refusal;
-mod wire;
+mod said;
 
-use std::error::Error as _;
-use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use autoshare_core::chat::{Reply, Request};
 use reqwest::Response;
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use self::assemble::{Assembler, Wrong};
+use self::body::{Body, root_cause};
 use self::refusal::{Again, Asked, Failure, KeySent};
-use self::wire::Dialect;
+use crate::breaker::Blame;
+use crate::dialect::{self, Decoder, Progress, Quirks};
 use crate::endpoint::Endpoint;
 use crate::error::{BrokerError, ModelError, quoted};
+use crate::form::{Assembler, Call, Finish, Item, Piece, Wrong};
 use crate::model::{Completion, Delta, Metered};
-use crate::provider::Operation;
 use crate::retry::{self, Retries};
 use crate::route::Route;
 use crate::settings::Timeouts;
@@ -31,11 +31,10 @@ use crate::{estimate, sse};
 
 /// Bytes of a refusal's body that are read.
 const MAX_REFUSAL: usize = 64 * 1024;
-/// How long a stream may go on after the reply is whole, for the usage and the end mark.
-const AFTER_FINISH: Duration = Duration::from_secs(5);
-
-/// A model behind an endpoint.
+/// A model of a provider.
 pub(crate) struct Client {
+    /// The model's name, as it was given.
+    pub(crate) name: String,
     pub(crate) route: Route,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: Retries,
@@ -52,8 +51,8 @@ impl Learnt {
         Self { completion_tokens: AtomicBool::new(endpoint.is_openai()), stream_options: AtomicBool::new(true) }
     }
 
-    fn dialect(&self) -> Dialect {
-        Dialect {
+    fn quirks(&self) -> Quirks {
+        Quirks {
             completion_tokens: self.completion_tokens.load(Ordering::Relaxed),
             stream_options: self.stream_options.load(Ordering::Relaxed),
         }
@@ -70,36 +69,52 @@ impl Learnt {
 }
 
 impl Client {
-    /// Calls the model, again and again if need be, within [`Timeouts::total`].
+    /// Calls the model, again and again if need be, until `deadline`.
     pub(crate) async fn complete(
         &self,
         request: &Request,
+        deadline: Instant,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<Completion, ModelError> {
         let limit = self.timeouts.total;
         let what = "the whole call did not end";
         let late = || ModelError::TimedOut { who: self.route.origin(), what, limit };
-        timeout(limit, self.persist(request, deltas)).await.unwrap_or_else(|_| Err(late()))
+        let persist = self.persist(request, deadline, deltas);
+        tokio::time::timeout_at(deadline, persist).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn persist(
         &self,
         request: &Request,
+        deadline: Instant,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<Completion, ModelError> {
-        let deadline = Instant::now() + self.timeouts.total;
+        let mut call = Call::from(request);
+        call.items.splice(0..0, self.route.first_line().map(|line| Item::System(line.to_owned())));
         let mut shown = false;
         let mut tries = 0;
+        let mut last = None;
         loop {
+            let permit = match self.route.breaker().ask() {
+                Ok(permit) => permit,
+                Err(wait) => {
+                    let resting = || ModelError::Resting { who: self.route.origin(), wait };
+                    return Err(last.unwrap_or_else(resting));
+                }
+            };
             tries += 1;
             let mut relay = |delta| {
                 shown = true;
                 deltas(delta);
             };
-            let failure = match self.attempt(request, tries, &mut relay).await {
-                Ok(completion) => return Ok(completion),
+            let failure = match self.attempt(request, &call, tries, &mut relay).await {
+                Ok(completion) => {
+                    permit.end(Blame::None);
+                    return Ok(completion);
+                }
                 Err(failure) => failure,
             };
+            permit.end(failure.error.blame());
             let wait = match failure.again {
                 _ if shown => return Err(failure.error),
                 Again::Later(asked) => self.retries.wait(tries, asked, retry::random()),
@@ -109,12 +124,14 @@ impl Client {
                 Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
                 _ => return Err(failure.error),
             }
+            last = Some(failure.error);
         }
     }
 
     async fn attempt(
         &self,
         request: &Request,
+        call: &Call,
         tries: u32,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<Completion, Failure> {
@@ -122,12 +139,12 @@ impl Client {
         let key_sent = if self.route.credential.is_some() { KeySent::Yes } else { KeySent::No };
         let asked = Asked { who: &who, model: self.route.model(), key_from: &self.route.key_from, key_sent, tries };
         let sent = Instant::now();
-        let response = self.send(request, asked).await?;
+        let response = self.send(call, asked).await?;
         let status = response.status().as_u16();
         if status != 200 {
             let wait = self.header(&response, RETRY_AFTER).and_then(|v| retry::retry_after(&v, SystemTime::now()));
             let body = self.refusal_body(response).await;
-            return Err(refusal::refusal(asked, status, &wire::said(&body), wait));
+            return Err(refusal::refusal(asked, status, &said::said(&body), wait));
         }
         if let Some(encoding) = self.header(&response, CONTENT_ENCODING).filter(|e| !e.eq_ignore_ascii_case("identity"))
         {
@@ -135,26 +152,36 @@ impl Client {
         }
         let content_type = self.header(&response, CONTENT_TYPE).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let mut assembler = Assembler::default();
+        let mut reading = Reading {
+            decoder: Decoder::new(self.route.dialect()),
+            assembler: Assembler::default(),
+            pieces: Vec::new(),
+            named: Vec::new(),
+        };
         let mut body = Body { response, who: &who, sent, timeouts: self.timeouts, begun: false };
         match essence.as_str() {
-            "text/event-stream" => self.read_stream(&mut body, asked, &mut assembler, deltas).await?,
-            "application/json" => self.read_whole(&mut body, asked, &mut assembler, deltas).await?,
+            "text/event-stream" => self.read_stream(&mut body, asked, &mut reading, deltas).await?,
+            "application/json" => self.read_whole(&mut body, asked, &mut reading, deltas).await?,
             _ => return Err(ModelError::ContentType { who, found: quoted(&content_type) }.into()),
         }
-        self.reply(request, assembler, tries).map_err(|wrong| self.wrong(asked, wrong))
+        self.reply(request, reading.assembler, tries).map_err(|wrong| self.wrong(asked, wrong))
     }
 
-    async fn send(&self, request: &Request, asked: Asked<'_>) -> Result<Response, Failure> {
+    async fn send(&self, call: &Call, asked: Asked<'_>) -> Result<Response, Failure> {
         let who = || asked.who.to_owned();
         let malformed = |why: &str| Failure::from(ModelError::Malformed { who: who(), why: why.to_owned() });
-        let body = wire::body(self.route.model(), request, self.route.upstream.learnt.dialect()).to_string();
+        let quirks = self.route.upstream.learnt.quirks();
+        let mut body = dialect::encode(self.route.dialect(), self.route.model(), call, quirks)
+            .map_err(|error| ModelError::Refused { who: who(), status: 400, said: error.to_string() })?;
+        if let (Some(salt), Some(map)) = (self.route.cache_salt(), body.as_object_mut()) {
+            map.insert("cache_salt".to_owned(), json!(salt));
+        }
         let call = self
             .route
-            .request(Operation::Chat)
+            .request(self.route.dialect().operation())
             .map_err(|error| malformed(&error.to_string()))?
             .header(ACCEPT, "text/event-stream, application/json")
-            .body(body);
+            .body(body.to_string());
         let limit = self.timeouts.first_byte;
         match timeout(limit, call.send()).await {
             Ok(Ok(response)) => Ok(response),
@@ -199,40 +226,39 @@ impl Client {
         &self,
         body: &mut Body<'_>,
         asked: Asked<'_>,
-        assembler: &mut Assembler,
+        reading: &mut Reading,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<(), Failure> {
         let mut reader = sse::Reader::default();
         let mut events = Vec::new();
         loop {
-            let chunk = match body.next(assembler.finish.is_some()).await {
+            let chunk = match body.next(reading.is_whole()).await {
                 Ok(Some(chunk)) => chunk,
                 // The reply is whole; only its usage or its end mark is missing.
-                _ if assembler.finish.is_some() => return Ok(()),
+                _ if reading.is_whole() => return Ok(()),
                 Ok(None) => break,
                 Err(error) => return Err(error.into()),
             };
             let pushed = reader.push(&chunk, &mut events);
             for event in events.drain(..) {
-                if event.trim() == "[DONE]" {
-                    return self.ended(asked, assembler);
+                if self.take(&event, asked, reading, deltas)? == Progress::End {
+                    return self.ended(asked, reading);
                 }
-                self.take(&event, asked, assembler, deltas)?;
             }
             pushed.map_err(|e| ModelError::TooLarge { who: asked.who.to_owned(), what: e.what, limit: e.limit })?;
         }
-        if let Some(event) = reader.finish().filter(|event| event.trim() != "[DONE]") {
+        if let Some(event) = reader.finish() {
             // Half an event is no JSON: the stream was cut, which is what is said below.
-            let _ = self.take(&event, asked, assembler, deltas);
+            let _ = self.take(&event, asked, reading, deltas);
         }
-        self.ended(asked, assembler)
+        self.ended(asked, reading)
     }
 
     async fn read_whole(
         &self,
         body: &mut Body<'_>,
         asked: Asked<'_>,
-        assembler: &mut Assembler,
+        reading: &mut Reading,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<(), Failure> {
         let mut bytes = Vec::new();
@@ -243,25 +269,34 @@ impl Client {
                 return Err(ModelError::TooLarge { who: asked.who.to_owned(), what, limit: sse::MAX_TOTAL }.into());
             }
         }
-        self.take(&String::from_utf8_lossy(&bytes), asked, assembler, deltas)?;
-        self.ended(asked, assembler)
+        let text = String::from_utf8_lossy(&bytes);
+        self.check_key(&text, asked)?;
+        let taken = reading.decoder.whole(&text, &mut reading.pieces);
+        reading.relay(deltas).and(taken).map_err(|wrong| self.wrong(asked, wrong))?;
+        self.ended(asked, reading)
     }
 
     fn take(
         &self,
         event: &str,
         asked: Asked<'_>,
-        assembler: &mut Assembler,
+        reading: &mut Reading,
         deltas: &mut (dyn FnMut(Delta) + Send),
-    ) -> Result<(), Failure> {
-        if self.route.repeats_key(event) {
-            return Err(ModelError::KeyEchoed { who: asked.who.to_owned() }.into());
-        }
-        assembler.push(event, deltas).map_err(|wrong| self.wrong(asked, wrong))
+    ) -> Result<Progress, Failure> {
+        self.check_key(event, asked)?;
+        let taken = reading.decoder.event(event, &mut reading.pieces);
+        reading.relay(deltas).and(taken).map_err(|wrong| self.wrong(asked, wrong))
     }
 
-    fn ended(&self, asked: Asked<'_>, assembler: &Assembler) -> Result<(), Failure> {
-        if assembler.finish.is_some() {
+    fn check_key(&self, text: &str, asked: Asked<'_>) -> Result<(), Failure> {
+        if self.route.repeats_key(text) {
+            return Err(ModelError::KeyEchoed { who: asked.who.to_owned() }.into());
+        }
+        Ok(())
+    }
+
+    fn ended(&self, asked: Asked<'_>, reading: &Reading) -> Result<(), Failure> {
+        if reading.is_whole() {
             return Ok(());
         }
         let why = "it ended without saying why it stopped".to_owned();
@@ -274,70 +309,61 @@ impl Client {
             Wrong::TooLarge { what, limit } => ModelError::TooLarge { who, what, limit }.into(),
             Wrong::Malformed(why) => ModelError::Malformed { who, why: quoted(&why) }.into(),
             Wrong::KeyEchoed => ModelError::KeyEchoed { who }.into(),
-            Wrong::Error(error) => refusal::in_stream(asked, &wire::said_in(&error)),
+            Wrong::Error(error) => refusal::in_stream(asked, &said::said_in(&error)),
         }
     }
 
     fn reply(&self, request: &Request, assembler: Assembler, tries: u32) -> Result<Completion, Wrong> {
-        let truncated = assembler.finish.as_deref() == Some("length");
-        let reported = assembler.usage;
-        let (text, calls) = assembler.into_parts()?;
+        let reply = assembler.into_reply()?;
         // Pieces may spell what no piece holds.
-        if self.route.repeats_key(&text) || calls.iter().any(|call| self.route.repeats_key(&call.arguments)) {
+        if self.route.repeats_key(&reply.text) || reply.calls.iter().any(|call| self.route.repeats_key(&call.arguments))
+        {
             return Err(Wrong::KeyEchoed);
         }
-        let (metered, (input, output)) = match reported {
-            Some(tokens) => (Metered::Reported, tokens),
+        let price = self.route.price;
+        let (metered, usage) = match &reply.usage {
+            Some(tokens) => (Metered::Reported, price.usage_of(tokens)),
             None => {
-                let calls = calls.iter().map(|c| estimate::tokens(&c.name) + estimate::tokens(&c.arguments));
-                let output = estimate::tokens(&text) + calls.sum::<u64>();
-                (Metered::Estimated, (estimate::request_tokens(request), output))
+                let calls = reply.calls.iter().map(|c| estimate::tokens(&c.name) + estimate::tokens(&c.arguments));
+                let output = estimate::tokens(&reply.text) + calls.sum::<u64>();
+                (Metered::Estimated, price.usage(estimate::request_tokens(request), output))
             }
         };
-        let usage = self.route.price.usage(input, output);
-        Ok(Completion { reply: Reply { text, calls, usage, truncated }, metered, tries })
+        let truncated = reply.finish == Finish::Length;
+        let reply = Reply { text: reply.text, calls: reply.calls, usage, truncated };
+        Ok(Completion { reply, metered, tries, model: self.name.clone() })
     }
 }
 
-/// The body of a reply, read under limits of time.
-struct Body<'a> {
-    response: Response,
-    who: &'a str,
-    sent: Instant,
-    timeouts: Timeouts,
-    begun: bool,
+/// A reply that is being read.
+struct Reading {
+    decoder: Decoder,
+    assembler: Assembler,
+    pieces: Vec<Piece>,
+    /// The calls whose names were told.
+    named: Vec<usize>,
 }
 
-impl Body<'_> {
-    async fn next(&mut self, whole: bool) -> Result<Option<impl Deref<Target = [u8]> + use<>>, ModelError> {
-        let (what, limit, until) = if whole {
-            ("the stream did not end", AFTER_FINISH, Instant::now() + AFTER_FINISH)
-        } else if self.begun {
-            ("nothing more came", self.timeouts.idle, Instant::now() + self.timeouts.idle)
-        } else {
-            ("no reply began", self.timeouts.first_byte, self.sent + self.timeouts.first_byte)
-        };
-        let who = || self.who.to_owned();
-        match tokio::time::timeout_at(until, self.response.chunk()).await {
-            Ok(Ok(chunk)) => {
-                self.begun = true;
-                Ok(chunk)
+impl Reading {
+    fn is_whole(&self) -> bool {
+        self.assembler.finish.is_some()
+    }
+
+    /// Takes the pieces that were decoded, and tells whoever listens.
+    fn relay(&mut self, deltas: &mut (dyn FnMut(Delta) + Send)) -> Result<(), Wrong> {
+        for piece in self.pieces.drain(..) {
+            self.assembler.push(&piece)?;
+            match piece {
+                Piece::Text(text) => deltas(Delta::Text(text)),
+                Piece::Call(part) if !part.name.is_empty() && !self.named.contains(&part.place) => {
+                    self.named.push(part.place);
+                    deltas(Delta::CallStarted { name: part.name });
+                }
+                _ => {}
             }
-            Ok(Err(error)) => Err(ModelError::Cut { who: who(), why: root_cause(&error) }),
-            Err(_) => Err(ModelError::TimedOut { who: who(), what, limit }),
         }
+        Ok(())
     }
-}
-
-/// The innermost reason of an HTTP client's error: the system's words, without URLs or headers.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    let mut words = "the connection failed".to_owned();
-    while let Some(inner) = cause {
-        words = inner.to_string();
-        cause = inner.source();
-    }
-    quoted(&words)
 }
 
 /// An HTTP client that follows nothing, asks no proxy, and takes `localhost` for this machine.

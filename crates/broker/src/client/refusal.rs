@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::wire::Said;
+use super::said::Said;
 use crate::error::{ModelError, quoted};
 
 /// A call that failed, and what may be done about it.

@@ -13,6 +13,7 @@
     reason = "tests"
 )]
 
+mod dialects;
 mod egress;
 mod faults;
 mod keys;

@@ -1,7 +1,9 @@
 //! The wires that a script is played on: what a request's conversation is, and how an answer is written down.
 
 mod chat;
+mod gemini;
 mod messages;
+pub(crate) mod other;
 mod responses;
 
 use serde_json::Value;
@@ -17,12 +19,20 @@ pub(crate) enum Wire {
     Responses,
     /// Anthropic's `/v1/messages`, which Claude Code speaks.
     Messages,
+    /// Google's `models/NAME:generateContent` and `models/NAME:streamGenerateContent`.
+    Gemini,
 }
 
 impl Wire {
     /// The wire of a path.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let known = [("/chat/completions", Self::Chat), ("/responses", Self::Responses), ("/messages", Self::Messages)];
+        let known = [
+            ("/chat/completions", Self::Chat),
+            ("/responses", Self::Responses),
+            ("/messages", Self::Messages),
+            (":generateContent", Self::Gemini),
+            (":streamGenerateContent", Self::Gemini),
+        ];
         known.iter().find(|(end, _)| path.ends_with(end)).map(|(_, wire)| *wire)
     }
 
@@ -32,6 +42,7 @@ impl Wire {
             Self::Chat => chat::turns(request),
             Self::Responses => responses::turns(request),
             Self::Messages => messages::turns(request),
+            Self::Gemini => gemini::turns(request),
         }
     }
 
@@ -41,6 +52,7 @@ impl Wire {
             Self::Chat => chat::whole(said),
             Self::Responses => responses::whole(said),
             Self::Messages => messages::whole(said),
+            Self::Gemini => gemini::whole(said),
         }
     }
 
@@ -50,6 +62,7 @@ impl Wire {
             Self::Chat => chat::stream(said, request),
             Self::Responses => responses::stream(said),
             Self::Messages => messages::stream(said),
+            Self::Gemini => gemini::stream(said),
         }
     }
 
@@ -59,6 +72,7 @@ impl Wire {
             Self::Chat => chat::words(text),
             Self::Responses => responses::words(text),
             Self::Messages => messages::words(text),
+            Self::Gemini => gemini::words(text),
         }
     }
 
@@ -66,6 +80,7 @@ impl Wire {
     pub(crate) fn failure(self, error: &Value) -> String {
         match self {
             Self::Chat => chat::failure(error),
+            Self::Gemini => gemini::failure(error),
             Self::Responses | Self::Messages => event(&serde_json::json!({"type": "error", "error": error})),
         }
     }
@@ -186,6 +201,7 @@ mod tests {
             ("/v1/chat/completions", Wire::Chat, "/choices/0/delta/content", Value::Null),
             ("/v1/responses", Wire::Responses, "/delta", json!("error")),
             ("/v1/messages", Wire::Messages, "/delta/text", json!("error")),
+            ("/v1beta/models/m:streamGenerateContent", Wire::Gemini, "/candidates/0/content/parts/0/text", Value::Null),
         ];
         for (path, wire, words, kind) in table {
             assert_eq!(Wire::of(path), Some(wire));
@@ -216,7 +232,9 @@ mod tests {
         // Claude Code puts words of the system between the turns.
         let messages = json!({"messages": [user, {"role": "system"}, assistant, assistant, user, assistant, user]});
         assert_eq!(Wire::Messages.turns(&messages), 2);
-        for wire in [Wire::Chat, Wire::Responses, Wire::Messages] {
+        let contents = json!({"contents": [user, {"role": "model"}, user, {"role": "model"}, user]});
+        assert_eq!(Wire::Gemini.turns(&contents), 2);
+        for wire in [Wire::Chat, Wire::Responses, Wire::Messages, Wire::Gemini] {
             assert_eq!(wire.turns(&json!({})), 0, "{wire:?}");
         }
     }

@@ -1,168 +1,187 @@
-//! Puts a reply together from its pieces.
+//! A reply in chat completions, streamed or whole.
 
-use autoshare_core::chat::RawCall;
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::wire::{self, CallPart, Chunk};
-use crate::model::Delta;
+use crate::dialect::Progress;
+use crate::form::{CallPiece, Finish, MAX_CALLS, Piece, Wrong};
+use crate::prices::Tokens;
 
-/// Bytes of words and arguments in one reply at most.
-pub(crate) const MAX_REPLY: usize = 4 * 1024 * 1024;
-/// Calls in one reply at most.
-pub(crate) const MAX_CALLS: usize = 64;
-/// Bytes of a call's id or name at most.
-const MAX_NAME: usize = 256;
-
-/// Why pieces make no reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wrong {
-    TooLarge {
-        what: &'static str,
-        limit: usize,
-    },
-    Malformed(String),
-    KeyEchoed,
-    /// The provider reports an error in the middle of a reply that began well.
-    Error(Value),
-}
-
-/// The reply so far.
+/// Reads chunks.
 #[derive(Debug, Default)]
-pub(crate) struct Assembler {
-    text: String,
-    calls: Vec<Partial>,
-    size: usize,
-    /// Tokens sent and received, once they were reported.
-    pub(crate) usage: Option<(u64, u64)>,
-    /// Why the model stopped, once it did: from then on the reply is whole.
-    pub(crate) finish: Option<String>,
+pub struct Decoder {
+    calls: Vec<Known>,
 }
 
+/// What tells the fragments of a call from those of another.
 #[derive(Debug)]
-struct Partial {
+struct Known {
     index: u64,
-    call: RawCall,
+    id: String,
 }
 
-impl Assembler {
-    /// Takes one chunk, as JSON text; `whole` is for a reply that was not streamed.
-    pub(crate) fn push(&mut self, json: &str, deltas: &mut (dyn FnMut(Delta) + Send)) -> Result<(), Wrong> {
+#[derive(Debug, Deserialize)]
+struct Chunk {
+    choices: Option<Vec<Choice>>,
+    usage: Option<Value>,
+    error: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Choice {
+    index: Option<u64>,
+    /// What is new, in a stream.
+    delta: Option<Part>,
+    /// Everything, in a whole reply.
+    message: Option<Part>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Part {
+    content: Option<Value>,
+    refusal: Option<String>,
+    /// Thoughts, as vLLM, DeepSeek and others show them.
+    #[serde(alias = "reasoning")]
+    reasoning_content: Option<Value>,
+    tool_calls: Option<Vec<CallPart>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CallPart {
+    index: Option<u64>,
+    id: Option<String>,
+    function: Option<FunctionPart>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FunctionPart {
+    name: Option<String>,
+    arguments: Option<Value>,
+}
+
+impl Decoder {
+    pub(crate) fn event(&mut self, json: &str, pieces: &mut Vec<Piece>) -> Result<Progress, Wrong> {
+        if json.trim() == "[DONE]" {
+            return Ok(Progress::End);
+        }
         let chunk: Chunk =
             serde_json::from_str(json).map_err(|e| Wrong::Malformed(format!("a chunk is no chunk: {e}")))?;
         if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
             return Err(Wrong::Error(error));
-        }
-        if let Some(usage) = chunk.usage.as_ref().and_then(wire::usage) {
-            self.usage = Some(usage);
         }
         for choice in chunk.choices.unwrap_or_default() {
             if choice.index.unwrap_or(0) != 0 {
                 continue;
             }
             if let Some(part) = choice.delta.or(choice.message) {
-                let mut words = part.content.as_ref().map(wire::words).unwrap_or_default();
+                if let Some(Value::String(thought)) = part.reasoning_content
+                    && !thought.is_empty()
+                {
+                    pieces.push(Piece::Thought(thought));
+                }
+                let mut words = part.content.as_ref().map(words).unwrap_or_default();
                 words.push_str(part.refusal.as_deref().unwrap_or_default());
                 if !words.is_empty() {
-                    self.grow(words.len())?;
-                    self.text.push_str(&words);
-                    deltas(Delta::Text(words));
+                    pieces.push(Piece::Text(words));
                 }
                 for call in part.tool_calls.unwrap_or_default() {
-                    self.push_call(call, deltas)?;
+                    let piece = self.call(call)?;
+                    pieces.push(Piece::Call(piece));
                 }
             }
             if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
-                self.finish = Some(reason);
+                pieces.push(Piece::Finish(finish(&reason)));
             }
         }
-        Ok(())
-    }
-
-    /// The words and the calls, in the order in which they began. A call without an id of its own gets one.
-    pub(crate) fn into_parts(self) -> Result<(String, Vec<RawCall>), Wrong> {
-        let mut calls: Vec<RawCall> = Vec::with_capacity(self.calls.len());
-        for (place, Partial { mut call, .. }) in self.calls.into_iter().enumerate() {
-            if call.name.is_empty() {
-                return Err(Wrong::Malformed(format!("call {} has no name", place + 1)));
-            }
-            if call.id.is_empty() || calls.iter().any(|other| other.id == call.id) {
-                call.id = format!("call_{}", place + 1);
-            }
-            calls.push(call);
-        }
-        Ok((self.text, calls))
+        pieces.extend(chunk.usage.as_ref().and_then(usage).map(Piece::Usage));
+        Ok(Progress::More)
     }
 
     /// Fragments of one call bear one index. Some servers leave it out, others give every call index 0: so a new id
     /// under a known index begins a new call, and a fragment with neither goes on with the last.
-    fn push_call(&mut self, part: CallPart, deltas: &mut (dyn FnMut(Delta) + Send)) -> Result<(), Wrong> {
+    fn call(&mut self, part: CallPart) -> Result<CallPiece, Wrong> {
         let id = part.id.unwrap_or_default();
         let (name, arguments) = part.function.map(|f| (f.name.unwrap_or_default(), f.arguments)).unwrap_or_default();
-        if id.len() > MAX_NAME || name.len() > MAX_NAME {
-            return Err(Wrong::TooLarge { what: "the name of a call", limit: MAX_NAME });
-        }
         let arguments = match arguments {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text,
             Some(other) => other.to_string(),
         };
-        self.grow(id.len() + name.len() + arguments.len())?;
         let known = match part.index {
             Some(index) => {
-                self.calls.iter().rposition(|known| known.index == index).filter(|at| self.goes_on(*at, &id))
+                let at = self.calls.iter().rposition(|known| known.index == index);
+                at.filter(|at| {
+                    self.calls.get(*at).is_some_and(|known| id.is_empty() || known.id.is_empty() || known.id == id)
+                })
             }
             None if id.is_empty() => self.calls.len().checked_sub(1),
-            None => self.calls.iter().position(|known| known.call.id == id),
+            None => self.calls.iter().position(|known| known.id == id),
         };
-        let at = known.unwrap_or(self.calls.len());
-        if at == MAX_CALLS {
+        let place = known.unwrap_or(self.calls.len());
+        if place >= MAX_CALLS {
             return Err(Wrong::TooLarge { what: "a number of calls", limit: MAX_CALLS });
         }
-        if known.is_none() {
-            let call = RawCall { id: String::new(), name: String::new(), arguments: String::new() };
-            self.calls.push(Partial { index: part.index.unwrap_or(at as u64), call });
+        match self.calls.get_mut(place) {
+            Some(known) if known.id.is_empty() => known.id.clone_from(&id),
+            Some(_) => {}
+            None => self.calls.push(Known { index: part.index.unwrap_or(place as u64), id: id.clone() }),
         }
-        let Some(Partial { call, .. }) = self.calls.get_mut(at) else { return Ok(()) };
-        if call.id.is_empty() {
-            call.id = id;
-        }
-        if call.name.is_empty() && !name.is_empty() {
-            call.name.clone_from(&name);
-            deltas(Delta::CallStarted { name });
-        }
-        call.arguments.push_str(&arguments);
-        Ok(())
+        Ok(CallPiece { place, id, name, arguments })
     }
+}
 
-    fn goes_on(&self, at: usize, id: &str) -> bool {
-        let known = self.calls.get(at).map_or("", |known| known.call.id.as_str());
-        id.is_empty() || known.is_empty() || known == id
+fn finish(reason: &str) -> Finish {
+    match reason {
+        "stop" => Finish::Stop,
+        "tool_calls" | "function_call" => Finish::Calls,
+        "length" => Finish::Length,
+        "content_filter" => Finish::Filter,
+        other => Finish::Other(other.chars().take(80).collect()),
     }
+}
 
-    fn grow(&mut self, bytes: usize) -> Result<(), Wrong> {
-        self.size = self.size.saturating_add(bytes);
-        if self.size > MAX_REPLY {
-            Err(Wrong::TooLarge { what: "words and arguments", limit: MAX_REPLY })
-        } else {
-            Ok(())
-        }
+/// The tokens, if both numbers are there.
+fn usage(value: &Value) -> Option<Tokens> {
+    let tokens = |path: &str| value.pointer(path).and_then(Value::as_u64);
+    Some(Tokens {
+        input: tokens("/prompt_tokens")?,
+        output: tokens("/completion_tokens")?,
+        cached: tokens("/prompt_tokens_details/cached_tokens")
+            .or_else(|| tokens("/prompt_cache_hit_tokens"))
+            .unwrap_or_default(),
+        written: 0,
+        reasoning: tokens("/completion_tokens_details/reasoning_tokens").unwrap_or_default(),
+    })
+}
+
+/// Words of a message: a text, or a list of parts of which some are texts.
+fn words(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|p| p.get("text").and_then(Value::as_str)).collect(),
+        _ => String::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use autoshare_core::chat::RawCall;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::form::{Assembler, MAX_REPLY};
 
     fn assemble(deltas: &[Value]) -> Result<(String, Vec<RawCall>), Wrong> {
-        let mut assembler = Assembler::default();
+        let (mut decoder, mut assembler) = (Decoder::default(), Assembler::default());
         for delta in deltas {
             let chunk = json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}], "new": [1]});
-            assembler.push(&chunk.to_string(), &mut |_| {})?;
+            let mut pieces = Vec::new();
+            decoder.event(&chunk.to_string(), &mut pieces)?;
+            pieces.iter().try_for_each(|piece| assembler.push(piece))?;
         }
-        assembler.into_parts()
+        assembler.into_reply().map(|reply| (reply.text, reply.calls))
     }
 
     fn calls(deltas: &[Value]) -> Vec<(String, String, String)> {
@@ -227,21 +246,34 @@ mod tests {
     fn c8_what_is_too_much_or_no_reply_is_refused() {
         let many: Vec<Value> = (0..=MAX_CALLS as u64).map(|n| fragment(Some(n), None, Some("f"), "")).collect();
         assert_eq!(assemble(&many), Err(Wrong::TooLarge { what: "a number of calls", limit: MAX_CALLS }));
-        let long = fragment(Some(0), None, Some(&"f".repeat(MAX_NAME + 1)), "");
+        let long = fragment(Some(0), None, Some(&"f".repeat(257)), "");
         assert!(matches!(assemble(&[long]), Err(Wrong::TooLarge { .. })));
         let half = json!({"content": "x".repeat(MAX_REPLY / 2 + 1)});
         assert!(matches!(assemble(&[half.clone(), half]), Err(Wrong::TooLarge { .. })));
         assert!(matches!(assemble(&[fragment(Some(0), Some("x"), None, "{}")]), Err(Wrong::Malformed(_))));
     }
 
+    #[test]
+    fn cached_and_thought_tokens_are_told_apart() {
+        let usage = json!({"prompt_tokens": 100, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 80},
+                           "completion_tokens_details": {"reasoning_tokens": 30}});
+        let mut pieces = Vec::new();
+        Decoder::default().event(&json!({"choices": [], "usage": usage}).to_string(), &mut pieces).unwrap();
+        let tokens = Tokens { input: 100, output: 50, cached: 80, written: 0, reasoning: 30 };
+        assert_eq!(pieces, [Piece::Usage(tokens)]);
+    }
+
     proptest! {
         #[test]
         fn no_chunk_panics(text in "\\PC{0,80}", index in any::<Option<u64>>(), other in any::<u64>()) {
+            let mut pieces = Vec::new();
+            let mut decoder = Decoder::default();
+            let _ = decoder.event(&text, &mut pieces);
+            let _ = decoder.event(&json!({"choices": [{"index": index, "delta": {"tool_calls": [
+                {"index": other, "id": text, "function": {"arguments": text}}]}}]}).to_string(), &mut pieces);
             let mut assembler = Assembler::default();
-            let _ = assembler.push(&text, &mut |_| {});
-            let _ = assembler.push(&json!({"choices": [{"index": index, "delta": {"tool_calls": [
-                {"index": other, "id": text, "function": {"arguments": text}}]}}]}).to_string(), &mut |_| {});
-            let _ = assembler.into_parts();
+            let _ = pieces.iter().try_for_each(|piece| assembler.push(piece));
+            let _ = assembler.into_reply();
         }
     }
 }

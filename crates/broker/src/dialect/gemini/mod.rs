@@ -1,0 +1,4 @@
+//! Google's `generateContent`: a conversation of contents, each of parts.
+
+pub(crate) mod reply;
+pub(crate) mod request;

@@ -179,6 +179,11 @@ impl Route {
         Ok(self.upstream.http.request(method, url).headers(headers))
     }
 
+    /// What the endpoint turned out to want.
+    pub(crate) fn quirks(&self) -> crate::dialect::Quirks {
+        self.upstream.learnt.quirks()
+    }
+
     /// The key, for looking whether an answer repeats it.
     pub(crate) fn key(&self) -> Option<&Key> {
         self.credential.as_ref().map(Credential::key)

@@ -16,7 +16,8 @@ use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, RETRY_
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use self::body::{Body, root_cause};
+use self::body::Body;
+pub(crate) use self::body::root_cause;
 use self::refusal::{Again, Asked, Failure, KeySent};
 use crate::breaker::Blame;
 use crate::dialect::{self, Decoder, Progress, Quirks};
@@ -51,7 +52,7 @@ impl Learnt {
         Self { completion_tokens: AtomicBool::new(endpoint.is_openai()), stream_options: AtomicBool::new(true) }
     }
 
-    fn quirks(&self) -> Quirks {
+    pub(crate) fn quirks(&self) -> Quirks {
         Quirks {
             completion_tokens: self.completion_tokens.load(Ordering::Relaxed),
             stream_options: self.stream_options.load(Ordering::Relaxed),

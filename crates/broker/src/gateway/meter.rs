@@ -72,6 +72,15 @@ impl Meter {
         if is_alone { Event::UsageAlone } else { Event::Part }
     }
 
+    /// Takes what an interpreter read in an event.
+    pub(super) const fn told(&mut self, event: &[u8], tokens: Option<Tokens>, finished: bool) {
+        self.bytes = self.bytes.saturating_add(event.len() as u64);
+        self.finished = finished;
+        if tokens.is_some() {
+            self.tokens = tokens;
+        }
+    }
+
     /// Takes an answer that came as one JSON value.
     pub(super) fn whole(&mut self, body: &[u8]) {
         self.bytes = body.len() as u64;
@@ -125,7 +134,7 @@ impl Meter {
 }
 
 /// The data of an event that has one line of it, as all of these have.
-fn data(event: &[u8]) -> Option<&[u8]> {
+pub(super) fn data(event: &[u8]) -> Option<&[u8]> {
     let line = event.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"data:"))?;
     line.get(5..).map(<[u8]>::trim_ascii)
 }

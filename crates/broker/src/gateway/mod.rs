@@ -21,6 +21,7 @@ mod request;
 mod send;
 mod shape;
 mod tools;
+mod translate;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ use tokio::time::{Instant, timeout};
 
 use self::paths::{Asks, Face, asks};
 use self::request::Asked;
+use self::send::{Billed, Failed, Sending};
+use self::translate::Translated;
 use crate::provider::Operation;
 use crate::route::Route;
 use crate::{Broker, BrokerError};
@@ -220,6 +223,7 @@ impl Gateway {
         let asked = Asked::read(operation, &body, &self.settings.extra_fields)?;
         tools::check(operation, &asked, &self.settings.server_tools)?;
         let route = self.route(caller, &asked.model)?;
+        let translated = translation(operation, &asked, &body, &route)?;
         let exchange = Exchange {
             path: parts.uri.path().to_owned(),
             model: asked.model.clone(),
@@ -256,8 +260,37 @@ impl Gateway {
         };
         let passed_on =
             PASSED_ON.iter().filter_map(|name| parts.headers.get(*name).map(|value| (*name, value.clone())));
-        let sending = send::Sending { face, operation, asked: &asked, route: &route, headers: passed_on.collect() };
-        self.send(sending, call).await
+        let mut sending = Sending { face, operation, asked: &asked, route, translated, headers: passed_on.collect() };
+        let until = begun + self.broker.timeouts().total;
+        let mut others = self.broker.fallbacks(&asked.model).iter();
+        loop {
+            let failed = match self.begin(&sending, &mut call, until).await {
+                Ok(answering) => match answering.or_failing() {
+                    Ok(answering) => return self.pass_on(&sending, call, answering, until).await,
+                    Err(answering) => Failed::Answering(answering),
+                },
+                Err(failed) => failed,
+            };
+            // Another model may do, as long as nobody can have charged for this one.
+            let other = others.find_map(|model| {
+                let route = self.route(caller, model).ok().filter(|_| failed.is_free())?;
+                let translated = translation(operation, &asked, &body, &route).ok()?;
+                Some((route, translated))
+            });
+            match (other, failed) {
+                (Some((route, translated)), failed) => {
+                    failed.blame();
+                    call.exchange.upstream = route.origin();
+                    (sending.route, sending.translated) = (route, translated);
+                }
+                (None, Failed::Answering(answering)) => return self.pass_on(&sending, call, answering, until).await,
+                (None, Failed::Refused(refusal, billed)) => {
+                    let used = if billed == Billed::Perhaps { None } else { Some(Usage::ZERO) };
+                    call.end(used, refusal.status, Some(refusal.words.clone()));
+                    return Err(refusal);
+                }
+            }
+        }
     }
 
     /// Where a call of this model goes. A caller names a model, never an address or a file.
@@ -321,6 +354,16 @@ impl Gateway {
         })??;
         Ok((bytes, room))
     }
+}
+
+/// The request in the upstream's words, if it needs other ones.
+fn translation(
+    operation: Operation,
+    asked: &Asked<'_>,
+    body: &Bytes,
+    route: &Route,
+) -> Result<Option<Translated>, Refusal> {
+    if route.has(operation) { Ok(None) } else { Translated::new(operation, asked, body, route).map(Some) }
 }
 
 /// Claude Code asks for `?beta=true`; nothing else belongs there, a token least of all.

@@ -12,9 +12,10 @@ use hyper::body::{Body, Frame};
 use memchr::memmem;
 use tokio::time::{Instant, Sleep};
 
-use super::meter::{Event, Events, MAX_EVENT, Meter};
+use super::meter::{self, Event, Events, MAX_EVENT, Meter};
 use super::paths::Face;
 use super::refusal::Refusal;
+use super::translate::{self, Interpreter};
 use crate::endpoint::Key;
 use crate::prices::Tokens;
 
@@ -40,6 +41,8 @@ pub(super) const GONE: &str = "the caller went away";
 pub(super) struct Watch {
     pub(super) face: Face,
     pub(super) meter: Meter,
+    /// Says the answer in the caller's words, where the upstream has others.
+    pub(super) interpreter: Option<Interpreter>,
     /// The key that the upstream was sent: an answer that repeats it goes no further.
     pub(super) key: Option<Key>,
     /// Whether the event that tells what was used was asked for by the gateway, and is not the caller's.
@@ -110,25 +113,36 @@ impl Relay {
     }
 
     /// The next event that is the caller's, if a whole one is there.
-    fn event(&mut self) -> Result<Option<Bytes>, &'static str> {
+    fn event(&mut self) -> Result<Option<Bytes>, String> {
         while let Some(event) = self.events.next() {
-            let kind = self.look(&event)?;
-            if kind == Event::UsageAlone && self.watch.usage == Usage::Ours {
-                continue;
+            let said = self.look(event)?;
+            if said.is_some() {
+                return Ok(said);
             }
-            return Ok(Some(event));
         }
         if self.events.held() > MAX_EVENT {
-            return Err("it sent an event of more than 4 MiB");
+            return Err("it sent an event of more than 4 MiB".to_owned());
         }
         Ok(None)
     }
 
-    fn look(&mut self, event: &[u8]) -> Result<Event, &'static str> {
-        if self.watch.key.as_ref().is_some_and(|key| memmem::find(event, key.expose().as_bytes()).is_some()) {
-            return Err("it repeated the key that it was sent: replace that key, and mistrust this upstream");
+    /// What an event comes to for the caller.
+    fn look(&mut self, event: Bytes) -> Result<Option<Bytes>, String> {
+        if self.watch.key.as_ref().is_some_and(|key| memmem::find(&event, key.expose().as_bytes()).is_some()) {
+            return Err("it repeated the key that it was sent: replace that key, and mistrust this upstream".to_owned());
         }
-        Ok(self.watch.meter.event(event))
+        match &mut self.watch.interpreter {
+            None => {
+                let kind = self.watch.meter.event(&event);
+                let is_ours = kind == Event::UsageAlone && self.watch.usage == Usage::Ours;
+                Ok((!is_ours).then_some(event))
+            }
+            Some(interpreter) => {
+                let said = interpreter.event(meter::data(&event).unwrap_or_default())?;
+                self.watch.meter.told(&event, interpreter.tokens, interpreter.finished);
+                Ok((!said.is_empty()).then(|| Bytes::from(said)))
+            }
+        }
     }
 
     fn send(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
@@ -139,11 +153,12 @@ impl Relay {
     /// Tells the caller in its own dialect; what follows is the end of the connection.
     fn break_off(&mut self, why: &str) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let words = format!("the answer of the upstream is not whole: {why}");
-        let refusal = Refusal::new(hyper::StatusCode::BAD_GATEWAY, "upstream_error", words.clone());
-        let body = refusal.body(self.watch.face);
-        let event = match self.watch.face {
-            Face::OpenAi => format!("data: {body}\n\n"),
-            Face::Anthropic => format!("event: error\ndata: {body}\n\n"),
+        let event = match &mut self.watch.interpreter {
+            Some(interpreter) => interpreter.fail(&words),
+            None => {
+                let refusal = Refusal::new(hyper::StatusCode::BAD_GATEWAY, "upstream_error", words.clone());
+                translate::failure(self.watch.face, &refusal)
+            }
         };
         self.state = State::BreaksOff(words);
         self.send(Bytes::from(event))
@@ -170,7 +185,7 @@ impl Body for Relay {
             match this.event() {
                 Ok(Some(event)) => return this.send(event),
                 Ok(None) => {}
-                Err(why) => return this.break_off(why),
+                Err(why) => return this.break_off(&why),
             }
             match Pin::new(&mut this.upstream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -184,19 +199,24 @@ impl Body for Relay {
                     this.timer.as_mut().reset(next);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let why = super::send::root_cause(&error);
+                    let why = crate::client::root_cause(&error);
                     return this.break_off(&why);
                 }
                 Poll::Ready(None) => {
                     let rest = this.events.rest();
                     if !rest.is_empty() {
-                        if let Err(why) = this.look(&rest) {
-                            return this.break_off(why);
+                        match this.look(rest) {
+                            Ok(Some(said)) => return this.send(said),
+                            Ok(None) => {}
+                            Err(why) => return this.break_off(&why),
                         }
-                        return this.send(rest);
                     }
                     if !this.watch.meter.is_whole() && !this.watch.meter.has_failed() {
                         return this.break_off("it ended without saying why");
+                    }
+                    let last = this.watch.interpreter.take().map(|mut interpreter| interpreter.end());
+                    if let Some(last) = last.filter(|last| !last.is_empty()) {
+                        return this.send(Bytes::from(last));
                     }
                     this.state = State::Done;
                     let failed = this.watch.meter.has_failed();

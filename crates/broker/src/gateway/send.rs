@@ -1,6 +1,5 @@
 //! A call on its way to an upstream, and its answer back.
 
-use std::error::Error as _;
 use std::time::SystemTime;
 
 use autoshare_core::Digest;
@@ -14,9 +13,12 @@ use super::paths::Face;
 use super::refusal::Refusal;
 use super::relay::{Answer, Ended, Relay, Usage, Watch};
 use super::request::{Asked, Change};
+use super::translate::Translated;
 use super::{Call, Gateway};
 use crate::breaker::{Blame, Permit};
+use crate::client::root_cause;
 use crate::error::quoted;
+use crate::prices::Tokens;
 use crate::provider::Operation;
 use crate::retry;
 use crate::route::Route;
@@ -32,32 +34,60 @@ pub(super) struct Sending<'a> {
     pub(super) face: Face,
     pub(super) operation: Operation,
     pub(super) asked: &'a Asked<'a>,
-    pub(super) route: &'a Route,
+    pub(super) route: Route,
+    /// In the upstream's words, where that speaks another dialect.
+    pub(super) translated: Option<Translated>,
     /// Of the caller's headers, those that go on.
     pub(super) headers: Vec<(&'static str, HeaderValue)>,
 }
 
+/// A call that no answer came of.
+pub(super) enum Failed {
+    /// In our words.
+    Refused(Refusal, Billed),
+    /// In the upstream's, which says that it is not well.
+    Answering(Begun),
+}
+
+impl Failed {
+    /// Whether nobody can have charged for it.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self, Self::Answering(_) | Self::Refused(_, Billed::No))
+    }
+
+    /// Tells the upstream's breaker, where that was not done.
+    pub(super) fn blame(self) {
+        if let Self::Answering(begun) = self {
+            begun.permit.end(Blame::Provider);
+        }
+    }
+}
+
 /// An upstream that began to answer.
-struct Begun {
+pub(super) struct Begun {
     response: reqwest::Response,
     permit: Permit,
 }
 
+impl Begun {
+    /// Itself, unless what it begins to say is that it is not well.
+    pub(super) fn or_failing(self) -> Result<Self, Self> {
+        if is_fault(self.response.status()) { Err(self) } else { Ok(self) }
+    }
+}
+
 impl Gateway {
-    /// Sends a call, and settles and records it, now or when its stream has ended.
-    pub(super) async fn send(&self, sending: Sending<'_>, mut call: Call) -> Result<Response<Answer>, Refusal> {
-        let until = Instant::now() + self.broker.timeouts().total;
-        let begun = match self.begin(&sending, &mut call, until).await {
-            Ok(begun) => begun,
-            Err((refusal, billed)) => {
-                let used = if billed == Billed::Perhaps { None } else { Some(autoshare_core::usage::Usage::ZERO) };
-                call.end(used, refusal.status, Some(refusal.words.clone()));
-                return Err(refusal);
-            }
-        };
+    /// Passes on what an upstream answers; settles and records the call, now or when its stream has ended.
+    pub(super) async fn pass_on(
+        &self,
+        sending: &Sending<'_>,
+        call: Call,
+        begun: Begun,
+        until: Instant,
+    ) -> Result<Response<Answer>, Refusal> {
         let status = begun.response.status();
         if status != StatusCode::OK {
-            return self.refused(&sending, call, begun).await;
+            return self.refused(sending, call, begun).await;
         }
         let header = |name: HeaderName| begun.response.headers().get(name).and_then(|value| value.to_str().ok());
         let kind = header(CONTENT_TYPE).unwrap_or_default();
@@ -70,32 +100,34 @@ impl Gateway {
         };
         if let Some(why) = wrong {
             begun.permit.end(Blame::Provider);
-            let refusal = upstream_failed(sending.route, &why);
+            let refusal = upstream_failed(&sending.route, &why);
             call.end(None, refusal.status, Some(refusal.words.clone()));
             return Err(refusal);
         }
-        if essence == "application/json" {
-            self.whole(&sending, call, begun, until).await
-        } else {
-            Ok(self.stream(&sending, call, begun, until))
+        match essence.as_str() {
+            "application/json" => self.whole(sending, call, begun, until).await,
+            _ => Ok(self.stream(sending, call, begun, until)),
         }
     }
 
     /// Sends until an upstream answers; what it refuses for reasons of the caller's is an answer.
-    async fn begin(&self, sending: &Sending<'_>, call: &mut Call, until: Instant) -> Result<Begun, (Refusal, Billed)> {
-        let route = sending.route;
+    pub(super) async fn begin(&self, sending: &Sending<'_>, call: &mut Call, until: Instant) -> Result<Begun, Failed> {
+        let route = &sending.route;
         let body = sending.body();
         loop {
             let permit = route.breaker().ask().map_err(|wait| {
                 let words = format!("{} failed again and again, and is left alone for now", route.origin());
                 let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "upstream_failing", words);
-                (refusal.later(wait.as_secs().saturating_add(1)), Billed::No)
+                Failed::Refused(refusal.later(wait.as_secs().saturating_add(1)), Billed::No)
             })?;
-            let mut request = route.request(sending.operation).map_err(|error| {
-                (Refusal::new(StatusCode::BAD_REQUEST, "no_operation", error.to_string()), Billed::No)
+            let mut request = route.request(sending.upstream_operation()).map_err(|error| {
+                Failed::Refused(Refusal::new(StatusCode::BAD_REQUEST, "no_operation", error.to_string()), Billed::No)
             })?;
-            for (name, value) in &sending.headers {
-                request = request.header(*name, value);
+            // A beta of the caller's dialect means nothing in another.
+            for (name, value) in sending.headers.iter().filter(|_| sending.is_native()) {
+                // In the place of the one that the provider is sent as a rule.
+                let one = std::iter::once((HeaderName::from_static(name), value.clone())).collect();
+                request = request.headers(one);
             }
             call.exchange.tries = call.exchange.tries.saturating_add(1);
             let tries = call.exchange.tries;
@@ -120,13 +152,14 @@ impl Gateway {
                 Err(_) => {
                     permit.end(Blame::Provider);
                     let words = format!("{} did not begin to answer within {} s", route.origin(), patience.as_secs());
-                    return Err((Refusal::new(StatusCode::GATEWAY_TIMEOUT, "timeout", words), Billed::Perhaps));
+                    let refusal = Refusal::new(StatusCode::GATEWAY_TIMEOUT, "timeout", words);
+                    return Err(Failed::Refused(refusal, Billed::Perhaps));
                 }
             };
             permit.end(Blame::Provider);
             match self.broker.retries().wait(tries, asked, retry::random()) {
                 Some(wait) if Instant::now() + wait < until => tokio::time::sleep(wait).await,
-                _ => return Err((upstream_failed(route, &why), billed)),
+                _ => return Err(Failed::Refused(upstream_failed(route, &why), billed)),
             }
         }
     }
@@ -198,17 +231,33 @@ impl Gateway {
             Ok(body) => body,
             Err(why) => {
                 permit.end(Blame::Provider);
-                let refusal = upstream_failed(sending.route, &why);
+                let refusal = upstream_failed(&sending.route, &why);
                 call.end(None, refusal.status, Some(refusal.words.clone()));
                 return Err(refusal);
             }
         };
         permit.end(Blame::None);
-        let mut meter = Meter::new(sending.operation);
-        meter.whole(&body);
         call.exchange.received = Digest::of(&body);
-        call.exchange.answered = call.exchange.received;
-        let used = sending.used(&meter, &call);
+        let (body, used) = match &sending.translated {
+            None => {
+                let mut meter = Meter::new(sending.operation);
+                meter.whole(&body);
+                let used = sending.used(meter.tokens(), body.len(), &call);
+                (body, used)
+            }
+            Some(translated) => match translated.whole(&body) {
+                Ok((said, tokens)) => {
+                    let used = sending.used(tokens, body.len(), &call);
+                    (said, used)
+                }
+                Err(why) => {
+                    let refusal = upstream_failed(&sending.route, &why);
+                    call.end(None, refusal.status, Some(refusal.words.clone()));
+                    return Err(refusal);
+                }
+            },
+        };
+        call.exchange.answered = Digest::of(&body);
         call.end(Some(used), StatusCode::OK, None);
         let mut answer = Response::new(Answer::from(body));
         tell(&headers, &mut answer);
@@ -222,6 +271,7 @@ impl Gateway {
         let watch = Watch {
             face: sending.face,
             meter: Meter::new(sending.operation),
+            interpreter: sending.translated.as_ref().map(Translated::interpreter),
             key,
             usage: if sending.adds_usage() { Usage::Ours } else { Usage::Callers },
             idle: self.broker.timeouts().idle,
@@ -280,7 +330,7 @@ impl Gateway {
 
 /// Whether a provider may have charged for a call of which nothing came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Billed {
+pub(super) enum Billed {
     No,
     Perhaps,
 }
@@ -288,15 +338,22 @@ enum Billed {
 impl Sending<'_> {
     /// Whether the upstream speaks the caller's dialect.
     pub(super) fn is_native(&self) -> bool {
-        self.route.has(self.operation)
+        self.translated.is_none()
+    }
+
+    fn upstream_operation(&self) -> Operation {
+        self.translated.as_ref().map_or(self.operation, |translated| translated.operation)
     }
 
     /// Whether the gateway asks for the usage of a stream, and the caller did not.
     fn adds_usage(&self) -> bool {
-        self.operation == Operation::Chat && self.asked.stream && !self.asked.wants_usage
+        self.is_native() && self.operation == Operation::Chat && self.asked.stream && !self.asked.wants_usage
     }
 
     fn body(&self) -> Bytes {
+        if let Some(translated) = &self.translated {
+            return translated.body.clone();
+        }
         let model = serde_json::Value::from(self.route.model()).to_string();
         let salt = self.route.cache_salt().map(|salt| serde_json::Value::from(salt).to_string());
         let mut changes = Vec::with_capacity(3);
@@ -311,13 +368,14 @@ impl Sending<'_> {
         Bytes::from(self.asked.body(&changes))
     }
 
-    fn used(&self, meter: &Meter, call: &Call) -> autoshare_core::usage::Usage {
+    /// What a whole answer used; where the upstream does not count, what came of it.
+    fn used(&self, tokens: Option<Tokens>, bytes: usize, call: &Call) -> autoshare_core::usage::Usage {
         let price = self.route.price();
-        match meter.tokens() {
+        match tokens {
             Some(tokens) => price.usage_of(&tokens),
             None => {
                 let input = call.reservation.as_ref().map_or(0, |reservation| reservation.wanted().input_tokens);
-                let output = if self.operation == Operation::Embeddings { 0 } else { meter.bytes().div_ceil(3) };
+                let output = if self.operation == Operation::Embeddings { 0 } else { (bytes as u64).div_ceil(3) };
                 price.usage(input, output)
             }
         }
@@ -345,15 +403,4 @@ fn tell(upstream: &hyper::HeaderMap, answer: &mut Response<Answer>) {
             headers.insert(name, value.clone());
         }
     }
-}
-
-/// The innermost reason of an HTTP client's error: the system's words, without URLs or headers.
-pub(super) fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    let mut words = "the connection failed".to_owned();
-    while let Some(inner) = cause {
-        words = inner.to_string();
-        cause = inner.source();
-    }
-    quoted(&words)
 }

@@ -19,6 +19,12 @@ impl Canary {
         Self(format!("canary-{}", hex(&bits)))
     }
 
+    /// A text that the test has chosen itself.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -125,7 +125,10 @@ impl GatewaySection {
             return Err(SettingsError::Wrong {
                 name: "gateway.max_bodies".to_owned(),
                 value: settings.max_bodies.to_string(),
-                why: format!("a body may have {} bytes (gateway.max_body), and all together at least that", settings.max_body),
+                why: format!(
+                    "a body may have {} bytes (gateway.max_body), and all together at least that",
+                    settings.max_body
+                ),
             });
         }
         Ok(settings)

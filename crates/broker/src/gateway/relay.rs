@@ -37,6 +37,9 @@ pub(super) struct Ended {
 /// Said of an answer that nobody read to its end.
 pub(super) const GONE: &str = "the caller went away";
 
+/// From the words that say what went wrong until the connection is broken off.
+const FAREWELL: Duration = Duration::from_millis(20);
+
 /// What is watched for in an answer, and how long it may take.
 pub(super) struct Watch {
     pub(super) face: Face,
@@ -161,6 +164,7 @@ impl Relay {
             }
         };
         self.state = State::BreaksOff(words);
+        self.timer.as_mut().reset(Instant::now() + FAREWELL);
         self.send(Bytes::from(event))
     }
 }
@@ -174,6 +178,8 @@ impl Body for Relay {
         match &mut this.state {
             State::Flows => {}
             State::BreaksOff(words) => {
+                // A connection that is broken off takes with it what was not sent yet.
+                ready!(this.timer.as_mut().poll(cx));
                 let words = std::mem::take(words);
                 this.state = State::Done;
                 this.end(Some(words.clone()));

@@ -10,6 +10,9 @@
     reason = "tests"
 )]
 
+mod gateway;
+mod upstream;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;

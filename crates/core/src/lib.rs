@@ -11,6 +11,7 @@ pub mod chat;
 pub mod digest;
 pub mod event;
 pub mod ids;
+pub mod origin;
 pub mod outcome;
 pub mod place;
 pub mod special;

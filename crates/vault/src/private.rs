@@ -146,6 +146,39 @@ impl PrivateDir {
         self.publish(&temporary, name)
     }
 
+    /// Makes the file `name` (0600) with `contents`, durably, in place of what had the name: others see the old one or the
+    /// new one, complete.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn replace(&self, name: &str, contents: &[u8]) -> Result<(), VaultError> {
+        let temporary = self.temporary(name)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, &temporary, flags, FILE_MODE)
+            .map_err(VaultError::io("make", self.path.join(&temporary)))?;
+        let mut file = File::from(fd);
+        let named = file.write_all(contents).and_then(|()| file.sync_all()).and_then(|()| {
+            rustix::fs::renameat(&self.fd, &temporary, &self.fd, name).map_err(std::io::Error::from)
+        });
+        named.map_err(|source| {
+            self.discard(&temporary);
+            VaultError::Io { what: "replace", path: self.path.join(name), source }
+        })?;
+        self.sync()
+    }
+
+    /// Removes the file `name`, durably; whether there was one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove(&self, name: &str) -> Result<bool, VaultError> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => self.sync().map(|()| true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(VaultError::io("remove", self.path.join(name))(errno)),
+        }
+    }
+
     /// A name for a file that is not yet `name`. What a killed process leaves under it is never used.
     ///
     /// # Errors

@@ -51,6 +51,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Model,
     },
+    /// Credentials: kept sealed, for named hosts alone
+    Secret {
+        #[command(subcommand)]
+        command: Secret,
+    },
     /// Say what this machine can confine, and how to get the rest
     Doctor,
     /// Attack cells on this machine, and say what stopped each attack
@@ -244,6 +249,31 @@ pub(crate) struct Verify {
     /// Also try to take too much memory, processes, files and disk (bounded)
     #[arg(long)]
     pub(crate) stress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Keep a credential: its value is asked for, or read from standard input
+    Set(SetSecret),
+    /// List names, hosts and forms; never values
+    List,
+    /// Forget a credential
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SetSecret {
+    /// Its name, such as OPENAI_API_KEY; of well-known names, host and form are known
+    pub(crate) name: String,
+    /// A host that it is for, and for no other: NAME, NAME:PORT, or http://127.0.0.1:PORT for a server of this machine
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Vec<String>,
+    /// How it is shown there: bearer, header:NAME, query:NAME or basic:USER [default: bearer]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) form: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

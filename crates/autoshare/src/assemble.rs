@@ -7,6 +7,7 @@ use std::sync::Arc;
 use autoshare_access::Access;
 use autoshare_broker::Broker;
 use autoshare_core::event::{Root, RootMode};
+use autoshare_core::origin::Origin;
 use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};
 use autoshare_host::undo::UndoSettings;
@@ -14,6 +15,7 @@ use autoshare_host::{Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_store::Store;
 use autoshare_vault::Vault;
+use autoshare_vault::secrets::{SecretName, Secrets};
 
 use crate::exit::{Failure, SETTINGS};
 use crate::settings::{Settings, check_program};
@@ -32,13 +34,28 @@ pub(crate) fn data(settings: &Settings) -> Result<Data, Failure> {
     Ok(Data { access, store })
 }
 
-/// The broker over the settings.
+/// The tenant's credentials.
+pub(crate) fn secrets(settings: &Settings) -> Result<Secrets, Failure> {
+    let vault = Vault::open(&settings.data_dir)?;
+    let access = Access::local(&settings.data_dir)?;
+    Ok(Secrets::open(&settings.data_dir, &vault, access.tenant())?)
+}
+
+/// The broker over the settings. Its key is the one of the environment or of a file, else the secret of that name, if it is
+/// for the endpoint.
 pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
     let mut parts = autoshare_broker::Settings {
         api_key: settings.api_key.take(),
         base_url: settings.base_url.clone(),
         ..autoshare_broker::Settings::default()
     };
+    // Nothing is made on disk for somebody who keeps no secrets.
+    if parts.api_key.is_none() && settings.data_dir.join("secrets").exists() {
+        let url = parts.base_url.as_deref().unwrap_or(autoshare_broker::DEFAULT_BASE_URL);
+        if let Some(origin) = Origin::of_url(url) {
+            parts.api_key = secrets(settings)?.value_for(&SecretName::parse(&parts.key_from)?, &origin)?;
+        }
+    }
     if let Some(text) = &settings.prices {
         parts.prices = autoshare_broker::Prices::parse(text)?;
     }

@@ -10,7 +10,7 @@ use reqwest::header::HeaderValue;
 use crate::error::BrokerError;
 
 /// The endpoint that is meant when none is named.
-pub(crate) const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
+pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 /// Bytes of a base URL at most.
 const MAX_URL: usize = 2_048;
 /// Bytes of a key at most.

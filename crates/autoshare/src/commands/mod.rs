@@ -8,6 +8,7 @@ mod exec;
 mod journal;
 mod model;
 mod run;
+mod secret;
 mod undo;
 mod verify;
 
@@ -51,6 +52,8 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
     if let Command::Verify(flags) = &args.command {
         return verify::verify(&launcher()?, flags, look);
     }
+    // From here on there are keys; the launcher, which others look at, was forked before.
+    autoshare_vault::close_to_onlookers()?;
     let settings = Settings::load(&args.global)?;
     for warning in &settings.warnings {
         crate::screen::err(&format!("warning: {}", autoshare_guard::encode::terminal(warning)));
@@ -68,6 +71,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Stop(flags) => approve::stop(&settings, &flags, look),
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { .. } => model::list(settings, look),
+        Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

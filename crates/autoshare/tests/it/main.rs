@@ -24,5 +24,6 @@ mod exec;
 mod gullible;
 mod programs;
 mod scripted;
+mod secrets;
 mod undo;
 mod verify;

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Show(Brain),
     /// Print a brain's journal
     Logs(Logs),
+    /// Show what a brain's programs reached over the network
+    Net(Brain),
     /// Show what a run, or one step of it, changed in files
     Diff(Diff),
     /// Take back what a run, or one step of it, changed in files
@@ -135,9 +137,16 @@ pub(crate) struct Exec {
     #[arg(long, value_name = "NAME")]
     pub(crate) expose_credential: Vec<String>,
     /// A host that the program may reach, through a proxy that it finds in its environment: NAME, NAME:PORT, .SUFFIX, or an
-    /// address; ports 80 and 443 unless one is named
+    /// address; ports 80 and 443 unless one is named; or with what may be asked for: "GET https://NAME/PATH/*"
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
+    /// A secret (autoshare secret set) that is put into the program's requests to its hosts, or to one of them; the program
+    /// finds a placeholder
+    #[arg(long, value_name = "NAME[=HOST]")]
+    pub(crate) credential: Vec<String>,
+    /// Ask at the terminal about hosts that are not named; the next key is the answer
+    #[arg(long)]
+    pub(crate) ask_hosts: bool,
     /// A limit: memory, processes, cpu (hundredths of a processor), cpu-seconds, open-files, file-size, tmp, tmp-files,
     /// time (seconds); sizes take k, m, g
     #[arg(long, value_name = "NAME=VALUE")]

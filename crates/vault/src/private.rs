@@ -179,6 +179,15 @@ impl PrivateDir {
         }
     }
 
+    /// Removes the empty directory `name`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove_dir(&self, name: &str) -> Result<(), VaultError> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
+            .map_err(VaultError::io("remove", self.path.join(name)))
+    }
+
     /// A name for a file that is not yet `name`. What a killed process leaves under it is never used.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod drive;
 mod exec;
 mod journal;
 mod model;
+mod net;
 mod run;
 mod secret;
 mod undo;
@@ -66,6 +67,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Ps => journal::ps(&settings, look),
         Command::Show(flags) => journal::show(&settings, &flags, look),
         Command::Logs(flags) => journal::logs(&settings, &flags, look),
+        Command::Net(flags) => net::net(&settings, &flags, look),
         Command::Diff(flags) => undo::diff(&settings, &flags, look),
         Command::Undo(flags) => undo::undo(&settings, &flags, look),
         Command::Stop(flags) => approve::stop(&settings, &flags, look),

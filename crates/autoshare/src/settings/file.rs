@@ -21,6 +21,7 @@ pub(crate) struct ConfigFile {
     pub(crate) limits: LimitsSection,
     pub(crate) workspace: WorkspaceSection,
     pub(crate) shell: ShellSection,
+    pub(crate) network: super::network::NetworkSection,
     pub(crate) cell: CellSection,
 }
 

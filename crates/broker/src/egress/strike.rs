@@ -16,6 +16,13 @@ pub(super) struct Striker {
     held: Zeroizing<Vec<u8>>,
 }
 
+/// Whether more may follow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coming {
+    More,
+    Nothing,
+}
+
 impl Striker {
     pub(super) fn new(mut patterns: Vec<Zeroizing<Vec<u8>>>) -> Self {
         patterns.retain(|pattern| !pattern.is_empty());
@@ -27,30 +34,34 @@ impl Striker {
 
     /// What may pass of `bytes` and of what was held back before.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Bytes {
+        self.scan(bytes, Coming::More)
+    }
+
+    /// What was held back, at the end.
+    pub(super) fn rest(&mut self) -> Bytes {
+        self.scan(&[], Coming::Nothing)
+    }
+
+    fn scan(&mut self, bytes: &[u8], coming: Coming) -> Bytes {
         let mut all = std::mem::take(&mut *self.held);
         all.extend_from_slice(bytes);
         let mut at = 0;
         while let Some(rest) = all.get_mut(at..).filter(|rest| !rest.is_empty()) {
             let begins = rest.first().is_some_and(|byte| self.first.get(usize::from(*byte)) == Some(&true));
-            if begins {
-                if let Some(found) = self.patterns.iter().find(|pattern| rest.starts_with(pattern)) {
-                    rest.iter_mut().take(found.len()).for_each(|byte| *byte = b'*');
-                    at += found.len();
-                    continue;
-                }
-                if self.patterns.iter().any(|pattern| pattern.starts_with(rest)) {
-                    break;
-                }
+            if !begins {
+                at += 1;
+                continue;
             }
-            at += 1;
+            let unfinished = |pattern: &Zeroizing<Vec<u8>>| pattern.len() > rest.len() && pattern.starts_with(rest);
+            if coming == Coming::More && self.patterns.iter().any(unfinished) {
+                break;
+            }
+            let found = self.patterns.iter().find(|pattern| rest.starts_with(pattern)).map(|pattern| pattern.len());
+            rest.iter_mut().take(found.unwrap_or(0)).for_each(|byte| *byte = b'*');
+            at += found.unwrap_or(1);
         }
         *self.held = all.split_off(at.min(all.len()));
         Bytes::from(all)
-    }
-
-    /// What was held back, at the end: no whole credential.
-    pub(super) fn rest(&mut self) -> Bytes {
-        Bytes::from(std::mem::take(&mut *self.held))
     }
 
     /// A whole text.

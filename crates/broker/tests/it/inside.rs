@@ -1,9 +1,9 @@
 //! TLS that ends in the proxy: rules of methods and paths, and credentials that are put in on the way (rows C4, C5, C6).
 
 use autoshare_broker::egress::{Allow, Policy};
-use autoshare_testkit::Canary;
+use autoshare_testkit::{Canary, PUBLIC, is_own_network};
 
-use crate::network::{PUBLIC, Proxy, Server, credential, exchange, get, is_own_network, resolver, text};
+use crate::network::{Proxy, Server, credential, exchange, get, resolver, text};
 
 /// Repeats what it was asked, or does what the path says.
 fn answer(request: &str) -> Vec<u8> {
@@ -191,7 +191,7 @@ fn the_authority_of_a_cell_is_for_its_hosts_alone_and_another_cells_is_another()
     };
     let (one, two) = (make(), make());
     assert!(one.tls(&target, "127.0.0.1", None).is_ok(), "the control");
-    let policy = Policy::new(rules(&["GET https://127.0.0.1:1/"]), Vec::new(), 1, None);
+    let policy = Policy::new(rules(&["https://127.0.0.1:1/", "GET https://127.0.0.1:1/a"]), Vec::new(), 1, None);
     let foreign = policy.unwrap().trust().map(str::to_owned);
     assert!(foreign.is_none(), "a whole host is not looked into");
     let policy = Policy::new(rules(&["GET https://127.0.0.1:1/a"]), Vec::new(), 1, None).unwrap();

@@ -1,41 +1,19 @@
-//! A network of a test's own, a server with TLS in it, and a client that goes through the proxy.
+//! A server with TLS, and a client that goes through the proxy.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use autoshare_broker::egress::{Credential, Egress, Policy, Resolver};
 use autoshare_core::event::Reach;
 use autoshare_core::origin::Origin;
+use autoshare_testkit::Certified;
 use autoshare_vault::Sensitive;
 use autoshare_vault::secrets::{About, Form, Secret, SecretName};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-
-/// Addresses that are somebody's on the internet; here they are this test's.
-pub const PUBLIC: [&str; 2] = ["93.184.216.34", "93.184.216.35"];
-const INSIDE: &str = "AUTOSHARE_TEST_NETWORK";
-
-/// Runs the test of this name once more in a network namespace in which the [`PUBLIC`] addresses lie on the loopback; true
-/// there. Needs unshare(1) and ip(8).
-pub fn is_own_network(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let addresses: String = PUBLIC.iter().map(|at| format!("ip addr add {at}/32 dev lo && ")).collect();
-    let script = format!("ip link set lo up && {addresses} exec \"$@\"");
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "sh", "-c", &script, "sh"]);
-    command.arg(std::env::current_exe().unwrap()).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    let done = command.output().unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&done.stderr));
-    false
-}
 
 /// A server with TLS for some names and addresses, which answers by path and keeps what it was asked.
 pub struct Server {
@@ -48,19 +26,14 @@ pub struct Server {
 impl Server {
     /// `answer` gives the whole answer to a request.
     pub fn start(address: &str, names: &[&str], answer: fn(&str) -> Vec<u8>) -> Self {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let ca = params.self_signed(&key).unwrap();
-        let issuer = rcgen::Issuer::new(params, key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let leaf = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        let certified = Certified::new(names);
+        let chain = vec![CertificateDer::from_pem_slice(certified.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(certified.key.as_bytes()).unwrap();
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .with_single_cert(chain, key)
             .unwrap();
         let config = Arc::new(config);
         let listener = TcpListener::bind((address.parse::<IpAddr>().unwrap(), 0)).unwrap();
@@ -85,7 +58,7 @@ impl Server {
                 });
             }
         });
-        Self { at, ca: pem(ca.der()), asked, greeted }
+        Self { at, ca: certified.ca, asked, greeted }
     }
 
     /// The heads of the requests so far.
@@ -117,14 +90,6 @@ fn read_head(stream: &mut impl std::io::Read) -> Option<String> {
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-fn pem(certificate: &[u8]) -> String {
-    use std::process::Stdio;
-    let mut child = Command::new("base64").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(certificate).unwrap();
-    let text = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    format!("-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
 }
 
 pub fn credential(name: &str, host: &str, form: &str, value: &str) -> Credential {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autoshare_broker::egress::{Allow, Policy, Resolver};
+use autoshare_testkit::{PUBLIC, is_own_network};
 
-use crate::network::{PUBLIC, Proxy, Server, exchange, get, is_own_network, resolver, text};
+use crate::network::{Proxy, Server, exchange, get, resolver, text};
 
 fn policy(allow: &[&str]) -> Policy {
     Policy::new(allow.iter().map(|rule| Allow::parse(rule).unwrap()).collect(), Vec::new(), 16, None).unwrap()

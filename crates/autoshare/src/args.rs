@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Show(Brain),
     /// Print a brain's journal
     Logs(Logs),
+    /// Show what a brain's programs reached over the network
+    Net(Brain),
     /// Show what a run, or one step of it, changed in files
     Diff(Diff),
     /// Take back what a run, or one step of it, changed in files
@@ -52,6 +54,11 @@ pub(crate) enum Command {
     Model {
         #[command(subcommand)]
         command: Model,
+    },
+    /// Credentials: kept sealed, for named hosts alone
+    Secret {
+        #[command(subcommand)]
+        command: Secret,
     },
     /// Say what this machine can confine, and how to get the rest
     Doctor,
@@ -132,9 +139,16 @@ pub(crate) struct Exec {
     #[arg(long, value_name = "NAME")]
     pub(crate) expose_credential: Vec<String>,
     /// A host that the program may reach, through a proxy that it finds in its environment: NAME, NAME:PORT, .SUFFIX, or an
-    /// address; ports 80 and 443 unless one is named
+    /// address; ports 80 and 443 unless one is named; or with what may be asked for: "GET https://NAME/PATH/*"
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
+    /// A secret (autoshare secret set) that is put into the program's requests to its hosts, or to one of them; the program
+    /// finds a placeholder
+    #[arg(long, value_name = "NAME[=HOST]")]
+    pub(crate) credential: Vec<String>,
+    /// Ask at the terminal about hosts that are not named; the next key is the answer
+    #[arg(long)]
+    pub(crate) ask_hosts: bool,
     /// A limit: memory, processes, cpu (hundredths of a processor), cpu-seconds, open-files, file-size, tmp, tmp-files,
     /// time (seconds); sizes take k, m, g
     #[arg(long, value_name = "NAME=VALUE")]
@@ -253,6 +267,31 @@ pub(crate) struct Verify {
     /// Also try to take too much memory, processes, files and disk (bounded)
     #[arg(long)]
     pub(crate) stress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secret {
+    /// Keep a credential: its value is asked for, or read from standard input
+    Set(SetSecret),
+    /// List names, hosts and forms; never values
+    List,
+    /// Forget a credential
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SetSecret {
+    /// Its name, such as OPENAI_API_KEY; of well-known names, host and form are known
+    pub(crate) name: String,
+    /// A host that it is for, and for no other: NAME, NAME:PORT, or http://127.0.0.1:PORT for a server of this machine
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Vec<String>,
+    /// How it is shown there: bearer, header:NAME, query:NAME or basic:USER [default: bearer]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) form: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

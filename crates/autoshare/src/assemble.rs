@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use autoshare_access::Access;
-use autoshare_broker::Broker;
+use autoshare_broker::{Broker, Credentials};
 use autoshare_core::event::{Root, RootMode};
+use autoshare_core::origin::Origin;
 use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};
 use autoshare_host::undo::UndoSettings;
 use autoshare_host::{Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_store::Store;
-use autoshare_vault::Vault;
+use autoshare_vault::secrets::{SecretName, Secrets};
+use autoshare_vault::{Sensitive, Vault};
 
 use crate::exit::{Failure, SETTINGS};
 use crate::settings::{Settings, check_program};
@@ -32,13 +35,51 @@ pub(crate) fn data(settings: &Settings) -> Result<Data, Failure> {
     Ok(Data { access, store })
 }
 
-/// The broker over the settings.
+/// The tenant's credentials.
+pub(crate) fn secrets(settings: &Settings) -> Result<Secrets, Failure> {
+    let vault = Vault::open(&settings.data_dir)?;
+    let access = Access::local(&settings.data_dir)?;
+    Ok(Secrets::open(&settings.data_dir, &vault, access.tenant())?)
+}
+
+/// The tenant's credentials as keys of providers: each for the hosts it is bound to.
+struct Kept {
+    secrets: Secrets,
+    /// What was found, and when, by name and origin.
+    found: Mutex<BTreeMap<(String, String), (Instant, Option<Arc<Sensitive>>)>>,
+}
+
+/// For how long a credential is not read again.
+const FRESH: Duration = Duration::from_secs(1);
+
+impl Credentials for Kept {
+    fn find(&self, name: &str, origin: &str) -> Option<Arc<Sensitive>> {
+        let place = (name.to_owned(), origin.to_owned());
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((when, key)) = found.get(&place)
+            && when.elapsed() < FRESH
+        {
+            return key.clone();
+        }
+        let (name, at) = (SecretName::parse(name).ok()?, Origin::of_url(origin)?);
+        let key = self.secrets.value_for(&name, &at).ok()?.map(Arc::new);
+        found.insert(place, (Instant::now(), key.clone()));
+        key
+    }
+}
+
+/// The broker over the settings. Its key is the one of the environment or of a file, else the secret of that name, if it is
+/// for the endpoint.
 pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
     let mut parts = autoshare_broker::Settings {
         api_key: settings.api_key.take(),
         base_url: settings.base_url.clone(),
         ..autoshare_broker::Settings::default()
     };
+    // Nothing is made on disk for somebody who keeps no secrets.
+    if settings.data_dir.join("secrets").exists() {
+        parts.credentials = Box::new(Kept { secrets: secrets(settings)?, found: Mutex::default() });
+    }
     if let Some(text) = &settings.prices {
         parts.prices = autoshare_broker::Prices::parse(text)?;
     }

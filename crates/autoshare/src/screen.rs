@@ -211,10 +211,12 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
             )
         }
         Event::Reach(one) => {
-            let Reach { target, connections, refused, sent, received, .. } = one;
+            let Reach { target, connections, refused, sent, received, credential } = one;
             let target = encode::terminal_line(target, 100);
+            let with = credential.as_deref().map(|name| format!(", with {}", encode::terminal_line(name, 64)));
+            let with = with.unwrap_or_default();
             format!(
-                "      {target}: {connections} connections, {sent} bytes out, {received} bytes in, {refused} refused"
+                "      {target}: {connections} connections, {sent} bytes out, {received} bytes in, {refused} refused{with}"
             )
         }
         Event::Budget { .. } | Event::Started { .. } | Event::Answer { .. } | Event::Finish { .. } => return None,

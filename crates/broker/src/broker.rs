@@ -199,7 +199,7 @@ impl Broker {
         };
         // A key is for the origin it was given for: `NAME@URL` sends it nowhere else.
         let at_home = own.is_some_and(|own| own.origin() == endpoint.origin());
-        let (credential, key_from) = self.credential(provider)?;
+        let (credential, key_from) = self.credential(provider, &endpoint.origin())?;
         let credential = credential.filter(|_| at_home);
         if credential.is_none() && endpoint.wants_key(provider) {
             return Err(BrokerError::NoKey { who: endpoint.origin(), from: key_from });
@@ -231,7 +231,7 @@ impl Broker {
     }
 
     /// A provider's key, and where it was looked for.
-    fn credential(&self, provider: &Provider) -> Result<(Option<Credential>, String), BrokerError> {
+    fn credential(&self, provider: &Provider, origin: &str) -> Result<(Option<Credential>, String), BrokerError> {
         let usual = provider.name == self.default_provider;
         let from = if usual { self.key_from.clone() } else { provider.keys.first().cloned().unwrap_or_default() };
         if provider.auth == Auth::None {
@@ -241,7 +241,7 @@ impl Broker {
             return Ok((Some(Credential::new(key, provider.auth.clone())), from));
         }
         for name in &provider.keys {
-            if let Some(key) = self.credentials.find(name) {
+            if let Some(key) = self.credentials.find(name, origin) {
                 return Ok((Some(Credential::new(Key::new(key, name)?, provider.auth.clone())), name.clone()));
             }
         }

@@ -13,28 +13,28 @@ use crate::provider::Auth;
 /// Where keys are looked for: variables that were read at the start, secrets of the vault. Asked at every call, so that
 /// a key that was replaced holds at once; whoever answers slowly keeps what he found.
 pub trait Credentials: Send + Sync {
-    /// The key of this name.
-    fn find(&self, name: &str) -> Option<Arc<Sensitive>>;
+    /// The key of this name, for requests to this origin (`https://HOST[:PORT]`): one that is bound to others is none.
+    fn find(&self, name: &str, origin: &str) -> Option<Arc<Sensitive>>;
 }
 
 /// No keys.
 impl Credentials for () {
-    fn find(&self, _: &str) -> Option<Arc<Sensitive>> {
+    fn find(&self, _: &str, _: &str) -> Option<Arc<Sensitive>> {
         None
     }
 }
 
 /// Keys that were read at the start.
 impl Credentials for BTreeMap<String, Arc<Sensitive>> {
-    fn find(&self, name: &str) -> Option<Arc<Sensitive>> {
+    fn find(&self, name: &str, _: &str) -> Option<Arc<Sensitive>> {
         self.get(name).cloned()
     }
 }
 
 /// The first who knows the name.
 impl Credentials for Vec<Box<dyn Credentials>> {
-    fn find(&self, name: &str) -> Option<Arc<Sensitive>> {
-        self.iter().find_map(|one| one.find(name))
+    fn find(&self, name: &str, origin: &str) -> Option<Arc<Sensitive>> {
+        self.iter().find_map(|one| one.find(name, origin))
     }
 }
 

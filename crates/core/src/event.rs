@@ -154,6 +154,8 @@ pub enum NoteKind {
     Undone,
     /// What a step changes cannot be taken back; the text tells people why.
     Unkept,
+    /// A person was asked whether a host may be reached; the text says what they said.
+    Host,
 }
 
 /// One call to a model that went through the gateway. No content: that is the caller's.

@@ -14,6 +14,7 @@ pub mod day;
 pub mod digest;
 pub mod event;
 pub mod ids;
+pub mod origin;
 pub mod outcome;
 pub mod place;
 pub mod special;

@@ -132,6 +132,20 @@ impl Session {
         self.cell.signal(job.number, stroke).await;
     }
 
+    /// Records what happens meanwhile: what was reached, what a person said.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub async fn record(&self, events: Vec<Event>) -> Result<(), HostError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let (access, store, lease) = (self.access.clone(), Arc::clone(&self.store), Arc::clone(&self.lease));
+        let append =
+            move || store.append(&access, &lease, &events, Durability::Synced).map(drop).map_err(HostError::from);
+        joined(tokio::task::spawn_blocking(append).await)
+    }
+
     /// Ends the cell with everything in it, and records how it went; gives what was changed, and the copies by which it
     /// can be shown.
     ///
@@ -228,13 +242,25 @@ fn thought(turn: u64, text: String, calls: Vec<RawCall>) -> Thought {
 #[cfg(test)]
 mod tests {
     use autoshare_brain::{Brain, Status};
+    use autoshare_core::event::{NoteKind, Reach};
 
     use super::*;
 
     #[test]
     fn its_record_is_one_of_a_brain_that_reached_its_goal() {
         let program = Program { argv: vec!["make".into(), "all".into()], env: Default::default(), dir: "/w".into() };
-        let events = [intent(&program, Vec::new()), result(Ending::Done, "exit status 0".into())].concat();
+        let reach = Reach {
+            target: "example.org:443".into(),
+            connections: 1,
+            refused: 0,
+            sent: 10,
+            received: 20,
+            credential: None,
+        };
+        let meanwhile =
+            vec![Event::Reach(reach), Event::Note { kind: NoteKind::Host, text: "somebody said yes".into() }];
+        let ended = result(Ending::Done, "exit status 0".into());
+        let events = [intent(&program, Vec::new()), meanwhile, ended].concat();
         let brain = Brain::fold(&events);
         assert_eq!((brain.ignored(), brain.steps()), (0, 1));
         assert_eq!(brain.status(), Status::Finished(FinishReason::Done));

@@ -15,12 +15,16 @@
 
 mod canary;
 mod errand;
+mod network;
 mod reply;
 mod script;
 mod server;
+mod tls;
 mod wire;
 
 pub use canary::Canary;
 pub use errand::{ERRAND_ANSWER, ERRAND_EFFECTS, ERRAND_GOAL, errand};
+pub use network::{PUBLIC, is_own_network};
 pub use script::{Call, Choose, Fault, Planned, Reported, Script, ScriptError, Turn};
 pub use server::{Recorded, ScriptedModel};
+pub use tls::Certified;

@@ -101,6 +101,16 @@ pub enum VaultError {
         /// The newest known.
         known: u8,
     },
+    /// A credential's file does not authenticate under its name.
+    #[error(
+        "{} does not open: it was damaged, or belongs to another name, tenant or machine; set the secret again \
+         (autoshare secret set), or remove it",
+        path.display()
+    )]
+    Secret {
+        /// The file.
+        path: PathBuf,
+    },
     /// Too much for one sealed text.
     #[error("{len} bytes are too many to seal at once ({max} are allowed): split them")]
     TooLong {

@@ -1,8 +1,9 @@
 //! Keys, sealing, secrets.
 //!
-//! Two entry points: [`Vault::open`], which finds or makes the machine key of a data directory, and [`TenantKey`], got
-//! from [`Vault::tenant`], which seals and opens what is written down. [`Sensitive`] holds a secret text so that it
-//! cannot be printed by accident; [`private`] makes and checks files that only their owner may touch.
+//! Entry points: [`Vault::open`], which finds or makes the machine key of a data directory; [`TenantKey`], got from
+//! [`Vault::tenant`], which seals and opens what is written down; and [`secrets::Secrets`], a tenant's credentials.
+//! [`Sensitive`] holds a secret text so that it cannot be printed by accident; [`private`] makes and checks files that
+//! only their owner may touch; [`close_to_onlookers`] keeps this process's memory from others of the same user.
 //!
 //! **Invariant:** a key's bytes never leave this crate. No type here that holds one is `Clone` or serializable, none
 //! shows it in `Debug` or `Display`, and each is overwritten when dropped.
@@ -16,7 +17,8 @@
 //! machine key  32 random bytes, keys/machine.key, made at first start
 //!   ├─ HKDF ─ token key ─ marks of tokens (never stored otherwise)
 //!   └─ HKDF ─ wrapping key ─ wraps ─▶ tenant key  32 random bytes, keys/tenants/<name>.key
-//!                                       └─ HKDF (tenant, brain) ─ brain key ─ seals records
+//!                                       ├─ HKDF (tenant, brain) ─ brain key ─ seals records
+//!                                       └─ HKDF (tenant) ─ secrets key ─ seals credentials
 //! ```
 //!
 //! Tenant keys are random, not derived from the machine key: destroying one wrapped file destroys everything that the
@@ -46,13 +48,16 @@
 mod error;
 mod key;
 mod mark;
+mod onlookers;
 pub mod private;
 mod seal;
+pub mod secrets;
 mod sensitive;
 mod vault;
 
 pub use error::VaultError;
 pub use mark::{TokenMarks, is_same};
+pub use onlookers::close_to_onlookers;
 pub use seal::{MAX_SEALED, OVERHEAD, Place, TenantKey};
 pub use sensitive::Sensitive;
 pub use vault::Vault;

@@ -207,6 +207,26 @@ impl PrivateDir {
         }
     }
 
+    /// Removes the file `name`, durably; whether there was one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove(&self, name: &str) -> Result<bool, VaultError> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => self.sync().map(|()| true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(VaultError::io("remove", self.path.join(name))(errno)),
+        }
+    }
+
+    /// Removes the empty directory `name`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove_dir(&self, name: &str) -> Result<(), VaultError> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR).map_err(VaultError::io("remove", self.path.join(name)))
+    }
+
     /// A name for a file that is not yet `name`. What a killed process leaves under it is never used.
     ///
     /// # Errors

@@ -87,6 +87,11 @@ impl TenantKey {
         }
     }
 
+    /// The key that seals this tenant's credentials, and nothing else.
+    pub(crate) fn secrets_key(&self) -> Result<Key, VaultError> {
+        self.key.derive(&encode(&[b"autoshare/secrets-key/1", self.tenant.as_str().as_bytes()]))
+    }
+
     fn brain_key(&self, place: &Place<'_>) -> Result<Key, VaultError> {
         if *place.tenant != self.tenant {
             return Err(VaultError::Tenant { key: self.tenant.clone(), asked: place.tenant.clone() });

@@ -7,7 +7,9 @@ mod drive;
 mod exec;
 mod journal;
 mod model;
+mod net;
 mod run;
+mod secret;
 mod serve;
 mod undo;
 mod verify;
@@ -52,6 +54,8 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
     if let Command::Verify(flags) = &args.command {
         return verify::verify(&launcher()?, flags, look);
     }
+    // From here on there are keys; the launcher, which others look at, was forked before.
+    autoshare_vault::close_to_onlookers()?;
     let settings = Settings::load(&args.global)?;
     for warning in &settings.warnings {
         crate::screen::err(&format!("warning: {}", autoshare_guard::encode::terminal(warning)));
@@ -65,11 +69,13 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Ps => journal::ps(&settings, look),
         Command::Show(flags) => journal::show(&settings, &flags, look),
         Command::Logs(flags) => journal::logs(&settings, &flags, look),
+        Command::Net(flags) => net::net(&settings, &flags, look),
         Command::Diff(flags) => undo::diff(&settings, &flags, look),
         Command::Undo(flags) => undo::undo(&settings, &flags, look),
         Command::Stop(flags) => approve::stop(&settings, &flags, look),
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { .. } => model::list(settings, look),
+        Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

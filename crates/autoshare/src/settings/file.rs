@@ -22,6 +22,7 @@ pub(crate) struct ConfigFile {
     pub(crate) limits: LimitsSection,
     pub(crate) workspace: WorkspaceSection,
     pub(crate) shell: ShellSection,
+    pub(crate) network: super::network::NetworkSection,
     pub(crate) cell: CellSection,
     pub(crate) serve: ServeSection,
     pub(crate) gateway: GatewaySection,

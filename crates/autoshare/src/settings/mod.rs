@@ -2,6 +2,7 @@
 //! and nowhere else; nothing is read from below a workspace.
 
 mod file;
+mod network;
 mod serve;
 mod shell;
 mod words;
@@ -16,6 +17,7 @@ use autoshare_vault::Sensitive;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::{ConfigFile, read_text};
+pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
 pub(crate) use words::{list, yes_or_no};
 
@@ -60,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) background_jobs: usize,
     /// Connections through the proxy of one cell at once.
     pub(crate) connections: usize,
+    /// What programs in cells may reach.
+    pub(crate) network: Network,
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
@@ -184,8 +188,10 @@ impl Settings {
         let connections = bounded("proxy_connections", section.proxy_connections, 256, 1..=100_000)?;
         let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
         let commands = shell::commands(&get, &file.shell)?;
-        let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
-        let named = named.into_iter().flatten().chain(file.serve.files());
+        let network = Network::of(&file.network)?;
+        let more = [file.model.api_key_file.clone(), file.model.prices.clone(), file.network.ca_file.clone()];
+        let named = [file_path, flags.env_file.clone()].into_iter().chain(more);
+        let named = named.flatten().chain(file.serve.files());
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,
@@ -206,6 +212,7 @@ impl Settings {
             max_output,
             background_jobs: usize::try_from(background_jobs).unwrap_or(usize::MAX),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            network,
             park_after: Duration::from_secs(park_seconds),
             commands,
             undo,

@@ -73,7 +73,7 @@ fn what_the_filter_refuses_is_told_on_request() {
 fn what_is_wrong_with_a_command_line_is_said_before_anything_runs() {
     let desk = Desk::new();
     // (flags, exit code, words)
-    let table: [(&[&str], i32, &str); 14] = [
+    let table: [(&[&str], i32, &str); 17] = [
         (&["--limit", "memory"], 2, "use NAME=NUMBER"),
         (&["--limit", "memory=0"], 2, "use NAME=NUMBER"),
         (&["--limit", "memory=-1"], 2, "use NAME=NUMBER"),
@@ -83,7 +83,10 @@ fn what_is_wrong_with_a_command_line_is_said_before_anything_runs() {
         (&["--env", "=x"], 2, "use NAME or NAME=VALUE"),
         (&["--env", "NOT_SET_HERE"], 2, "NOT_SET_HERE: this variable is not set here; use NOT_SET_HERE=VALUE"),
         (&["--expose-credential", "MY_TOKEN"], 2, "MY_TOKEN: it is not set here"),
-        (&["--allow-host", "http://example.org"], 2, "names no host"),
+        (&["--allow-host", "ftp://example.org"], 2, "use http://, https:// or tcp://"),
+        (&["--allow-host", "GET example.org"], 2, "methods and paths of https are seen only where TLS is ended"),
+        (&["--credential", "no name"], 2, "is no name of a secret"),
+        (&["--credential", "NO_SUCH"], 2, "there is no such secret; there is none"),
         (&["--profile", "emacs"], 2, "there are: aider, claude, codex, goose"),
         (&["--tenant", "acme"], 2, "there is no tenant \"acme\""),
         (&["--diff", "--no-undo"], 2, "cannot be used with"),

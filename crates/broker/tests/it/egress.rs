@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use autoshare_broker::egress::{Allow, Egress, is_public};
+use autoshare_broker::egress::{Allow, Egress, Policy, is_public};
 
 #[test]
 fn c1_what_is_not_on_the_internet_is_told_from_what_is() {
@@ -96,6 +96,12 @@ fn hosts_are_named_in_one_way_each() {
         ("127.0.0.1:8000", "127.0.0.1:8000"),
         ("[::1]:8000", "[::1]:8000"),
         ("localhost:1", "localhost:1"),
+        ("https://Example.org", "https://example.org"),
+        ("http://example.org/", "http://example.org"),
+        ("tcp://git.example.org:22", "tcp://git.example.org:22"),
+        ("GET,HEAD https://example.org/data/*", "GET,HEAD https://example.org/data/*"),
+        ("POST http://.example.org:8080/exactly", "POST http://.example.org:8080/exactly"),
+        ("https://127.0.0.1:8443/a", "https://127.0.0.1:8443/a"),
     ] {
         assert_eq!(Allow::parse(text).unwrap().to_string(), shown, "{text}");
     }
@@ -105,8 +111,22 @@ fn hosts_are_named_in_one_way_each() {
         "..",
         "*",
         "*.example.org",
-        "http://example.org",
+        "ftp://example.org",
         "example.org/",
+        "example.org/data/*",
+        "GET example.org",
+        "get https://example.org",
+        "GET, HEAD https://example.org",
+        "GET  https://example.org",
+        " https://example.org",
+        "GET https://.example.org",
+        "https://.example.org/data",
+        "https://example.org/a*b",
+        "https://example.org/a/../b",
+        "https://example.org/a?b",
+        "https://user@example.org",
+        "tcp://example.org",
+        "tcp://example.org:22/x",
         "exa mple.org",
         "example.org:0",
         "example.org:99999",
@@ -165,7 +185,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         let allow = hosts.iter().map(|host| Allow::parse(host).unwrap()).collect();
-        let egress = runtime.block_on(async { Egress::serve(listener, allow, 256) }).unwrap();
+        let policy = Policy::new(allow, Vec::new(), 256, None).unwrap();
+        let egress = runtime.block_on(async { Egress::serve(listener, policy) }).unwrap();
         Self { at, egress, _runtime: runtime }
     }
 
@@ -237,10 +258,12 @@ fn c1_c2_c5_only_what_is_allowed_is_reached_however_it_is_spelt() {
     assert!(told.try_recv().is_err(), "nothing of it reached the origin");
     let refused = proxy.ask(&connect("evil.example:443"));
     assert!(refused.contains("allowed hosts: 127.0.0.1:") && refused.contains(".allowed.example"), "{refused}");
-    let reached = proxy.egress.reached();
-    let here = reached[&format!("127.0.0.1:{port}")];
+    let reached = proxy.egress.take();
+    let at = |target: &str| reached.iter().find(|one| one.target == target).unwrap();
+    let here = at(&format!("127.0.0.1:{port}"));
     assert!(here.connections == 2 && here.sent > 0 && here.received > 0, "{here:?}");
-    assert!(reached["evil.example:443"].refused == 2 && reached["evil.example:443"].connections == 0);
+    assert!(at("evil.example:443").refused == 2 && at("evil.example:443").connections == 0);
+    assert!(proxy.egress.take().is_empty(), "what was taken is not counted again");
 }
 
 /// A name that leads to this machine is refused although it is allowed; the control names the address.
@@ -270,4 +293,39 @@ fn c5_a_second_request_on_a_connection_is_a_request_of_its_own() {
          GET http://127.0.0.1:{port}/smuggled HTTP/1.1\r\n\r\n"
     ));
     assert!(!told.try_iter().any(|asked| asked.contains("Content-Length: 4")), "{answer}");
+}
+
+#[test]
+fn c5_methods_and_paths_of_plain_requests_are_held_to_their_rules() {
+    let (at, told) = origin();
+    let port = at.port();
+    let proxy = Proxy::allowing(&[&format!("GET,HEAD http://127.0.0.1:{port}/data/*")]);
+    let ask = |method: &str, path: &str| {
+        proxy.ask(&format!("{method} http://127.0.0.1:{port}{path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+    };
+    for (method, path) in [("GET", "/data/a"), ("HEAD", "/data/"), ("GET", "/data/a?b=/../c"), ("GET", "/data/%41")] {
+        assert!(ask(method, path).starts_with("HTTP/1.1 200"), "{method} {path}");
+        let _ = told.recv_timeout(Duration::from_secs(5)).unwrap();
+    }
+    for (method, path) in [
+        ("POST", "/data/a"),
+        ("get", "/data/a"),
+        ("GET", "/"),
+        ("GET", "/data"),
+        ("GET", "/Data/a"),
+        ("GET", "/data/../secret"),
+        ("GET", "/data/%2e%2E/secret"),
+        ("GET", "/data/.%2e/secret"),
+        ("GET", "/data/..%2fsecret"),
+        ("GET", "/data/..%5csecret"),
+        ("GET", "/data/..;/secret"),
+        ("GET", "//data/a"),
+        ("TRACE", "/data/a"),
+    ] {
+        let answer = ask(method, path);
+        assert!(answer.starts_with("HTTP/1.1 4"), "{method} {path}: {answer}");
+    }
+    let tunnel = proxy.ask(&format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n"));
+    assert!(tunnel.starts_with("HTTP/1.1 403"), "nothing of it goes through a tunnel: {tunnel}");
+    assert!(told.try_recv().is_err());
 }

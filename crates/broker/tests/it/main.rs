@@ -10,16 +10,20 @@
     clippy::print_stdout,
     clippy::print_stderr,
     missing_docs,
+    unreachable_pub,
     reason = "tests"
 )]
 
 mod dialects;
 mod egress;
 mod faults;
+mod inside;
 mod keys;
 mod local;
+mod network;
 mod retries;
 mod streaming;
+mod tunnels;
 
 use std::time::Duration;
 

@@ -14,6 +14,7 @@
 
 mod files;
 mod seal;
+mod secrets;
 
 use autoshare_core::TenantName;
 use autoshare_vault::Sensitive;

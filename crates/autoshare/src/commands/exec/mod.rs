@@ -1,18 +1,20 @@
 //! `exec`: any program in a cell.
 
 mod advice;
+mod ask;
 mod explain;
+mod network;
 mod options;
 mod profile;
 mod relay;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use autoshare_broker::egress::{Egress, Reached};
-use autoshare_core::event::{Root, RootMode};
+use autoshare_broker::egress::Egress;
+use autoshare_core::event::{Event, Root, RootMode};
 use autoshare_core::outcome::Ending;
 use autoshare_core::wire::{Exit, Program, Stroke};
 use autoshare_guard::encode;
@@ -35,19 +37,26 @@ const NOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 /// How often a program is looked at that has a limit on what passes.
 const GLANCE: Duration = Duration::from_millis(200);
+/// How often what was reached is recorded, where a program takes long.
+const RECORD_EVERY: Duration = Duration::from_secs(60);
 /// How long a program that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// `autoshare exec -- COMMAND...`.
 pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Result<ExitCode, Failure> {
     let ours = |failure: Failure| failure.with_code(FAILED);
-    let options = Options::of(flags, settings)?;
+    let mut options = Options::of(flags, settings)?;
+    let network = network::open(settings, &mut options)?;
+    let (policy, trust) = network.map_or((None, None), |network| (Some(network.policy), network.trust));
     for note in &options.notes {
         err(&format!("autoshare: {}", encode::terminal(note)));
     }
     let mut parts = assemble::parts(settings, Questions::Deny);
     parts.program_cell = options.limits;
-    let roots = roots(settings, flags, &options)?;
+    let mut roots = roots(settings, flags, &options)?;
+    if let Some(trust) = &trust {
+        roots.push(Root { path: utf8(&trust.path)?, mode: RootMode::Read });
+    }
     autoshare_host::expect(&launcher, Work::Programs, &roots, &parts);
     let data = assemble::data(settings).map_err(ours)?;
     let runtime = super::runtime()?;
@@ -59,14 +68,23 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
         let is_work = |root: &&Root| options.home.as_ref().is_none_or(|home| Path::new(&root.path) != home);
         let kept = if flags.no_undo { Vec::new() } else { roots.iter().filter(is_work).cloned().collect() };
         let (store, launcher) = (Arc::clone(&data.store), Arc::new(launcher));
-        let listen = (!options.allow.is_empty()).then_some(options::PROXY_PORT);
+        let listen = policy.is_some().then_some(network::PORT);
         let how = How { kept, listen, explain: flags.explain };
         let mut session = Session::open(&data.access, &store, &launcher, &parts, roots, program, how).await?;
         let explained = session.cell.refusals().map(Explained::begin);
-        let listener = session.cell.listener();
-        let egress = listener
-            .map(|listener| Egress::serve(listener, options.allow.clone(), settings.connections))
-            .transpose()?;
+        let flow = relay::Flow::new(options.output);
+        let answers = ask::Answers::default();
+        let egress = match (session.cell.listener(), policy) {
+            (Some(listener), Some(policy)) if options.ask_hosts => {
+                let (ask, questions) = tokio::sync::mpsc::channel(1);
+                let (flow, answers) = (Arc::clone(&flow), Arc::clone(&answers));
+                tokio::spawn(ask::answer(questions, flow, settings.login.clone(), answers));
+                Some(Egress::serve(listener, policy.asking(ask))?)
+            }
+            (Some(listener), Some(policy)) => Some(Egress::serve(listener, policy)?),
+            _ => None,
+        };
+        let way = Way { egress, answers };
         if session.cell.cell().tier() == Tier::Narrow {
             err("autoshare: a narrow cell: the program sees the names of this machine's files (autoshare doctor)");
         }
@@ -74,12 +92,10 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
             err(&format!("autoshare: what it changes cannot be taken back: {}", encode::terminal(&why.to_string())));
         }
         let brain = session.brain.clone();
-        let (code, ending, mut words) = run(&mut session, flags, &options, &shown).await;
-        for (target, reached) in egress.iter().flat_map(Egress::reached) {
-            let Reached { connections, refused, sent, received } = reached;
-            words.push_str(&format!(
-                "\n{target}: {connections} connections, {sent} bytes out, {received} bytes in, {refused} refused"
-            ));
+        let (code, ending, words) = run(&mut session, flags, &options, &shown, &flow, &way).await;
+        session.record(way.events()).await?;
+        for line in way.egress.iter().flat_map(Egress::words) {
+            err(&format!("autoshare: {}", encode::terminal_line(&line, 400)));
         }
         let (undo, changes) = session.finish(ending, words).await?;
         for line in explained.into_iter().flat_map(Explained::lines) {
@@ -107,10 +123,29 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
 fn roots(settings: &Settings, flags: &Exec, options: &Options) -> Result<Vec<Root>, Failure> {
     let mut roots = assemble::roots(settings, &flags.workspace, &flags.read, &flags.write)?;
     if let Some(home) = &options.home {
-        let path = home.to_str().ok_or_else(|| Failure::new(SETTINGS, "the data directory's path must be UTF-8"))?;
-        roots.push(Root { path: path.to_owned(), mode: RootMode::Write });
+        roots.push(Root { path: utf8(home)?, mode: RootMode::Write });
     }
     Ok(roots)
+}
+
+fn utf8(path: &Path) -> Result<String, Failure> {
+    let wrong = || Failure::new(SETTINGS, "the data directory's path must be UTF-8");
+    path.to_str().map(str::to_owned).ok_or_else(wrong)
+}
+
+/// The program's way out, if it has one.
+struct Way {
+    egress: Option<Egress>,
+    answers: ask::Answers,
+}
+
+impl Way {
+    /// What happened there since this was last asked.
+    fn events(&self) -> Vec<Event> {
+        let mut events = std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner));
+        events.extend(self.egress.iter().flat_map(Egress::take).map(Event::Reach));
+        events
+    }
 }
 
 /// Why a program was ended.
@@ -122,7 +157,14 @@ enum Stopped {
 }
 
 /// Runs the program to its end; gives the exit code, and what is recorded.
-async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[String]) -> (u8, Ending, String) {
+async fn run(
+    session: &mut Session,
+    flags: &Exec,
+    options: &Options,
+    shown: &[String],
+    flow: &Arc<relay::Flow>,
+    way: &Way,
+) -> (u8, Ending, String) {
     let counts = options.idle.is_some() || options.output.is_some();
     let streams = match relay::Streams::of_this_process(counts) {
         Ok(streams) => streams,
@@ -148,12 +190,12 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[St
             return (FAILED, Ending::CellCrashed, error.to_string());
         }
     };
-    let flow = relay::Flow::new(options.output);
-    let mut relay = streams.relay(job.terminal.take(), &flow);
+    let mut relay = streams.relay(job.terminal.take(), flow);
     let strain = session.cell.strain();
     let deadline = tokio::time::sleep(options.time.unwrap_or(Duration::from_secs(u64::from(u32::MAX))));
     tokio::pin!(deadline);
     let mut glance = tokio::time::interval(GLANCE);
+    let mut record = tokio::time::interval_at(tokio::time::Instant::now() + RECORD_EVERY, RECORD_EVERY);
     let mut stopped = None;
     let exit = loop {
         tokio::select! {
@@ -170,6 +212,11 @@ async fn run(session: &mut Session, flags: &Exec, options: &Options, shown: &[St
                     stopped = Some(if flow.is_over() { Stopped::Talkative } else { Stopped::Idle });
                     session.signal(&job, Stroke::End).await;
                     deadline.as_mut().reset(tokio::time::Instant::now() + GRACE);
+                }
+            }
+            _ = record.tick(), if way.egress.is_some() => {
+                if let Err(error) = session.record(way.events()).await {
+                    err(&format!("autoshare: what it reached is not recorded: {}", encode::terminal(&error.to_string())));
                 }
             }
             stroke = signals.next() => match stroke {

@@ -11,17 +11,12 @@ use autoshare_sandbox::CellLimits;
 use super::profile::{self, Profile};
 use crate::args::Exec;
 use crate::exit::{Failure, SETTINGS};
-use crate::settings::{Settings, variable};
+use crate::settings::{Inject, Settings, variable};
 
 /// Parts of names of variables that hold credentials.
 const CREDENTIALS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"];
 /// What of the caller's environment says how to show things, and nothing else.
 const SHOWN: [&str; 5] = ["TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ"];
-
-/// The port of the cell's own loopback on which the way out is.
-pub(super) const PROXY_PORT: u16 = 3128;
-/// By which programs find it.
-const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// What one run gets.
 pub(super) struct Options {
@@ -37,6 +32,10 @@ pub(super) struct Options {
     pub(super) home: Option<PathBuf>,
     /// What it may reach.
     pub(super) allow: Vec<Allow>,
+    /// What is put into its requests.
+    pub(super) inject: Vec<Inject>,
+    /// Whether a person is asked about other hosts.
+    pub(super) ask_hosts: bool,
     /// What the person should know.
     pub(super) notes: Vec<String>,
     /// Where this process looks for programs.
@@ -56,7 +55,13 @@ impl Options {
             )));
         }
         let allow = flags.allow_host.iter().map(|host| Allow::parse(host)).collect::<Result<Vec<_>, _>>();
-        let allow = allow.map_err(|e| wrong(format!("--allow-host {e}")))?;
+        let mut allow = allow.map_err(|e| wrong(format!("--allow-host {e}")))?;
+        allow.extend(settings.network.allow.iter().cloned());
+        let inject = flags.credential.iter().map(|text| Inject::parse(text)).collect::<Result<Vec<_>, _>>();
+        let mut inject = inject.map_err(|e| wrong(format!("--credential {e}")))?;
+        let more = |one: &&Inject| inject.iter().all(|named| named.secret != one.secret);
+        let more: Vec<Inject> = settings.network.inject.iter().filter(more).cloned().collect();
+        inject.extend(more);
         let mut profiles = profile::all()?;
         let profile = match &flags.profile {
             None => None,
@@ -73,6 +78,8 @@ impl Options {
             output: None,
             home: None,
             allow,
+            inject,
+            ask_hosts: flags.ask_hosts,
             notes: Vec::new(),
             path: variable("PATH").unwrap_or_default(),
         };
@@ -87,10 +94,11 @@ impl Options {
         if let Some((name, profile)) = profile {
             options.apply(name, profile, settings)?;
         }
-        if !options.allow.is_empty() {
-            let proxy = format!("http://127.0.0.1:{PROXY_PORT}");
-            options.env.extend(PROXY_VARIABLES.map(|name| (name.to_owned(), proxy.clone())));
-            options.env.insert("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned());
+        if options.ask_hosts && !crate::prompt::somebody_is_there() {
+            options.notes.push(
+                "--ask-hosts: there is no terminal to ask at, so that hosts that are not named are refused".into(),
+            );
+            options.ask_hosts = false;
         }
         flags.env.iter().try_for_each(|text| options.set(text))?;
         flags.expose_credential.iter().try_for_each(|name| options.expose(name))?;
@@ -186,7 +194,7 @@ pub(super) fn is_credential(name: &str) -> bool {
 }
 
 /// What stands in a credential's place: of no use to anybody, and found again by whoever swaps it on the way out.
-fn placeholder(name: &str) -> String {
+pub(super) fn placeholder(name: &str) -> String {
     format!("autoshare-placeholder-{name}")
 }
 

@@ -3,14 +3,15 @@
 
 use std::io::{IsTerminal as _, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use autoshare_core::wire::{Stroke, Window};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{OptionalActions, Termios, Winsize};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// What passes between this process and the program.
@@ -23,6 +24,8 @@ pub(super) struct Flow {
     begun: Instant,
     /// How many wait for whoever reads this process's output to take some.
     waiting: AtomicUsize,
+    /// Who wants the next key that is typed.
+    asked: Mutex<Option<oneshot::Sender<u8>>>,
 }
 
 impl Flow {
@@ -33,7 +36,27 @@ impl Flow {
             last: AtomicU64::new(0),
             begun: Instant::now(),
             waiting: AtomicUsize::new(0),
+            asked: Mutex::default(),
         })
+    }
+
+    /// The next key that is typed, instead of the program; nothing if nobody types any more.
+    pub(super) async fn key(&self) -> Option<u8> {
+        let (sender, key) = oneshot::channel();
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        key.await.ok()
+    }
+
+    /// What of typed bytes is the program's.
+    fn typed<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (asked, bytes.split_first()) {
+            (Some(asked), Some((key, rest))) => {
+                let _ = asked.send(*key);
+                rest
+            }
+            _ => bytes,
+        }
     }
 
     /// Whether the program wrote more than it may.
@@ -183,6 +206,9 @@ fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>, flow: &Flow, way: Way) {
                 let waits = usize::from(way != Way::In);
                 flow.waiting.fetch_add(waits, Ordering::Relaxed);
                 let mut rest = buffer.get(..passes).unwrap_or_default();
+                if way == Way::In {
+                    rest = flow.typed(rest);
+                }
                 while !rest.is_empty() {
                     match rustix::io::write(to, rest) {
                         Ok(written) => rest = rest.get(written..).unwrap_or_default(),

@@ -1,0 +1,149 @@
+//! The way out of one program: its rules, its credentials, and what it is to trust where TLS is ended for it.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use autoshare_broker::egress::{Credential, Policy};
+use autoshare_core::origin::Origin;
+use autoshare_vault::private::{Others, PrivateDir};
+use autoshare_vault::secrets::About;
+use autoshare_vault::{VaultError, secrets::SecretName};
+use rustix::fs::{FlockOperation, flock};
+
+use super::options::{Options, placeholder, wrong};
+use crate::assemble;
+use crate::exit::{FAILED, Failure};
+use crate::settings::{Inject, Settings};
+
+/// The port of the cell's own loopback on which the way out is.
+pub(super) const PORT: u16 = 3128;
+/// By which programs find it.
+const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+/// By which they find what to trust: OpenSSL and Go, Python's requests, Node, curl, git, cargo, pip, AWS, npm, Deno.
+const TRUST_VARIABLES: [&str; 10] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
+    "PIP_CERT",
+    "AWS_CA_BUNDLE",
+    "npm_config_cafile",
+    "DENO_CERT",
+];
+/// The file of what a cell trusts.
+const ROOTS: &str = "roots.pem";
+
+/// What one program may reach.
+pub(super) struct Network {
+    pub(super) policy: Policy,
+    /// The folder that only its cell is shown.
+    pub(super) trust: Option<Trust>,
+}
+
+/// Puts it together, and tells the program's environment; nothing where nothing may be reached.
+pub(super) fn open(settings: &Settings, options: &mut Options) -> Result<Option<Network>, Failure> {
+    if options.allow.is_empty() && options.inject.is_empty() && !options.ask_hosts {
+        return Ok(None);
+    }
+    let credentials = credentials(settings, &options.inject)?;
+    for name in credentials.iter().map(Credential::name) {
+        // What is no name of a variable is none.
+        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            options.env.entry(name.to_owned()).or_insert_with(|| placeholder(name));
+        }
+    }
+    let ca = settings.network.ca.as_deref();
+    let policy = Policy::new(options.allow.clone(), credentials, settings.connections, ca)
+        .map_err(|error| Failure::new(FAILED, error.to_string()))?;
+    let proxy = format!("http://127.0.0.1:{PORT}");
+    let mut found: Vec<(&str, String)> = PROXY_VARIABLES.map(|name| (name, proxy.clone())).into();
+    found.push(("NODE_USE_ENV_PROXY", "1".to_owned()));
+    let trust = policy.trust().map(|pem| Trust::put(&settings.data_dir, pem)).transpose()?;
+    if let Some(trust) = &trust {
+        let file = trust.path.join(ROOTS).display().to_string();
+        found.extend(TRUST_VARIABLES.map(|name| (name, file.clone())));
+    }
+    for (name, value) in found {
+        options.env.entry(name.to_owned()).or_insert(value);
+    }
+    Ok(Some(Network { policy, trust }))
+}
+
+fn credentials(settings: &Settings, wanted: &[Inject]) -> Result<Vec<Credential>, Failure> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let secrets = assemble::secrets(settings)?;
+    let known =
+        || secrets.list().map(|all| all.iter().map(|about| about.name.to_string()).collect::<Vec<_>>().join(", "));
+    let credential = |Inject { secret: name, host }: &Inject| {
+        let Some(secret) = secrets.get(name)? else {
+            let known = known()?;
+            let there = if known.is_empty() { "there is none".to_owned() } else { format!("there are: {known}") };
+            return Err(wrong(format!(
+                "--credential {name}: there is no such secret; {there}; keep it with: {}",
+                set(name)
+            )));
+        };
+        Credential::new(secret, placeholder(name.as_str()), host.as_ref()).map_err(|About { hosts, .. }| {
+            let hosts: Vec<String> = hosts.iter().map(Origin::to_string).collect();
+            wrong(format!(
+                "--credential {name}: that secret is for {} alone; keep it anew with every host",
+                hosts.join(", ")
+            ))
+        })
+    };
+    wanted.iter().map(credential).collect()
+}
+
+fn set(name: &SecretName) -> String {
+    format!("autoshare secret set {name} --host HOST")
+}
+
+/// A folder with what the programs of one cell trust, which goes when it is dropped. What a killed process left goes when
+/// the next one is made: a folder in use is locked (flock(2)).
+pub(super) struct Trust {
+    pub(super) path: PathBuf,
+    name: String,
+    all: PrivateDir,
+    _lock: OwnedFd,
+}
+
+impl Trust {
+    fn put(data_dir: &Path, pem: &str) -> Result<Self, Failure> {
+        let random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let name = format!("{}-{random:x}", std::process::id());
+        let put = || -> Result<Self, VaultError> {
+            let all = PrivateDir::open(data_dir, Others::MayRead)?.sub("trust", Others::Nothing)?;
+            // Until the new folder is locked, nobody else looks for what is left over.
+            let turn: OwnedFd = PrivateDir::open(all.path(), Others::Nothing)?.into();
+            let _ = flock(&turn, FlockOperation::LockExclusive);
+            for left in all.names()? {
+                let dir = all.sub(&left, Others::Nothing)?;
+                let lock: OwnedFd = all.sub(&left, Others::Nothing)?.into();
+                if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                    dir.remove(ROOTS)?;
+                    all.remove_dir(&left)?;
+                }
+            }
+            let dir = all.sub(&name, Others::Nothing)?;
+            dir.create(ROOTS, pem.as_bytes())?;
+            let lock: OwnedFd = dir.into();
+            let _ = flock(&lock, FlockOperation::LockShared);
+            Ok(Self { path: crate::assemble::real(&all.path().join(&name)), name: name.clone(), all, _lock: lock })
+        };
+        Ok(put()?)
+    }
+}
+
+impl Drop for Trust {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next.
+        if let Ok(dir) = self.all.sub(&self.name, Others::Nothing) {
+            let _ = dir.remove(ROOTS);
+        }
+        let _ = self.all.remove_dir(&self.name);
+    }
+}

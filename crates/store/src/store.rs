@@ -157,7 +157,8 @@ impl Store {
     /// Takes the right to drive `brain`. All older leases of it are worth nothing from here on.
     ///
     /// # Errors
-    /// [`StoreError::Driven`] with the process that holds it (0 if it has not signed yet), [`StoreError::Unknown`].
+    /// [`StoreError::Driven`] with the process that holds it, [`StoreError::Ending`] where a cell of an earlier driver is not
+    /// gone in 5 s, [`StoreError::Unknown`].
     pub fn lease(&self, access: &Access, brain: &BrainId) -> Result<Lease, StoreError> {
         self.admit(access)?;
         self.journal(&self.reader(), brain).head()?;

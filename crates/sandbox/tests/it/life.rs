@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
     ("the_survey_says_what_is_there", the_survey_says_what_is_there),
     ("spares_end_with_the_mounts_that_they_hold", spares_end_with_the_mounts_that_they_hold),
+    ("a_spare_that_breaks_costs_no_launch", a_spare_that_breaks_costs_no_launch),
     (
         "a_launcher_without_descriptors_says_so_and_its_cells_live",
         a_launcher_without_descriptors_says_so_and_its_cells_live,
@@ -409,6 +410,32 @@ fn spares_end_with_the_mounts_that_they_hold(world: &mut World) {
     assert!(waits(1), "{}", children(pid));
     assert_eq!(unsafe { libc::umount2(target.as_ptr(), 0) }, 0, "nobody keeps it busy");
     assert!(waits(0), "{}", children(pid));
+}
+
+/// A spare may end between being claimed and being told what to be, or in the middle of it.
+fn a_spare_that_breaks_costs_no_launch(world: &mut World) {
+    let pid = world.launcher().pid();
+    drop(world.cell());
+    drop(world.cell());
+    assert!(within(SOON, || children(pid) == 1), "a spare waits, and nothing else: {}", children(pid));
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let spare: i32 = children.trim().parse().unwrap();
+    let signal = |signal: i32| assert_eq!(unsafe { libc::kill(spare, signal) }, 0);
+    // It is there and hears nothing, so that it is claimed; only then does it end.
+    signal(libc::SIGSTOP);
+    std::thread::scope(|scope| {
+        let killing = scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            signal(libc::SIGKILL);
+        });
+        let start = Instant::now();
+        let cell = world.launch(&world.spec()).unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(250), "the control: the broken one was claimed");
+        assert_ne!(cell.pid(), spare);
+        assert_eq!(ask(&cell, "exit 0"), "");
+        killing.join().unwrap();
+    });
+    gone(spare);
 }
 
 fn a_launcher_without_descriptors_says_so_and_its_cells_live(world: &mut World) {

@@ -201,7 +201,12 @@ impl Launcher {
             return Err(SandboxError::LauncherGone("it sent no handle".into()));
         };
         let listener = if spec.listen.is_some() { fds.next().map(Into::into) } else { None };
-        let refusals = if spec.explain { fds.next().map(Refusals::new) } else { None };
+        let refusals = match fds.next() {
+            Some(listener) if spec.explain => {
+                Some(Refusals::until(listener, end_reader.try_clone().map_err(gone)?.into()))
+            }
+            _ => None,
+        };
         Ok(Cell {
             socket: host_end.into(),
             pid,

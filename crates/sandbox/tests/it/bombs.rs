@@ -11,6 +11,7 @@ use crate::world::{World, ask, programs_cell};
 pub(crate) const TESTS: &[Test] = &[
     ("b8_with_a_cell_every_program_in_it_ends", b8_with_a_cell_every_program_in_it_ends),
     ("b8_with_the_launcher_every_program_ends", b8_with_the_launcher_every_program_ends),
+    ("refusals_are_told_no_longer_than_there_is_a_launcher", refusals_are_told_no_longer_than_there_is_a_launcher),
     ("b8_a_fork_bomb_stays_small_and_ends", b8_a_fork_bomb_stays_small_and_ends),
     (
         "b8_memory_of_any_kind_is_bounded_and_the_neighbour_lives",
@@ -119,6 +120,24 @@ fn b8_with_the_launcher_every_program_ends(_: &mut World) {
         world.end_launcher();
         assert!(within(SOON, || marked(&mark).is_empty()), "{tier}: {:?} live on", marked(&mark));
     }
+}
+
+/// A program of a narrow cell may outlive a launcher that was killed, and its filter with it.
+fn refusals_are_told_no_longer_than_there_is_a_launcher(_: &mut World) {
+    let (world, mut cell) = programs_cell(Tier::Narrow, |_, spec| spec.explain = true);
+    let refusals = cell.refusals().unwrap();
+    let telling = std::thread::spawn(move || while let Ok(Some(_)) = refusals.next() {});
+    let mark = mark();
+    assert!(ask(&cell, &format!("start exec setsid sh -c 'while :; do sleep 0.2; done' {mark}")).starts_with("ok"));
+    assert!(within(SOON, || !marked(&mark).is_empty()) && !telling.is_finished());
+    assert_eq!(unsafe { libc::kill(world.narrow().pid(), libc::SIGKILL) }, 0);
+    let ended = within(SOON, || telling.is_finished());
+    println!("    of its programs, {} outlived the launcher", marked(&mark).len());
+    for pid in marked(&mark) {
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    assert!(ended, "whoever asks for refusals waits for ever");
+    telling.join().unwrap();
 }
 
 fn b8_a_fork_bomb_stays_small_and_ends(_: &mut World) {

@@ -114,10 +114,10 @@ pub(crate) struct Who {
 }
 
 impl Workshop {
-    pub(crate) const fn new(entry: Entry, filters: BTreeMap<Profile, Vec<libc::sock_filter>>) -> Self {
+    pub(crate) const fn new(entry: Entry) -> Self {
         Self {
             entry,
-            filters,
+            filters: BTreeMap::new(),
             stranger: None,
             groups: None,
             own: None,
@@ -128,6 +128,11 @@ impl Workshop {
         }
     }
 
+    /// One for another launcher: with nothing made in it yet but filters.
+    pub(crate) fn like_it(&self) -> Self {
+        Self { filters: self.filters.clone(), ..Self::new(self.entry) }
+    }
+
     /// The processes that wait to be cells.
     pub(crate) fn spares(&self) -> impl Iterator<Item = Pid> {
         self.spares.iter().map(|spare| spare.pid)
@@ -136,32 +141,40 @@ impl Workshop {
     /// Makes a cell of exactly this tier, or none.
     pub(crate) fn make(&mut self, spec: &CellSpec, tier: Tier, socket: &OwnedFd) -> Result<Made, SandboxError> {
         spec.check()?;
-        let kind = Kind { tier, work: spec.work, who: self.who(spec, tier)? };
+        let who = self.who(spec, tier)?;
+        let kind = Kind { tier, work: spec.work, who };
+        let show = |workshop: &mut Self| match tier {
+            Tier::Full => workshop.shown(spec, who),
+            Tier::Narrow => Ok(Default::default()),
+        };
+        let mut shown = show(self)?;
         if let Some(spare) = self.claim(spec, kind) {
-            match self.finish(spare, spec, socket) {
+            match self.finish(spare, spec, &shown, socket) {
                 // It may have broken while it waited, which says nothing of one that is made now.
-                Err(Failure::Silent(_)) => {}
+                Err(Failure::Silent(_)) => shown = show(self)?,
                 other => return Ok(other?),
             }
         }
         let spare = self.make_now(spec, kind)?;
-        Ok(self.finish(spare, spec, socket)?)
+        Ok(self.finish(spare, spec, &shown, socket)?)
     }
 
-    /// Makes a cell of a spare, which is used up in any case.
-    fn finish(&mut self, spare: Spare, spec: &CellSpec, socket: &OwnedFd) -> Result<Made, Failure> {
-        let Kind { tier, who, .. } = spare.kind;
-        let shown = if tier == Tier::Full { self.shown(spec, who) } else { Ok(Default::default()) };
-        let seen = shown.map_err(Failure::from).and_then(|(trees, sockets)| {
-            let order = Order { spec: spec.clone(), sockets, trees: trees.keys().copied().collect() };
-            let fds: Vec<BorrowedFd<'_>> = [socket].into_iter().chain(trees.values()).map(AsFd::as_fd).collect();
-            self.oversee(&spare, &order, &fds)
-        });
+    /// Makes a cell of a spare, which is used up in any case, and so is what is shown.
+    fn finish(
+        &mut self,
+        spare: Spare,
+        spec: &CellSpec,
+        (trees, sockets): &(Trees, Vec<PathBuf>),
+        socket: &OwnedFd,
+    ) -> Result<Made, Failure> {
+        let order = Order { spec: spec.clone(), sockets: sockets.clone(), trees: trees.keys().copied().collect() };
+        let fds: Vec<BorrowedFd<'_>> = [socket].into_iter().chain(trees.values()).map(AsFd::as_fd).collect();
+        let seen = self.oversee(&spare, &order, &fds);
         match seen {
             Ok(mut seen) => {
-                let Spare { pid, pidfd, group, .. } = spare;
+                let Spare { kind, pid, pidfd, group, .. } = spare;
                 let groups = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
-                seen.confinement.limits = limits::in_force(spec, tier, groups.map(Groups::version));
+                seen.confinement.limits = limits::in_force(spec, kind.tier, groups.map(Groups::version));
                 Ok(Made { pid, pidfd, group, seen })
             }
             Err(error) => {

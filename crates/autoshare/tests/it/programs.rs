@@ -351,11 +351,23 @@ fn a9_git_works_and_what_it_runs_for_others_stays_as_it_was() {
         shell("mv .git moved && mkdir -p .git/hooks && echo evil > .git/hooks/pre-commit"),
         shell("rm -rf .git/hooks .git/config; mkdir -p .git/hooks; echo evil > .git/hooks/pre-commit"),
     ];
-    let (ran, told) = self::told(&desk, "", &[], calls);
+    let (ran, told) = self::told(&desk, "", &[], calls.clone());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(told[0].contains("1\n[exit status 0"), "the control: {}", told[0]);
     assert_eq!((kept("config"), kept("hooks/pre-commit.sample")), (config, sample), "{told:?}");
     assert!(!desk.workspace.join(".git/hooks/pre-commit").exists(), "{told:?}");
+
+    // What is missing is not made by a program either, and git works on.
+    std::fs::remove_dir_all(desk.workspace.join(".git/hooks")).unwrap();
+    std::fs::remove_file(desk.workspace.join(".git/config")).unwrap();
+    let mut calls = calls;
+    calls[0] =
+        shell("git -c user.name=a -c user.email=a@b commit -q --allow-empty -m third && git log --oneline | wc -l");
+    let (ran, told) = self::told(&desk, "", &[], calls);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(told[0].contains("2\n[exit status 0"), "the control: {}", told[0]);
+    assert_eq!(kept("config"), "", "{told:?}");
+    assert_eq!(std::fs::read_dir(desk.workspace.join(".git/hooks")).unwrap().count(), 0, "{told:?}");
 }
 
 #[test]

@@ -99,6 +99,7 @@ pub fn builtin_tools() -> Vec<ToolSpec> {
                 required(text("command", "The command line.", Role::Target, MAX_COMMAND)),
                 timeout(),
                 option("background", "Do not wait for its end; look at it with background_job.", Kind::Boolean),
+                option("terminal", "Give it a terminal of 80 columns, for what prints only to one.", Kind::Boolean),
             ],
         ),
         runs(

@@ -12,7 +12,8 @@ use autoshare_core::tool::Action;
 use autoshare_core::wire::{self, FromCell, ToCell};
 use autoshare_sandbox::{Cell, CellSpec, Launcher, RootSpec, Work};
 use autoshare_store::Lease;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -217,7 +218,9 @@ pub(crate) fn cell_spec(
     let limits = match work {
         Work::Tools => settings.cell,
         Work::Programs => {
-            freeze.extend(every.iter().flat_map(run_by_git));
+            for root in every.iter().filter(|root| root.mode == RootMode::Write) {
+                freeze.extend(run_by_git(root)?);
+            }
             settings.program_cell
         }
     };
@@ -243,20 +246,52 @@ pub fn expect(launcher: &Launcher, work: Work, roots: &[Root], settings: &Settin
     }
 }
 
-/// What of a repository at a root git runs, or is told to run, as whoever next uses it outside of a cell. What is not
-/// there yet cannot be kept from being made: git itself makes names beside it all the time.
-fn run_by_git(root: &Root) -> impl Iterator<Item = PathBuf> {
-    let git = Path::new(&root.path).join(".git");
-    let is = |path: &Path, kind: FileType| {
-        rustix::fs::lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == kind)
+/// What of a repository at a root git runs, or is told to run, as whoever next uses it outside of a cell: to be frozen.
+/// Where it is missing it is made, empty, which means the same to git: nothing else keeps a program from making it, since
+/// git itself makes names beside it all the time. A link, or what is of another kind, is left as it is.
+fn run_by_git(root: &Root) -> Result<Vec<PathBuf>, HostError> {
+    let path = Path::new(&root.path).join(".git");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // A file, as in a worktree, and nothing at all are no repository that could be kept.
+    let Ok(git) = rustix::fs::openat2(rustix::fs::CWD, &path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) else {
+        return Ok(Vec::new());
     };
-    let here = root.mode == RootMode::Write && is(&git, FileType::Directory);
-    let names = [("hooks", FileType::Directory), ("config", FileType::RegularFile)];
-    names
-        .into_iter()
-        .map(move |(name, kind)| (git.join(name), kind))
-        .filter(move |(path, kind)| here && is(path, *kind))
-        .map(|(path, _)| path)
+    let mut found = Vec::new();
+    for (name, kind) in [("hooks", FileType::Directory), ("config", FileType::RegularFile)] {
+        make_empty(&git, name, kind).map_err(|e| HostError::Root {
+            path: path.join(name).display().to_string(),
+            why: format!(
+                "it is missing and could not be made ({e}), so that a program could put there what git runs; make it"
+            ),
+        })?;
+        let is = |stat: rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode) == kind;
+        if rustix::fs::statat(&git, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(is) {
+            found.push(path.join(name));
+        }
+    }
+    Ok(found)
+}
+
+/// Makes an empty file or folder of this name, of the owner of the folder that it is in, where there is none.
+fn make_empty(folder: &OwnedFd, name: &str, kind: FileType) -> rustix::io::Result<()> {
+    let made = if kind == FileType::Directory {
+        rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755))
+    } else {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+    };
+    match made {
+        // Nobody else makes it there either.
+        Err(Errno::EXIST | Errno::ROFS) => return Ok(()),
+        other => other?,
+    }
+    let owner = rustix::fs::fstat(folder)?;
+    let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
+    match rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW) {
+        // Whoever is not root made it as the user that they are.
+        Err(Errno::PERM) => Ok(()),
+        other => other,
+    }
 }
 
 /// What is in force of a new cell's confinement, in one line: as the launcher took it, since what the cell says of itself

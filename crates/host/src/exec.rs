@@ -158,13 +158,20 @@ impl Session {
     ) -> Result<(Option<Arc<Undo>>, Vec<StepChanges>), HostError> {
         let Self { cell, access, store, lease, undo, .. } = self;
         cell.end().await;
-        let work = move || {
+        // Side by side, as each waits for the disk, and both under the lease.
+        let held = Arc::clone(&lease);
+        let looking = tokio::task::spawn_blocking(move || {
+            let _held = held;
             let changes = undo.as_ref().map(|undo| undo.finish(STEP.0)).transpose();
-            store.append(&access, &lease, &result(ending, words), Durability::Synced)?;
             let changes = changes.map_err(|e| HostError::Cell(e.to_string()))?.unwrap_or_default();
             Ok((undo, changes))
-        };
-        joined(tokio::task::spawn_blocking(work).await)
+        });
+        let recording = tokio::task::spawn_blocking(move || {
+            Ok(store.append(&access, &lease, &result(ending, words), Durability::Synced)?)
+        });
+        let looked = looking.await;
+        joined(recording.await)?;
+        joined(looked)
     }
 }
 

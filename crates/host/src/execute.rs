@@ -1,8 +1,8 @@
 //! The tools that run programs: what a call means as a program, and what came of it as an outcome.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use autoshare_core::event::{Root, RootMode};
@@ -12,16 +12,15 @@ use autoshare_core::wire::{Exit, Program, Stroke, Window};
 use autoshare_workspace::{Quota, Usage, Workspace};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use crate::output::{Output, locked, read, read_terminal};
 use crate::programs::{self, Job, ProgramCell, StartError, Sweeper};
 use crate::{Progress, Settings};
 
-/// Bytes that are kept of a program's output: so many of its beginning, and as many of its end.
-pub const KEPT: usize = 768 * 1024;
 /// How long a program that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long is waited for the rest of the output when a program has ended: what it left running may hold the pipe open.
@@ -76,11 +75,24 @@ impl Drop for Watch {
     }
 }
 
+/// What a program reads from, and where it prints to.
+enum Streams {
+    /// Nothing to read; a pipe.
+    Plain,
+    /// This text to read; a pipe.
+    Fed(String),
+    /// A terminal, on which the end of input was typed.
+    Terminal,
+}
+
 /// What a call of a tool means.
 enum Call {
-    Run { program: Program, input: Option<String>, timeout: Duration, background: bool },
+    Run { program: Program, streams: Streams, timeout: Duration, background: bool },
     Background { job: u64, stop: bool },
 }
+
+/// What they find beside or instead where they have a terminal. Nobody is there to turn pages.
+const AT_TERMINAL: [(&str, &str); 3] = [("TERM", "xterm"), ("PAGER", "cat"), ("GIT_PAGER", "cat")];
 
 /// What the programs of a brain find as their environment.
 fn environment() -> BTreeMap<String, String> {
@@ -99,32 +111,34 @@ fn call(action: &Action, dir: &str, settings: &Settings) -> Result<Call, String>
     let need = |name: &str| action.text(name).ok_or_else(|| format!("{} needs the text {name:?}", action.tool));
     let seconds = action.integer("timeout").and_then(|seconds| u64::try_from(seconds).ok());
     let timeout = seconds.map_or(settings.program_timeout, Duration::from_secs);
-    let run = |argv: Vec<&str>, input: Option<String>| Call::Run {
-        program: Program {
-            argv: argv.into_iter().map(str::to_owned).collect(),
-            env: environment(),
-            dir: dir.to_owned(),
-        },
-        input,
-        timeout,
-        background: action.flag("background"),
+    let run = |argv: Vec<&str>, streams: Streams| {
+        let mut env = environment();
+        if matches!(streams, Streams::Terminal) {
+            env.extend(AT_TERMINAL.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        let argv = argv.into_iter().map(str::to_owned).collect();
+        let program = Program { argv, env, dir: dir.to_owned() };
+        Call::Run { program, streams, timeout, background: action.flag("background") }
     };
     // A virtual environment is made where it is asked for and is not there.
     const VENV: &str = "[ -x .venv/bin/python ] || python3 -m venv .venv || python3 -m venv --without-pip .venv || exit; \
                         PATH=$PWD/.venv/bin:$PATH; ";
     let venv = if action.flag("venv") { VENV } else { "" };
     Ok(match action.tool.as_str() {
-        "execute_shell" => run(vec!["/bin/bash", "-c", "--", need("command")?], None),
+        "execute_shell" => {
+            let streams = if action.flag("terminal") { Streams::Terminal } else { Streams::Plain };
+            run(vec!["/bin/bash", "-c", "--", need("command")?], streams)
+        }
         "execute_python_code" => {
             let code = need("code")?.to_owned();
-            run(vec!["/bin/sh", "-c", &format!("{venv}exec python3 -")], Some(code))
+            run(vec!["/bin/sh", "-c", &format!("{venv}exec python3 -")], Streams::Fed(code))
         }
         "execute_python_file" => {
             let script = format!("{venv}exec python3 -- \"$@\"");
             // Words, not a piece of a script: what stands among the arguments is handed to the program and never run.
             let args = words(action.text("args").unwrap_or_default())?;
             let fixed = ["/bin/sh", "-c", &script, "sh", need("file")?];
-            run(fixed.into_iter().chain(args.iter().map(String::as_str)).collect(), None)
+            run(fixed.into_iter().chain(args.iter().map(String::as_str)).collect(), Streams::Plain)
         }
         "background_job" => {
             let job = action.integer("job").and_then(|job| u64::try_from(job).ok()).unwrap_or_default();
@@ -162,71 +176,11 @@ fn words(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// A program's output, as far as it is kept.
-#[derive(Debug, Default)]
-struct Output {
-    head: Vec<u8>,
-    tail: VecDeque<u8>,
-    total: u64,
-    /// Bytes that were shown already.
-    shown: u64,
-}
+/// A program that runs, what it prints, and who reads that.
+type Begun = (Job, Arc<Mutex<Output>>, JoinHandle<()>);
 
-impl Output {
-    fn push(&mut self, bytes: &[u8]) {
-        self.total += bytes.len() as u64;
-        let (first, rest) = bytes.split_at(bytes.len().min(KEPT - self.head.len()));
-        self.head.extend_from_slice(first);
-        self.tail.extend(rest);
-        let over = self.tail.len().saturating_sub(KEPT);
-        self.tail.drain(..over);
-    }
-
-    /// All that is kept, with a line where something is missing.
-    fn text(&self) -> String {
-        let kept = (self.head.len() + self.tail.len()) as u64;
-        let mut bytes = self.head.clone();
-        if self.total > kept {
-            bytes.extend_from_slice(format!("\n[{} bytes of output are not kept]\n", self.total - kept).as_bytes());
-        }
-        bytes.extend(&self.tail);
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// What came since it was last asked, as far as it is kept. The beginning of a character whose rest is still to come
-    /// waits for it.
-    fn news(&mut self) -> String {
-        let new = self.total - self.shown;
-        let from_tail = usize::try_from(new).unwrap_or(usize::MAX).min(self.tail.len());
-        let from_head = usize::try_from(new - self.tail_total().min(new)).unwrap_or(usize::MAX).min(self.head.len());
-        let mut bytes = self.head.get(self.head.len() - from_head..).unwrap_or_default().to_vec();
-        bytes.extend(self.tail.iter().skip(self.tail.len() - from_tail));
-        let waits = bytes.utf8_chunks().last().map_or(0, |chunk| incomplete(chunk.invalid()));
-        bytes.truncate(bytes.len() - waits);
-        self.shown = self.total - waits as u64;
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// Bytes that came when the head was full.
-    fn tail_total(&self) -> u64 {
-        self.total - self.head.len() as u64
-    }
-}
-
-/// How many bytes these are, if they can be the beginning of a character and are not yet one.
-fn incomplete(bytes: &[u8]) -> usize {
-    let length = match bytes.first() {
-        Some(0xc2..=0xdf) => 2,
-        Some(0xe0..=0xef) => 3,
-        Some(0xf0..=0xf4) => 4,
-        _ => 0,
-    };
-    if bytes.len() < length { bytes.len() } else { 0 }
-}
-
-fn locked<T>(what: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    what.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// The size of a terminal that nobody looks at.
+const WINDOW: Window = Window { rows: 24, columns: 80 };
 
 /// How a program that was waited for came to its end.
 enum Over {
@@ -270,9 +224,13 @@ impl Shell {
                 let most = settings.background_jobs;
                 (failed(format!("{most} programs run in the background; stop one (background_job) first")), true)
             }
-            Ok(Call::Run { program, input, timeout, background }) => {
+            Ok(Call::Run { program, streams, timeout, background }) => {
                 let held = held(roots, settings.quota).await;
-                let begun = self.start(program, input).await;
+                let begun = match streams {
+                    Streams::Plain => self.start(program, None).await,
+                    Streams::Fed(text) => self.start(program, Some(text)).await,
+                    Streams::Terminal => self.start_at_terminal(program).await,
+                };
                 let (job, output, reading) = match begun {
                     Ok(begun) => begun,
                     Err(StartError::Program { program, error }) => {
@@ -297,21 +255,31 @@ impl Shell {
         !self.background.is_empty() || self.cell.sweep().await
     }
 
-    async fn start(
-        &mut self,
-        program: Program,
-        input: Option<String>,
-    ) -> Result<(Job, Arc<Mutex<Output>>, tokio::task::JoinHandle<()>), StartError> {
+    async fn start(&mut self, program: Program, input: Option<String>) -> Result<Begun, StartError> {
         let cell = |e: std::io::Error| StartError::Cell(e.to_string());
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| cell(e.into()))?;
         let stdin = stdin(input).map_err(cell)?;
         let streams = [Some(stdin.as_fd()), Some(theirs.as_fd()), Some(theirs.as_fd())];
-        let job = self.cell.start(program, streams, Window { rows: 24, columns: 80 }).await?;
+        let job = self.cell.start(program, streams, WINDOW).await?;
         drop(theirs);
         rustix::io::ioctl_fionbio(&ours, true).map_err(|e| cell(e.into()))?;
         let reader = pipe::Receiver::from_owned_fd(ours).map_err(cell)?;
         let output = Arc::<Mutex<Output>>::default();
         let reading = tokio::spawn(read(reader, Arc::clone(&output)));
+        Ok((job, output, reading))
+    }
+
+    /// The same at a terminal of the cell's own, whose other side is this process's.
+    async fn start_at_terminal(&mut self, program: Program) -> Result<Begun, StartError> {
+        let mut job = self.cell.start(program, [None, None, None], WINDOW).await?;
+        // Whatever else a cell might hand over could be waited for long after the cell is gone.
+        let terminal = job.terminal.take().filter(|terminal| rustix::pty::ptsname(terminal, Vec::new()).is_ok());
+        let Some(terminal) = terminal else {
+            return Err(StartError::Cell("it handed over no terminal".to_owned()));
+        };
+        let output = Arc::<Mutex<Output>>::default();
+        let kept = Arc::clone(&output);
+        let reading = tokio::task::spawn_blocking(move || read_terminal(&terminal, &kept));
         Ok((job, output, reading))
     }
 
@@ -524,13 +492,6 @@ fn stdin(input: Option<String>) -> std::io::Result<OwnedFd> {
     Ok(theirs)
 }
 
-async fn read(mut pipe: pipe::Receiver, output: Arc<Mutex<Output>>) {
-    let mut buffer = vec![0u8; 64 * 1024];
-    while let Ok(read @ 1..) = pipe.read(&mut buffer).await {
-        locked(&output).push(buffer.get(..read).unwrap_or_default());
-    }
-}
-
 /// What a root that may be written held before a program ran.
 struct Held {
     path: String,
@@ -568,41 +529,6 @@ async fn over_quota(roots: &[Root], quota: Quota, before: &[Held]) -> Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn output_keeps_its_beginning_and_its_end_and_says_what_is_missing() {
-        let mut output = Output::default();
-        output.push(b"first ");
-        output.push(&vec![b'x'; 3 * KEPT]);
-        output.push(b" last");
-        let text = output.text();
-        assert!(text.starts_with("first x") && text.ends_with("x last"));
-        assert_eq!(output.total, 3 * KEPT as u64 + 11);
-        assert!(text.contains(&format!("[{} bytes of output are not kept]", output.total - 2 * KEPT as u64)));
-        assert!(text.len() < 2 * KEPT + 100);
-    }
-
-    #[test]
-    fn news_are_told_once() {
-        let mut output = Output::default();
-        output.push("aé".as_bytes());
-        assert_eq!(output.news(), "aé");
-        assert_eq!(output.news(), "");
-        output.push(b"b");
-        assert_eq!(output.news(), "b");
-        // A character that comes in two pieces is told whole; bytes that are none are told at once.
-        output.push(&[0xc3]);
-        assert_eq!(output.news(), "");
-        output.push(&[0xa9, 0xff]);
-        assert_eq!(output.news(), "é\u{fffd}");
-        output.push(&[0xff; 100]);
-        assert_eq!(output.news(), "\u{fffd}".repeat(100));
-        // What was shown before the head was full is not shown again.
-        output.push(&vec![b'x'; KEPT]);
-        assert_eq!(output.news().len(), KEPT);
-        output.push(b"end");
-        assert_eq!(output.news(), "end");
-    }
 
     #[test]
     fn arguments_are_words_and_never_a_script() {

@@ -117,6 +117,8 @@ impl CellEnd {
 pub struct Cell {
     /// The host's end of the connection.
     pub socket: UnixStream,
+    /// The number of the launcher that made it.
+    pub(crate) maker: usize,
     pub(crate) pid: Pid,
     pub(crate) pidfd: OwnedFd,
     pub(crate) end: std::io::PipeReader,

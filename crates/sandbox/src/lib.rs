@@ -32,6 +32,7 @@
 //! so a rootless cell may use what those groups may use *below its roots*.
 
 mod battery;
+mod bench;
 mod cell;
 mod cgroup;
 mod error;

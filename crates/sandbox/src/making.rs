@@ -61,6 +61,27 @@ pub(crate) struct Seen {
     pub(crate) refusals: Option<Refusals>,
 }
 
+/// Why a spare did not become a cell.
+enum Failure {
+    /// It is dead, or does not answer.
+    Silent(SandboxError),
+    /// It said why, or was judged.
+    Told(SandboxError),
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<Failure> for SandboxError {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Silent(error) | Failure::Told(error)) = failure;
+        error
+    }
+}
+
 /// What stays the same for all cells of a launcher.
 pub(crate) struct Workshop {
     pub(crate) entry: Entry,
@@ -93,10 +114,10 @@ pub(crate) struct Who {
 }
 
 impl Workshop {
-    pub(crate) const fn new(entry: Entry, filters: BTreeMap<Profile, Vec<libc::sock_filter>>) -> Self {
+    pub(crate) const fn new(entry: Entry) -> Self {
         Self {
             entry,
-            filters,
+            filters: BTreeMap::new(),
             stranger: None,
             groups: None,
             own: None,
@@ -105,6 +126,11 @@ impl Workshop {
             claimed: None,
             mounts: None,
         }
+    }
+
+    /// One for another launcher: with nothing made in it yet but filters.
+    pub(crate) fn like_it(&self) -> Self {
+        Self { filters: self.filters.clone(), ..Self::new(self.entry) }
     }
 
     /// The processes that wait to be cells.
@@ -116,15 +142,39 @@ impl Workshop {
     pub(crate) fn make(&mut self, spec: &CellSpec, tier: Tier, socket: &OwnedFd) -> Result<Made, SandboxError> {
         spec.check()?;
         let who = self.who(spec, tier)?;
-        let (trees, sockets) = if tier == Tier::Full { self.shown(spec, who)? } else { Default::default() };
-        let spare = self.claim(spec, Kind { tier, work: spec.work, who })?;
-        let order = Order { spec: spec.clone(), sockets, trees: trees.keys().copied().collect() };
+        let kind = Kind { tier, work: spec.work, who };
+        let show = |workshop: &mut Self| match tier {
+            Tier::Full => workshop.shown(spec, who),
+            Tier::Narrow => Ok(Default::default()),
+        };
+        let mut shown = show(self)?;
+        if let Some(spare) = self.claim(spec, kind) {
+            match self.finish(spare, spec, &shown, socket) {
+                // It may have broken while it waited, which says nothing of one that is made now.
+                Err(Failure::Silent(_)) => shown = show(self)?,
+                other => return Ok(other?),
+            }
+        }
+        let spare = self.make_now(spec, kind)?;
+        Ok(self.finish(spare, spec, &shown, socket)?)
+    }
+
+    /// Makes a cell of a spare, which is used up in any case, and so is what is shown.
+    fn finish(
+        &mut self,
+        spare: Spare,
+        spec: &CellSpec,
+        (trees, sockets): &(Trees, Vec<PathBuf>),
+        socket: &OwnedFd,
+    ) -> Result<Made, Failure> {
+        let order = Order { spec: spec.clone(), sockets: sockets.clone(), trees: trees.keys().copied().collect() };
         let fds: Vec<BorrowedFd<'_>> = [socket].into_iter().chain(trees.values()).map(AsFd::as_fd).collect();
-        match self.oversee(&spare, &order, &fds) {
+        let seen = self.oversee(&spare, &order, &fds);
+        match seen {
             Ok(mut seen) => {
-                let Spare { pid, pidfd, group, .. } = spare;
+                let Spare { kind, pid, pidfd, group, .. } = spare;
                 let groups = group.as_ref().and(self.groups.as_ref()).and_then(Option::as_ref);
-                seen.confinement.limits = limits::in_force(spec, tier, groups.map(Groups::version));
+                seen.confinement.limits = limits::in_force(spec, kind.tier, groups.map(Groups::version));
                 Ok(Made { pid, pidfd, group, seen })
             }
             Err(error) => {
@@ -193,8 +243,8 @@ impl Workshop {
         }
     }
 
-    /// What the cell is made of, in a group of its limits: a spare that waits, if there is one that can be used.
-    fn claim(&mut self, spec: &CellSpec, kind: Kind) -> Result<Spare, SandboxError> {
+    /// A spare that waits, in a group of the cell's limits, if there is one that can be used.
+    fn claim(&mut self, spec: &CellSpec, kind: Kind) -> Option<Spare> {
         if kind.tier == Tier::Full && self.kinds.contains(&kind) {
             self.claimed = Some(kind);
         } else if kind.tier == Tier::Full && self.kinds.len() < MOST_KINDS {
@@ -207,12 +257,17 @@ impl Workshop {
             let mut spare = self.spares.remove(place);
             let limited = spare.group.as_mut().map_or(Ok(()), |group| group.limit(&spec.limits));
             if limited.is_ok() && spare.is_alive() {
-                return Ok(spare);
+                return Some(spare);
             }
             self.end(spare);
         }
+        None
+    }
+
+    /// The same, made while somebody waits.
+    fn make_now(&mut self, spec: &CellSpec, kind: Kind) -> Result<Spare, SandboxError> {
         let group = self.limited_group(&spec.limits)?;
-        self.filter(spare::profile(spec.work, kind.tier, group.is_some()))?;
+        self.filter(spare::profile(kind.work, kind.tier, group.is_some()))?;
         Spare::make(self, kind, group)
     }
 
@@ -225,14 +280,19 @@ impl Workshop {
     }
 
     /// The launcher's side: orders, looks on, judges the battery, says go.
-    fn oversee(&mut self, spare: &Spare, order: &Order, fds: &[BorrowedFd<'_>]) -> Result<Seen, SandboxError> {
+    fn oversee(&mut self, spare: &Spare, order: &Order, fds: &[BorrowedFd<'_>]) -> Result<Seen, Failure> {
         let (pid, pair) = (spare.pid, &spare.pair);
         let Kind { tier, who, .. } = spare.kind;
-        let hear = || parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
-        parcel::send(pair, order, fds).step("telling the cell what it is to be")?;
+        let hear = || {
+            let heard = parcel::receive_within::<Heard>(pair, PATIENCE).step("waiting for the cell to be made");
+            heard.map_err(Failure::Silent)
+        };
+        let go_on = || spare.say(&Word::GoOn).map_err(Failure::Silent);
+        parcel::send(pair, order, fds).step("telling the cell what it is to be").map_err(Failure::Silent)?;
         let (built, mut fds) = hear()?;
         built?;
-        let namespaces = proc::namespaces(Some(pid)).step("looking at the cell's namespaces")?;
+        let looked = proc::namespaces(Some(pid)).step("looking at the cell's namespaces");
+        let namespaces = looked.map_err(Failure::Silent)?;
         if tier == Tier::Full {
             let own = match &mut self.own {
                 Some(own) => own,
@@ -240,10 +300,10 @@ impl Workshop {
             };
             let shared = |name: &&String| own.get(*name) == namespaces.get(*name);
             if let Some(name) = namespaces.keys().find(shared) {
-                return Err(SandboxError::NotConfined(format!("it shares the host's {name} namespace")));
+                return Err(SandboxError::NotConfined(format!("it shares the host's {name} namespace")).into());
             }
         }
-        spare.say(&Word::GoOn)?;
+        go_on()?;
         let refusals = if order.spec.explain {
             let (closed, mut fds) = hear()?;
             closed?;
@@ -256,10 +316,10 @@ impl Workshop {
         }
         let Tried { probes, took_us } = hear()?.0?;
         if let Some(probe) = probes.iter().find(|probe| !probe.held) {
-            return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() });
+            return Err(SandboxError::NotHeld { name: probe.name.clone(), answer: probe.answer.clone() }.into());
         }
         let mut confinement = Confinement::look(pid, tier, namespaces, who.mapped)?;
-        spare.say(&Word::GoOn)?;
+        go_on()?;
         confinement.battery_us = took_us;
         Ok(Seen { confinement, probes, listener: fds.pop(), refusals })
     }

@@ -22,30 +22,41 @@ pub struct Refused {
 /// Where a cell's refusals are told. Whoever has this has to ask for them: a call waits until it is answered. When it is
 /// dropped, what would be refused answers `ENOSYS` from then on.
 #[derive(Debug)]
-pub struct Refusals(OwnedFd);
+pub struct Refusals {
+    listener: OwnedFd,
+    /// Becomes readable when the cell has ended.
+    end: Option<OwnedFd>,
+}
 
 impl Refusals {
+    /// For the launcher, which is there as long as the cell is being made.
     pub(crate) const fn new(listener: OwnedFd) -> Self {
-        Self(listener)
+        Self { listener, end: None }
     }
 
-    /// Waits for the next call that is refused, and refuses it; `None` when the last process of the cell is gone. Blocks.
+    /// For the host. Of a narrow cell whose launcher was killed, processes may live on: without `end`, they would be waited
+    /// for.
+    pub(crate) const fn until(listener: OwnedFd, end: OwnedFd) -> Self {
+        Self { listener, end: Some(end) }
+    }
+
+    /// Waits for the next call that is refused, and refuses it; `None` when the cell has ended. Blocks.
     ///
     /// # Errors
     /// Of poll(2) and ioctl(2).
     pub fn next(&self) -> io::Result<Option<Refused>> {
         loop {
-            let mut watched = [PollFd::new(&self.0, PollFlags::IN)];
+            let mut watched = vec![PollFd::new(&self.listener, PollFlags::IN)];
+            watched.extend(self.end.as_ref().map(|end| PollFd::new(end, PollFlags::IN)));
             match poll(&mut watched, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let [ready] = watched.map(|fd| fd.revents());
-            if ready.contains(PollFlags::IN) {
+            if watched.first().is_some_and(|listener| listener.revents().contains(PollFlags::IN)) {
                 if let Some(refused) = self.refuse()? {
                     return Ok(Some(refused));
                 }
-            } else if !ready.is_empty() {
+            } else if watched.iter().any(|fd| !fd.revents().is_empty()) {
                 return Ok(None);
             }
         }
@@ -53,13 +64,13 @@ impl Refusals {
 
     /// Refuses a call that waits; `None` if whoever made it is gone.
     pub(crate) fn refuse(&self) -> io::Result<Option<Refused>> {
-        let waiting = match sys::next_notice(&self.0) {
+        let waiting = match sys::next_notice(&self.listener) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => return Ok(None),
             other => other?,
         };
         let program = proc::read(&format!("/proc/{}/comm", waiting.pid)).unwrap_or_default();
         loop {
-            match sys::refuse(&self.0, waiting.id, libc::EPERM) {
+            match sys::refuse(&self.listener, waiting.id, libc::EPERM) {
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
                 other => break other?,
@@ -74,6 +85,6 @@ impl Refusals {
 
 impl std::os::fd::AsFd for Refusals {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
+        self.listener.as_fd()
     }
 }

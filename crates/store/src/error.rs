@@ -61,16 +61,11 @@ pub enum StoreError {
         /// By whom.
         pid: u32,
     },
-    /// The process that drove the brain is gone, but not yet what it had begun.
-    #[error(
-        "process {pid}, which drove brain {brain}, is gone, but an action that it began is still ending (a slow disk?): \
-         try again in a moment"
-    )]
+    /// Nobody drives the brain any more, but what was begun for it is not over yet.
+    #[error("nobody drives brain {brain} any more, but its cell is still ending (a slow disk?): try again in a moment")]
     Ending {
         /// Which.
         brain: BrainId,
-        /// By whom.
-        pid: u32,
     },
     /// The lease was overtaken.
     #[error("brain {brain} is driven under a newer lease, nothing was written: stop this process, or resume the brain")]

@@ -22,7 +22,7 @@ use crate::StoreError;
 /// How often a lock that is held is tried, and how long between: looking who holds one takes it for an instant.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(5);
-/// The same while the process that signed the lock is gone, and only its cells are still ending: 5 s.
+/// The same while whoever signed the lock is gone, or has let go, and only the cells are still ending: 5 s.
 const TRIES_WHILE_ENDING: u32 = 1000;
 
 /// The right to drive one brain. Released when dropped, or when the process ends.
@@ -74,18 +74,14 @@ impl Lock {
                 Err(Errno::WOULDBLOCK) => {}
                 Err(errno) => return Err(StoreError::Lock { path: path(leases, brain), source: errno.into() }),
             }
-            let pid = read_pid(&mut file);
-            let is_alive = pid.is_none_or(is_alive);
+            // Whoever takes it signs it at once, and takes the signature back when letting go: without one, nobody drives.
+            let driver = read_pid(&mut file).filter(|pid| is_alive(*pid));
             tries += 1;
-            if tries >= if is_alive { TRIES } else { TRIES_WHILE_ENDING } {
-                let (brain, pid) = (brain.clone(), pid.unwrap_or(0));
-                return Err(if is_alive {
-                    StoreError::Driven { brain, pid }
-                } else {
-                    StoreError::Ending { brain, pid }
-                });
+            match driver {
+                Some(pid) if tries >= TRIES => return Err(StoreError::Driven { brain: brain.clone(), pid }),
+                None if tries >= TRIES_WHILE_ENDING => return Err(StoreError::Ending { brain: brain.clone() }),
+                _ => std::thread::sleep(PAUSE),
             }
-            std::thread::sleep(PAUSE);
         }
     }
 

@@ -18,6 +18,8 @@ use crate::{Durability, Lease, Record, StoreError};
 
 /// Candidates that an error names at most.
 const CANDIDATES: usize = 8;
+/// Bytes of a log that may be left for whoever opens the journal next, who reads it.
+const MAX_LEFT: u64 = 512 * 1024;
 
 /// What is known of a brain without opening its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +151,8 @@ impl Store {
     /// Takes the right to drive `brain`. All older leases of it are worth nothing from here on.
     ///
     /// # Errors
-    /// [`StoreError::Driven`] with the process that holds it (0 if it has not signed yet), [`StoreError::Unknown`].
+    /// [`StoreError::Driven`] with the process that holds it, [`StoreError::Ending`] where a cell of an earlier driver is not
+    /// gone in 5 s, [`StoreError::Unknown`].
     pub fn lease(&self, access: &Access, brain: &BrainId) -> Result<Lease, StoreError> {
         self.admit(access)?;
         self.journal(&self.reader(), brain).head()?;
@@ -215,6 +218,17 @@ impl Store {
         // One snapshot: head and records belong together while others append.
         let snapshot = reader.unchecked_transaction().map_err(StoreError::sqlite(&self.path))?;
         self.journal(&snapshot, brain).read(from)
+    }
+
+    /// Lets go of the journal without tidying up, for a process that is about to end. What was appended stands in the log
+    /// beside the file, where whoever opens it next finds it; only a long log is put in its place, as when this is
+    /// dropped, which waits for the disk three times.
+    pub fn leave(self) {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        if std::fs::metadata(log).is_ok_and(|log| log.len() <= MAX_LEFT) {
+            std::mem::forget(self);
+        }
     }
 
     /// Has this process kill itself (`SIGKILL`) at a later append, or not after all. For tests of crash-safety.

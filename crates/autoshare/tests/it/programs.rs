@@ -91,6 +91,45 @@ fn a_program_tells_what_it_printed_and_how_it_ended() {
 }
 
 #[test]
+fn a_program_has_a_terminal_on_request() {
+    let desk = Desk::new();
+    let at_terminal = |command: &str| ("execute_shell", json!({"command": command, "terminal": true}));
+    let type_into_it = "python3 -c \"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSTI, b'x')\"";
+    // (call, what the model is told)
+    let table: Vec<((&str, Value), &[&str])> = vec![
+        (
+            shell("for fd in 0 1 2; do test -t $fd || echo $fd is none; done"),
+            &["0 is none\n1 is none\n2 is none\n[exit"],
+        ),
+        (
+            at_terminal(
+                "for fd in 0 1 2; do test -t $fd && echo $fd is one; done; echo err >&2; stty size; echo $TERM",
+            ),
+            &["0 is one\n1 is one\n2 is one\nerr\n24 80\nxterm\n[exit status 0, "],
+        ),
+        (at_terminal("cat; echo nobody types"), &["nobody types\n[exit status 0, "]),
+        (at_terminal("printf 'no line end'; exit 3"), &["no line end\n[exit status 3, "]),
+        (at_terminal(type_into_it), &["Operation not permitted", "[exit status 1, "]),
+        (at_terminal("setsid sleep 60 & echo left"), &["left\n[exit status 0, "]),
+        (at_terminal("sleep 60"), &["[it was ended after 2 s; "]),
+        (at_terminal("/no/such/program"), &["No such file", "[exit status 127, "]),
+        (
+            ("execute_shell", json!({"command": "tty; sleep 60", "terminal": true, "background": true})),
+            &["it runs in the background as job "],
+        ),
+        (shell("sleep 0.5"), &["[exit status 0, "]),
+        (("background_job", json!({"job": 9})), &["/dev/pts/", "still runs"]),
+        (("background_job", json!({"job": 9, "action": "stop"})), &["ended by signal 15"]),
+    ];
+    let (calls, expected): (Vec<_>, Vec<_>) = table.into_iter().unzip();
+    let (ran, told) = self::told(&desk, "program_timeout_s = 2", &[], calls.clone());
+    assert_eq!((ran.code, told.len()), (Some(0), calls.len()), "{ran:?}");
+    for ((call, expected), told) in calls.iter().zip(expected).zip(&told) {
+        assert!(expected.iter().all(|words| told.contains(words)), "{call:?}: {told}");
+    }
+}
+
+#[test]
 fn a_wall_is_explained_in_one_line() {
     let desk = Desk::new();
     let table = [
@@ -351,11 +390,23 @@ fn a9_git_works_and_what_it_runs_for_others_stays_as_it_was() {
         shell("mv .git moved && mkdir -p .git/hooks && echo evil > .git/hooks/pre-commit"),
         shell("rm -rf .git/hooks .git/config; mkdir -p .git/hooks; echo evil > .git/hooks/pre-commit"),
     ];
-    let (ran, told) = self::told(&desk, "", &[], calls);
+    let (ran, told) = self::told(&desk, "", &[], calls.clone());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(told[0].contains("1\n[exit status 0"), "the control: {}", told[0]);
     assert_eq!((kept("config"), kept("hooks/pre-commit.sample")), (config, sample), "{told:?}");
     assert!(!desk.workspace.join(".git/hooks/pre-commit").exists(), "{told:?}");
+
+    // What is missing is not made by a program either, and git works on.
+    std::fs::remove_dir_all(desk.workspace.join(".git/hooks")).unwrap();
+    std::fs::remove_file(desk.workspace.join(".git/config")).unwrap();
+    let mut calls = calls;
+    calls[0] =
+        shell("git -c user.name=a -c user.email=a@b commit -q --allow-empty -m third && git log --oneline | wc -l");
+    let (ran, told) = self::told(&desk, "", &[], calls);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(told[0].contains("2\n[exit status 0"), "the control: {}", told[0]);
+    assert_eq!(kept("config"), "", "{told:?}");
+    assert_eq!(std::fs::read_dir(desk.workspace.join(".git/hooks")).unwrap().count(), 0, "{told:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn the_tools_their_effects_and_their_parameters_are_these() {
         "list_folder Read Read path?:Target hidden?:Option",
         "find Read Read pattern:Query path?:Target",
         "search Read Read pattern:Query path?:Target glob?:Query",
-        "execute_shell RunInside Write command:Target timeout?:Option background?:Option",
+        "execute_shell RunInside Write command:Target timeout?:Option background?:Option terminal?:Option",
         "execute_python_code RunInside Write code:Target timeout?:Option venv?:Option",
         "execute_python_file RunInside Write file:Target args?:Query timeout?:Option background?:Option venv?:Option",
         "background_job RunInside Idempotent job:Target action?:Option",

@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("b8_disk_descriptors_and_time_have_an_end", b8_disk_descriptors_and_time_have_an_end),
     ("b8_what_a_cell_left_in_memory_is_not_the_next_ones", b8_what_a_cell_left_in_memory_is_not_the_next_ones),
     ("a_thousand_cells_for_programs_leave_nothing", a_thousand_cells_for_programs_leave_nothing),
+    ("refusals_are_told_no_longer_than_there_is_a_launcher", refusals_are_told_no_longer_than_there_is_a_launcher),
 ];
 
 const TIERS: [Tier; 2] = [Tier::Full, Tier::Narrow];
@@ -119,6 +120,25 @@ fn b8_with_the_launcher_every_program_ends(_: &mut World) {
         world.end_launcher();
         assert!(within(SOON, || marked(&mark).is_empty()), "{tier}: {:?} live on", marked(&mark));
     }
+}
+
+/// A program of a narrow cell may outlive a launcher that was killed, and its filter with it.
+fn refusals_are_told_no_longer_than_there_is_a_launcher(_: &mut World) {
+    let (world, mut cell) = programs_cell(Tier::Narrow, |_, spec| spec.explain = true);
+    let refusals = cell.refusals().unwrap();
+    let telling = std::thread::spawn(move || while let Ok(Some(_)) = refusals.next() {});
+    let mark = mark();
+    assert!(ask(&cell, &format!("start exec setsid sh -c 'while :; do sleep 0.2; done' {mark}")).starts_with("ok"));
+    assert!(within(SOON, || !marked(&mark).is_empty()) && !telling.is_finished());
+    assert_eq!(unsafe { libc::kill(world.narrow().pid(), libc::SIGKILL) }, 0);
+    let ended = within(SOON, || telling.is_finished());
+    println!("    of its programs, {} outlived the launcher", marked(&mark).len());
+    for pid in marked(&mark) {
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    assert!(ended, "whoever asks for refusals waits for ever");
+    telling.join().unwrap();
+    assert!(within(SOON, || marked(&mark).is_empty()));
 }
 
 fn b8_a_fork_bomb_stays_small_and_ends(_: &mut World) {

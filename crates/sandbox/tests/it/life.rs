@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("no_user_namespaces_is_a_refusal_or_a_narrow_cell", no_user_namespaces_is_a_refusal_or_a_narrow_cell),
     ("the_survey_says_what_is_there", the_survey_says_what_is_there),
     ("spares_end_with_the_mounts_that_they_hold", spares_end_with_the_mounts_that_they_hold),
+    ("a_spare_that_breaks_costs_no_launch", a_spare_that_breaks_costs_no_launch),
     (
         "a_launcher_without_descriptors_says_so_and_its_cells_live",
         a_launcher_without_descriptors_says_so_and_its_cells_live,
@@ -122,12 +123,21 @@ fn kill_host(pid: i32) {
 
 fn b8_launcher_and_cells_end_with_the_host(world: &mut World) {
     let (host, line) = doomed_host(world, |world| {
-        let cell = world.cell();
-        let words = format!("{} {}", world.launcher().pid(), cell.pid());
-        (cell, words)
+        let (launcher, spec) = (world.launcher(), world.spec());
+        // At once, so that there is more than one launcher where there is more than one processor.
+        let cells: Vec<Cell> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| launcher.launch(&spec).unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let pids: Vec<String> = cells.iter().map(|cell| cell.pid().to_string()).collect();
+        let words = format!("{} {}", launcher.pid(), pids.join(" "));
+        let mut cells = cells.into_iter();
+        let first = cells.next().unwrap();
+        cells.for_each(std::mem::forget);
+        (first, words)
     });
     let pids: Vec<i32> = line.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    assert!(pids.len() == 2 && pids.iter().all(|pid| alive(*pid)), "the control: they live");
+    assert!(pids.len() == 5 && pids.iter().all(|pid| alive(*pid)), "the control: they live");
     kill_host(host);
     pids.into_iter().for_each(gone);
 }
@@ -191,18 +201,37 @@ fn a_hundred_cells_leave_nothing(world: &mut World) {
 }
 
 fn threads_make_cells_side_by_side(world: &mut World) {
-    let spec = world.spec();
     let launcher = world.launcher();
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..4 {
-                    let cell = launcher.launch(&spec).unwrap();
-                    assert_eq!(ask(&cell, "ids"), "ok 1000 1000 1");
-                }
+    let first = launcher.pid();
+    let spec = world.spec();
+    let last: Vec<Cell> = std::thread::scope(|scope| {
+        let make = || {
+            let made = (0..4).map(|_| {
+                let cell = launcher.launch(&spec).unwrap();
+                assert_eq!(ask(&cell, "ids"), "ok 1000 1000 1");
+                // Whichever launcher made it is asked.
+                assert_eq!(launcher.strain(&cell).unwrap(), autoshare_sandbox::Strain::default());
+                cell
             });
-        }
+            made.last().unwrap()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
+    let field = |pid: i32, name: &str| -> Option<i32> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
+    };
+    let mut makers: Vec<i32> = last.iter().filter_map(|cell| field(cell.pid(), "PPid:")).collect();
+    makers.sort_unstable();
+    makers.dedup();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    println!("    {} launchers for {processors} processors", makers.len());
+    assert!(makers.len() <= processors && (makers.len() > 1 || processors == 1), "{makers:?}");
+    assert!(makers.iter().all(|maker| *maker == first || field(*maker, "PPid:") == Some(first)), "{makers:?}");
+    let cells: Vec<i32> = last.iter().map(Cell::pid).collect();
+    world.end_launcher();
+    assert!(makers.iter().chain(&cells).all(|pid| !alive(*pid)), "with the first, every launcher and its cells end");
 }
 
 fn a_launcher_is_not_started_among_threads(_: &mut World) {
@@ -409,6 +438,37 @@ fn spares_end_with_the_mounts_that_they_hold(world: &mut World) {
     assert!(waits(1), "{}", children(pid));
     assert_eq!(unsafe { libc::umount2(target.as_ptr(), 0) }, 0, "nobody keeps it busy");
     assert!(waits(0), "{}", children(pid));
+}
+
+/// A spare may end between being claimed and being told what to be, or in the middle of it.
+fn a_spare_that_breaks_costs_no_launch(world: &mut World) {
+    let pid = world.launcher().pid();
+    drop(world.cell());
+    drop(world.cell());
+    let children = || std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let stays = |before: &str| {
+        std::thread::sleep(Duration::from_millis(200));
+        children() == before
+    };
+    // The cells have gone, and one process is there to stay.
+    assert!(within(SOON, || children().trim().parse::<i32>().is_ok() && stays(&children())), "{}", children());
+    let spare: i32 = children().trim().parse().unwrap();
+    let signal = |signal: i32| assert_eq!(unsafe { libc::kill(spare, signal) }, 0);
+    // It is there and hears nothing, so that it is claimed; only then does it end.
+    signal(libc::SIGSTOP);
+    std::thread::scope(|scope| {
+        let killing = scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            signal(libc::SIGKILL);
+        });
+        let start = Instant::now();
+        let cell = world.launch(&world.spec()).unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(250), "the control: the broken one was claimed");
+        assert_ne!(cell.pid(), spare);
+        assert_eq!(ask(&cell, "exit 0"), "");
+        killing.join().unwrap();
+    });
+    gone(spare);
 }
 
 fn a_launcher_without_descriptors_says_so_and_its_cells_live(world: &mut World) {

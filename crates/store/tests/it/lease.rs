@@ -1,5 +1,6 @@
 //! One driver a brain.
 
+use std::os::fd::AsFd as _;
 use std::process::Child;
 
 use autoshare_core::Seq;
@@ -48,6 +49,22 @@ fn a_lease_is_released_when_dropped_and_held_once_within_a_process_too() {
     assert_eq!(house.store.driven_by(&house.access, &brain(1)), None);
     assert_eq!(house.lease(&brain(1)).epoch(), 2);
     drop(other);
+}
+
+#[test]
+fn a_lease_that_was_let_go_is_waited_for_while_a_cell_holds_it() {
+    let dir = crate::tempdir();
+    let house = House::open(dir.path());
+    let lease = house.create(&brain(1));
+    // What the launcher keeps until the cell is gone.
+    let held = lease.as_fd().try_clone_to_owned().unwrap();
+    drop(lease);
+    let cell = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        drop(held);
+    });
+    assert_eq!(house.store.lease(&house.access, &brain(1)).map(|lease| lease.epoch()).unwrap(), 2);
+    cell.join().unwrap();
 }
 
 #[test]

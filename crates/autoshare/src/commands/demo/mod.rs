@@ -11,7 +11,7 @@ mod tally;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use autoshare_brain::Status;
 use autoshare_broker::Model;
@@ -22,7 +22,6 @@ use autoshare_guard::encode;
 use autoshare_host::undo::{Undo, UndoError, Undone, undo};
 use autoshare_host::{Host, Progress, Question, Questions, Standing};
 use autoshare_sandbox::Launcher;
-use autoshare_store::StoreError;
 use autoshare_workspace::snapshot::Clash;
 
 use crate::args::Demo;
@@ -40,8 +39,6 @@ const GOAL: &str = "Run `sh tools/pieces.sh`, then summarise the folder into sum
 /// The same for documents of one's own.
 const GOAL_OF_ONES_OWN: &str = "Summarise the folder into summary.md";
 const MODEL: &str = "gullible";
-/// How long the cells of a brain that has ended may take to be gone.
-const CELL_ENDS: Duration = Duration::from_secs(10);
 
 /// `autoshare demo [--folder DIR]`.
 pub(crate) fn demo(launcher: Launcher, flags: &Demo, look: Look) -> Result<ExitCode, Failure> {
@@ -196,17 +193,7 @@ impl Stage<'_> {
     /// Takes back one step. Its brain is held until its last cell is gone, which takes a moment.
     fn undo(&self, brain: &BrainId, step: StepNo) -> Result<Undone, UndoError> {
         let (store, access) = (&self.data.store, &self.data.access);
-        let began = Instant::now();
-        loop {
-            match undo(store, access, brain, assemble::undo(self.settings), Some(step.0), Clash::Refuse) {
-                Err(UndoError::Store(StoreError::Driven { .. } | StoreError::Ending { .. }))
-                    if began.elapsed() < CELL_ENDS =>
-                {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                done => return done,
-            }
-        }
+        undo(store, access, brain, assemble::undo(self.settings), Some(step.0), Clash::Refuse)
     }
 }
 

@@ -116,6 +116,9 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
     });
     // A thread that still waits for input must not keep the process.
     runtime.shutdown_background();
+    if let Some(store) = Arc::into_inner(data.store) {
+        store.leave();
+    }
     Ok(ExitCode::from(code.map_err(ours)?))
 }
 

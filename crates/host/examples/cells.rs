@@ -6,7 +6,8 @@
 //! - `idle`: memory of cells that wait.
 //! - `work`: programs inside beside the same ones outside.
 //!
-//! As an ordinary user it shows what rootless cells cost. `AUTOSHARE` is the binary whose `exec` takes part in `turns`.
+//! As an ordinary user it shows what rootless cells cost. `AUTOSHARE` is the binary whose `exec` takes part in `turns`,
+//! `PEERS` names others there (`NAME=COMMAND ARGUMENT...`, one a line), and `ROUNDS` says how many rounds.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -158,7 +159,12 @@ fn turns(launcher: &Launcher, folder: &Path) {
         }),
         Candidate::new("fresh cell for tools, ready", || drop(launcher.launch(&tools).unwrap())),
     ];
-    for (name, argv) in [("autoshare exec", &exec[..]), ("bubblewrap", &bwrap), ("firejail", &firejail)] {
+    let named = std::env::var("PEERS").unwrap_or_default();
+    let named = named.lines().filter_map(|line| line.split_once('='));
+    let named: Vec<(&str, Vec<&str>)> =
+        named.map(|(name, command)| (name.trim(), command.split_whitespace().collect())).collect();
+    let known = [("autoshare exec", &exec[..]), ("bubblewrap", &bwrap), ("firejail", &firejail)];
+    for (name, argv) in known.into_iter().chain(named.iter().map(|(name, argv)| (*name, argv.as_slice()))) {
         let peer = program(argv, path, &[("HOME", "/nonexistent")]);
         if works(&peer) {
             candidates.push(Candidate::new(name, move || outside(&peer)));
@@ -166,7 +172,8 @@ fn turns(launcher: &Launcher, folder: &Path) {
             println!("{name} is not there, or does not work for this user: left out");
         }
     }
-    take_turns(&mut candidates, ROUNDS);
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    take_turns(&mut candidates, rounds);
     let peer = candidates.iter().find(|one| one.name == "bubblewrap").map(Candidate::median);
     for candidate in &candidates {
         let ratio = peer.map_or_else(String::new, |peer| format!(", {:.2} x bubblewrap", candidate.median() / peer));

@@ -6,16 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use serde::Deserialize;
-
 use crate::SandboxError;
 
-const DATA: &str = include_str!("seccomp.toml");
+/// `seccomp.toml`, as `build.rs` makes a table of it.
+static LIST: &[Entry] = include!(concat!(env!("OUT_DIR"), "/seccomp.rs"));
 const CALLS: &str = include_str!("syscalls.txt");
 
 /// Which code a filter is for, and what else holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
     /// The built-in tools, which start no process.
     Tools,
@@ -46,10 +44,8 @@ impl Profile {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    #[default]
     Allow,
     Enosys,
     /// Success, though nothing is done.
@@ -57,36 +53,22 @@ enum Answer {
 }
 
 /// An argument, after the mask, is one of the values. Values fit 32 bits: no call here needs more.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 struct Test {
     arg: u32,
-    #[serde(default = "all_bits")]
     mask: u64,
-    is: Vec<u32>,
+    is: &'static [u32],
 }
 
-const fn all_bits() -> u64 {
-    u64::MAX
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A line of `seccomp.toml`.
+#[derive(Debug)]
 struct Entry {
-    name: String,
+    name: &'static str,
     profile: Profile,
-    #[serde(default)]
     answer: Answer,
-    #[serde(default)]
-    when: Vec<Test>,
-    arch: Option<String>,
-    why: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    call: Vec<Entry>,
+    when: &'static [Test],
+    arch: Option<&'static str>,
+    why: &'static str,
 }
 
 /// One line of the list, for people and tests.
@@ -102,16 +84,15 @@ pub struct Listed {
     pub why: String,
 }
 
-fn entries(profile: Profile) -> Result<Vec<(u32, Entry)>, SandboxError> {
-    let table: Table = toml::from_str(DATA).map_err(|e| SandboxError::Filter(e.to_string()))?;
+fn entries(profile: Profile) -> Result<Vec<(u32, &'static Entry)>, SandboxError> {
     let numbers: BTreeMap<&str, u32> = calls().collect();
     let mut listed = Vec::new();
-    for entry in table.call {
-        if !profile.has(entry.profile) || entry.arch.as_deref().is_some_and(|arch| arch != std::env::consts::ARCH) {
+    for entry in LIST {
+        if !profile.has(entry.profile) || entry.arch.is_some_and(|arch| arch != std::env::consts::ARCH) {
             continue;
         }
         let unknown = || SandboxError::Filter(format!("`{}` is no call here", entry.name));
-        let number = *numbers.get(entry.name.as_str()).ok_or_else(unknown)?;
+        let number = *numbers.get(entry.name).ok_or_else(unknown)?;
         if number > NEW_LAST {
             return Err(SandboxError::Filter(format!("`{}` lies beyond the last known call", entry.name)));
         }
@@ -148,7 +129,7 @@ pub(crate) fn tested(number: u32) -> impl Iterator<Item = u32> {
     static TESTED: OnceLock<BTreeSet<(u32, u32)>> = OnceLock::new();
     let tested = TESTED.get_or_init(|| {
         let listed = Profile::ALL.iter().filter_map(|profile| entries(*profile).ok()).flatten();
-        listed.flat_map(|(number, entry)| entry.when.into_iter().map(move |test| (number, test.arg))).collect()
+        listed.flat_map(|(number, entry)| entry.when.iter().map(move |test| (number, test.arg))).collect()
     });
     tested.range((number, 0)..=(number, u32::MAX)).map(|(_, argument)| *argument)
 }
@@ -162,9 +143,9 @@ pub fn listed(profile: Profile) -> Result<Vec<Listed>, SandboxError> {
     Ok(entries
         .map(|(number, entry)| Listed {
             conditional: !entry.when.is_empty() || entry.answer != Answer::Allow,
-            name: entry.name,
+            name: entry.name.to_owned(),
             number,
-            why: entry.why,
+            why: entry.why.to_owned(),
         })
         .collect())
 }
@@ -231,7 +212,7 @@ pub(crate) fn program(profile: Profile, told: bool) -> Result<Vec<libc::sock_fil
     const OFFSET_NUMBER: u32 = 0;
     const OFFSET_ARCH: u32 = 4;
     let entries = entries(profile)?;
-    let calls: BTreeMap<u32, &[(u32, Entry)]> =
+    let calls: BTreeMap<u32, &[(u32, &Entry)]> =
         entries.chunk_by(|a, b| a.0 == b.0).filter_map(|same| Some((same.first()?.0, same))).collect();
     let mut ranges: Vec<Range> = Vec::new();
     for number in 0..=NEW_LAST + 1 {
@@ -284,7 +265,7 @@ fn search(ranges: &[Range]) -> Result<Vec<libc::sock_filter>, SandboxError> {
 }
 
 /// Answers one call.
-fn call(same_call: &[(u32, Entry)], refusal: u32) -> Result<Vec<libc::sock_filter>, SandboxError> {
+fn call(same_call: &[(u32, &Entry)], refusal: u32) -> Result<Vec<libc::sock_filter>, SandboxError> {
     let mut code = Vec::new();
     for (_, entry) in same_call {
         code.extend(rule(entry)?);

@@ -191,7 +191,8 @@ impl Ledger {
     pub fn reserve(&self, payer: &Payer, limits: &[Limit], wanted: Usage) -> Result<Reservation, LedgerError> {
         let today = Day::of_ms(self.shared.now_ms());
         let open = lock(&self.shared.book).reserve(&self.shared.disk, today, payer, limits, &wanted)?;
-        let payer = Payer { model: shortened(&payer.model), ..payer.clone() };
+        let Payer { token, brain, model } = payer;
+        let payer = Payer { token: token.clone(), brain: brain.clone(), model: shortened(model) };
         Ok(Reservation { shared: Arc::clone(&self.shared), open: Some((open, payer)), wanted })
     }
 
@@ -349,5 +350,8 @@ impl Drop for Shared {
 
 /// A model's name as it is recorded: a caller may name anything.
 fn shortened(model: &str) -> String {
-    model.chars().take(MAX_MODEL).collect()
+    match model.char_indices().nth(MAX_MODEL) {
+        Some((end, _)) => model.get(..end).unwrap_or_default().to_owned(),
+        None => model.to_owned(),
+    }
 }

@@ -22,6 +22,7 @@ pub(crate) struct ConfigFile {
     pub(crate) workspace: WorkspaceSection,
     pub(crate) shell: ShellSection,
     pub(crate) cell: CellSection,
+    pub(crate) budget: super::budget::BudgetSection,
 }
 
 #[derive(Debug, Default, Deserialize)]

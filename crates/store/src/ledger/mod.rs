@@ -225,6 +225,13 @@ impl Ledger {
         disk::usage(&lock(&self.reader), &self.path, since, access.token().map(|token| &token.id))
     }
 
+    /// The day that budgets are in, and the day that the clock says. The first is never before the last day that was seen.
+    #[must_use]
+    pub fn today(&self) -> (Day, Day) {
+        let clock = Day::of_ms(self.shared.now_ms());
+        (lock(&self.shared.book).today().max(clock), clock)
+    }
+
     /// Writes down what is in memory, and gives back what was set aside from the budgets and not used.
     ///
     /// # Errors

@@ -38,9 +38,12 @@ fn usage(desk: &Desk, by: &str) -> Vec<serde_json::Value> {
 #[test]
 fn a_run_ends_at_the_tenants_budget_and_says_how_to_go_on() {
     let cases = [
-        ("[budget]\nday = { requests = 2 }\n", "the day's requests of the tenant is used up: 2 requests of 2 requests"),
+        (
+            "[budget]\nday = { requests = 2 }\n",
+            "the tenant has not enough requests left for this day: 2 requests of 2 requests",
+        ),
         ("[budget]\nmonth = { requests = 2 }\n", "`month.requests` under [budget]"),
-        ("[budget]\nrun = { requests = 2 }\n", "what one run may use"),
+        ("[budget]\nrun = { requests = 2 }\n", "the tenant has not enough requests left for this run"),
         ("[budget.models.\"script*\"]\nday = { requests = 2 }\n", "[budget.models.\"script*\"]"),
         ("[budget]\ncall = { tokens = 10 }\n", "one call of the tenant may take 10 tokens"),
     ];

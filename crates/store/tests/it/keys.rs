@@ -123,6 +123,6 @@ fn litellm_30670_an_error_about_a_budget_does_not_hold_the_key() {
     house.calls(&token);
     let error = house.call(&token).unwrap_err();
     let said = format!("{error} {error:?} {:?} {:?}", house.ledger, house.bearer(&token));
-    assert!(error.to_string().contains("is used up"), "{error}");
+    assert!(error.to_string().contains("has not enough money left for this day"), "{error}");
     assert!(!said.contains(&token[12..64]), "{said}");
 }

@@ -156,6 +156,8 @@ pub enum NoteKind {
     Unkept,
     /// A person was asked whether a host may be reached; the text says what they said.
     Host,
+    /// A person gave leave to pass a soft cap of a budget; the text says which.
+    Leave,
 }
 
 /// One call to a model that went through the gateway. No content: that is the caller's.

@@ -11,7 +11,9 @@ mod net;
 mod run;
 mod secret;
 mod serve;
+mod token;
 mod undo;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -76,6 +78,8 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { .. } => model::list(settings, look),
         Command::Secret { command } => secret::secret(&settings, &command, look),
+        Command::Token { command } => token::token(&settings, &command, look),
+        Command::Usage(flags) => usage::usage(&settings, &flags, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

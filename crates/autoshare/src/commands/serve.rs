@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use autoshare_access::Tokens;
 use autoshare_broker::gateway::Gateway;
 use autoshare_host::calls::Calls;
 use autoshare_server::http::{Faces, Http, TlsPair};
@@ -21,10 +20,9 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
         settings.serve.http.listen = parse_address(listen)?;
     }
     let data = assemble::data(&settings)?;
-    let vault = autoshare_vault::Vault::open(&settings.data_dir)?;
-    let ledger = Arc::new(autoshare_store::ledger::Ledger::open(&settings.data_dir, &data.access, Default::default())?);
-    let tokens = Tokens::open(&settings.data_dir, &vault)?;
-    let none = tokens.list(&data.access)?.is_empty();
+    let ledger = assemble::ledger(&settings, &data.access)?;
+    let (access, tokens) = assemble::tokens(&settings)?;
+    let none = tokens.list(&access)?.is_empty();
     let broker = assemble::broker(&mut settings)?;
     let calls = Calls::new(data.access.clone(), Arc::clone(&data.store));
     let gateway = Gateway::new(broker, Arc::clone(&ledger), settings.gateway.clone());

@@ -10,7 +10,8 @@ use crate::breaker::{BreakerSettings, Breakers};
 use crate::client::{self, Client, Learnt};
 use crate::credentials::{Credential, Credentials};
 use crate::endpoint::{Endpoint, Key};
-use crate::error::BrokerError;
+use crate::error::{BrokerError, ModelError};
+use crate::extras::{Embeddings, ImageWish, MAX_IMAGES, MAX_PROMPT, MAX_TEXT_BYTES, MAX_TEXTS, Pictures};
 use crate::model::{Engine, Model, ModelRef};
 use crate::prices::{Facts, Known, Price, PriceSource, Prices, UNKNOWN};
 use crate::provider::{Auth, Provider, Providers};
@@ -135,15 +136,9 @@ impl Broker {
             ModelRef::Named { base_url, model } => {
                 let route = self.resolve(&model, base_url.as_deref())?;
                 let (facts, price) = (route.facts, route.price);
-                let client = |name: &str, route| Client {
-                    name: name.to_owned(),
-                    route,
-                    timeouts: self.timeouts,
-                    retries: self.retries,
-                };
-                let mut chain = vec![client(name, route)];
+                let mut chain = vec![self.client(name, route)];
                 for other in self.fallbacks(name) {
-                    chain.push(client(other, self.route(other)?));
+                    chain.push(self.client(other, self.route(other)?));
                 }
                 Ok(Model { name: name.to_owned(), facts, price, engine: Engine::Called(chain) })
             }
@@ -160,6 +155,40 @@ impl Broker {
             ModelRef::Named { base_url: None, model } => self.resolve(&model, None),
             _ => Err(BrokerError::NotHere { given: model.chars().take(80).collect() }),
         }
+    }
+
+    /// Vectors of texts, in their order.
+    ///
+    /// # Errors
+    /// Any [`ModelError`]; [`BrokerError::TooMuch`] for more than [`MAX_TEXTS`] texts or [`MAX_TEXT_BYTES`] bytes.
+    pub async fn embed(&self, model: &str, texts: &[&str]) -> Result<Embeddings, ModelError> {
+        if texts.is_empty() || texts.len() > MAX_TEXTS {
+            return Err(BrokerError::TooMuch { what: "a number of texts, of 1 or more", limit: MAX_TEXTS }.into());
+        }
+        if texts.iter().map(|text| text.len()).sum::<usize>() > MAX_TEXT_BYTES {
+            return Err(BrokerError::TooMuch { what: "bytes of texts", limit: MAX_TEXT_BYTES }.into());
+        }
+        self.client(model, self.route(model)?).embed(texts).await
+    }
+
+    /// Images of a description.
+    ///
+    /// # Errors
+    /// Any [`ModelError`]; [`BrokerError::TooMuch`] for a description of more than [`MAX_PROMPT`] bytes, or for more
+    /// than [`MAX_IMAGES`] images.
+    pub async fn image(&self, model: &str, prompt: &str, wish: &ImageWish) -> Result<Pictures, ModelError> {
+        if prompt.is_empty() || prompt.len() > MAX_PROMPT {
+            return Err(BrokerError::TooMuch { what: "bytes of a description, of 1 or more", limit: MAX_PROMPT }.into());
+        }
+        if !(1..=MAX_IMAGES).contains(&wish.count) {
+            let limit = usize::from(MAX_IMAGES);
+            return Err(BrokerError::TooMuch { what: "a number of images, of 1 or more", limit }.into());
+        }
+        self.client(model, self.route(model)?).image(prompt, wish).await
+    }
+
+    fn client(&self, name: &str, route: Route) -> Client {
+        Client { name: name.to_owned(), route, timeouts: self.timeouts, retries: self.retries }
     }
 
     /// The models that are called in turn when this one fails, as the settings say.

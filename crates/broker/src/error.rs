@@ -88,6 +88,14 @@ pub enum BrokerError {
         /// What was given, shortened.
         given: String,
     },
+    /// What was asked for is more than may be asked for at once.
+    #[error("{what}: {limit} at most; ask for less at once")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// The HTTP client cannot be made.
     #[error("no HTTPS client: {why}; are the system's root certificates installed (package ca-certificates)?")]
     Client {
@@ -264,6 +272,9 @@ pub enum ModelError {
         /// For how long.
         wait: Duration,
     },
+    /// The call could not be made.
+    #[error(transparent)]
+    Setup(#[from] BrokerError),
     /// A stand-in model cannot go on.
     #[error(transparent)]
     StandIn(#[from] StandInError),

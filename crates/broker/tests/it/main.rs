@@ -15,10 +15,12 @@
 
 mod dialects;
 mod egress;
+mod extras;
 mod faults;
 mod keys;
 mod local;
 mod retries;
+mod routes;
 mod streaming;
 
 use std::time::Duration;

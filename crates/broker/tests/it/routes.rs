@@ -76,10 +76,14 @@ fn a_name_leads_to_its_provider() {
         base_url: Some("https://mine.openai.azure.com/openai/deployments/{model}".into()),
         ..ProviderSpec::default()
     };
-    let mut settings = Settings { credentials: keys(&["AZURE_OPENAI_API_KEY"]), ..Settings::default() };
     assert!(matches!(Broker::new(Settings::default()).unwrap().route("azure/x"), Err(BrokerError::NoAddress { .. })));
-    settings.providers.extend("azure", &azure, TlsSettings::default()).unwrap();
-    let route = Broker::new(settings).unwrap().route("azure/my gpt".replace(' ', "/").as_str()).unwrap();
+    let with_azure = || {
+        let mut settings = Settings { credentials: keys(&["AZURE_OPENAI_API_KEY"]), ..Settings::default() };
+        settings.providers.extend("azure", &azure, TlsSettings::default()).unwrap();
+        Broker::new(settings).unwrap()
+    };
+    let route = with_azure().route("azure/my/gpt").unwrap();
+    assert!(with_azure().route("azure/..").unwrap().url(Operation::Chat).is_err());
     assert_eq!(
         route.url(Operation::Chat).unwrap().as_str(),
         "https://mine.openai.azure.com/openai/deployments/my%2Fgpt/chat/completions?api-version=2024-10-21"

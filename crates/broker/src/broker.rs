@@ -19,6 +19,7 @@ use crate::retry::{self, Retries};
 use crate::route::{Route, Upstream};
 use crate::settings::{Settings, Timeouts};
 use crate::standin::replay::Replay;
+use crate::tls::TlsSettings;
 
 /// Bytes of a record at most.
 const MAX_RECORD: u64 = 64 * 1024 * 1024;
@@ -228,6 +229,10 @@ impl Broker {
         let upstream = match (at_home, named) {
             // An address without a provider's name: what stands there is not known.
             (false, None) => self.upstream(&Provider::unnamed(endpoint.clone()), endpoint)?,
+            // Nor is the certificate that is shown to a provider shown to another.
+            (false, Some(_)) => {
+                self.upstream(&Provider { tls: TlsSettings::default(), ..provider.clone() }, endpoint)?
+            }
             _ => self.upstream(provider, endpoint)?,
         };
         Ok(self.finish(upstream, model, credential, key_from))
@@ -276,7 +281,7 @@ impl Broker {
             return Ok(Arc::clone(known));
         }
         let upstream = Arc::new(Upstream {
-            http: self.http(endpoint.is_https())?,
+            http: self.http(&endpoint, provider)?,
             learnt: Learnt::of(&endpoint),
             breakers: Breakers::new(self.breaker),
             provider: provider.clone(),
@@ -289,7 +294,11 @@ impl Broker {
         Ok(Arc::clone(upstreams.entry(name).or_insert(upstream)))
     }
 
-    fn http(&self, https: bool) -> Result<reqwest::Client, BrokerError> {
+    fn http(&self, endpoint: &Endpoint, provider: &Provider) -> Result<reqwest::Client, BrokerError> {
+        let https = endpoint.is_https();
+        if https && !provider.tls.is_usual() {
+            return client::http_client_with(&provider.tls, &self.timeouts);
+        }
         let cell = if https { &self.tls } else { &self.plain };
         if let Some(client) = cell.get() {
             return Ok(client.clone());

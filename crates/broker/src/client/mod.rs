@@ -29,6 +29,7 @@ use crate::provider::Operation;
 use crate::retry::{self, Retries};
 use crate::route::Route;
 use crate::settings::Timeouts;
+use crate::tls::TlsSettings;
 use crate::{estimate, sse};
 
 /// Bytes of a refusal's body that are read.
@@ -209,8 +210,13 @@ impl Client {
             Ok(Ok(response)) => self.accept(response, asked).await,
             Ok(Err(error)) if error.is_connect() => {
                 let why = root_cause(&error);
-                let again = if why.contains("certificate") { Again::No } else { Again::Later(None) };
+                let again = if is_about_certificates(&why) { Again::No } else { Again::Later(None) };
                 Err(Failure { error: ModelError::Unreachable { who: who(), tries: asked.tries, why }, again })
+            }
+            // A server that wants a certificate of ours says so after the handshake.
+            Ok(Err(error)) if is_about_certificates(&root_cause(&error)) => {
+                let why = root_cause(&error);
+                Err(ModelError::Unreachable { who: who(), tries: asked.tries, why }.into())
             }
             // The server closed before it began to answer: as a rule a connection that it had let go.
             Ok(Err(error)) => {
@@ -393,18 +399,35 @@ impl Reading {
     }
 }
 
+/// Whether the words of TLS mean that another try would end the same.
+fn is_about_certificates(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    why.contains("certificate") || why.contains("received fatal alert")
+}
+
 /// An HTTP client that follows nothing, asks no proxy, and takes `localhost` for this machine.
 ///
 /// Root certificates are loaded for https only, so that a machine without any can still use a server of its own.
 pub(crate) fn http_client(https: bool, timeouts: &Timeouts) -> Result<reqwest::Client, BrokerError> {
-    let builder = reqwest::Client::builder()
+    let builder = builder(timeouts);
+    let builder = if https { builder.https_only(true) } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| BrokerError::Client { why: root_cause(&error) })
+}
+
+/// The same, with TLS as a provider's settings say.
+pub(crate) fn http_client_with(tls: &TlsSettings, timeouts: &Timeouts) -> Result<reqwest::Client, BrokerError> {
+    let config = tls.config().map_err(|why| BrokerError::Client { why })?;
+    let builder = builder(timeouts).https_only(true).tls_backend_preconfigured(config);
+    builder.build().map_err(|error| BrokerError::Client { why: root_cause(&error) })
+}
+
+fn builder(timeouts: &Timeouts) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .no_proxy()
         .connect_timeout(timeouts.connect)
         .pool_idle_timeout(Duration::from_secs(30))
         .user_agent(concat!("autoshare/", env!("CARGO_PKG_VERSION")))
-        .resolve_to_addrs("localhost", &crate::endpoint::LOCALHOST.map(Into::into));
-    let builder = if https { builder.https_only(true) } else { builder.tls_certs_only([]) };
-    builder.build().map_err(|error| BrokerError::Client { why: root_cause(&error) })
+        .resolve_to_addrs("localhost", &crate::endpoint::LOCALHOST.map(Into::into))
 }

@@ -34,9 +34,15 @@ pub(crate) fn data(settings: &Settings) -> Result<Data, Failure> {
 
 /// The broker over the settings.
 pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
+    let models = std::mem::take(&mut settings.models);
     let mut parts = autoshare_broker::Settings {
-        api_key: settings.api_key.take(),
-        base_url: settings.base_url.clone(),
+        providers: models.providers,
+        default_provider: models.default_provider,
+        base_url: models.base_url,
+        api_key: models.api_key,
+        credentials: Box::new(models.credentials),
+        fallbacks: models.fallbacks,
+        breaker: models.breaker,
         ..autoshare_broker::Settings::default()
     };
     if let Some(text) = &settings.prices {

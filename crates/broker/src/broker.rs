@@ -5,8 +5,10 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use autoshare_core::usage::MicroUsd;
+use sha2::{Digest as _, Sha256};
 
 use crate::breaker::{BreakerSettings, Breakers};
+use crate::claims::Claims;
 use crate::client::{self, Client, Learnt};
 use crate::credentials::{Credential, Credentials};
 use crate::endpoint::{Endpoint, Key};
@@ -39,6 +41,8 @@ pub struct Broker {
     key: Option<Key>,
     key_from: String,
     credentials: Box<dyn Credentials>,
+    tenant: String,
+    claims: Arc<Claims>,
     cache_salt: String,
     breaker: BreakerSettings,
     fallbacks: BTreeMap<String, Vec<String>>,
@@ -97,6 +101,8 @@ impl Broker {
             key,
             key_from,
             credentials: settings.credentials,
+            tenant: settings.tenant,
+            claims: settings.claims,
             cache_salt,
             breaker: settings.breaker,
             fallbacks: settings.fallbacks,
@@ -252,8 +258,15 @@ impl Broker {
         let breaker = upstream.breakers.of(model);
         let provider = &upstream.provider;
         let cache_salt = provider.cache_salt.then(|| self.cache_salt.clone());
-        let first_line = (provider.shared_cache && provider.first_line).then(|| self.cache_salt.clone());
+        let first_line = (provider.shared_cache && provider.first_line).then(|| self.first_line());
         Route { model: model.to_owned(), credential, key_from, facts, price, breaker, cache_salt, first_line, upstream }
+    }
+
+    /// A line that is this tenant's alone and says nothing.
+    fn first_line(&self) -> String {
+        let digest = Sha256::digest(format!("first line of {}", self.cache_salt));
+        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("Conversation space {name}.")
     }
 
     /// A provider's key, and where it was looked for.
@@ -279,6 +292,11 @@ impl Broker {
         let lock = || self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&name) {
             return Ok(Arc::clone(known));
+        }
+        let local = provider.local || endpoint.is_loopback();
+        let kept_apart = provider.cache_salt || provider.shared;
+        if local && !kept_apart && !self.claims.take(&endpoint.origin(), &self.tenant) {
+            return Err(BrokerError::OtherTenants { provider: provider.name.clone(), who: endpoint.origin() });
         }
         let upstream = Arc::new(Upstream {
             http: self.http(&endpoint, provider)?,

@@ -88,6 +88,17 @@ pub enum BrokerError {
         /// What was given, shortened.
         given: String,
     },
+    /// A local server whose cache another tenant uses.
+    #[error(
+        "{who} is another tenant's: it has no cache salt, and its cache would tell one what the other asked; start one \
+         for each, or give leave with shared = true below [provider.{provider}]"
+    )]
+    OtherTenants {
+        /// The provider's name.
+        provider: String,
+        /// The server's origin.
+        who: String,
+    },
     /// What was asked for is more than may be asked for at once.
     #[error("{what}: {limit} at most; ask for less at once")]
     TooMuch {

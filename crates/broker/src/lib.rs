@@ -24,6 +24,7 @@
 
 mod breaker;
 mod broker;
+mod claims;
 mod client;
 mod credentials;
 pub mod dialect;
@@ -46,6 +47,7 @@ mod tls;
 
 pub use breaker::{Blame, Breaker, BreakerSettings, Permit};
 pub use broker::Broker;
+pub use claims::Claims;
 pub use credentials::Credentials;
 pub use discover::{Found, Kind, USUAL_PORTS, discover, discover_on};
 pub use error::{BrokerError, ModelError};

@@ -22,6 +22,7 @@ mod demo;
 mod desk;
 mod exec;
 mod gullible;
+mod models;
 mod programs;
 mod scripted;
 mod undo;

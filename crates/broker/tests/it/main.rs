@@ -22,6 +22,7 @@ mod local;
 mod retries;
 mod routes;
 mod streaming;
+mod tenants;
 mod tls;
 
 use std::time::Duration;

@@ -102,7 +102,7 @@ pub(crate) struct Run {
     /// The folder to work in
     #[arg(long, short, default_value = ".", value_name = "DIR")]
     pub(crate) workspace: PathBuf,
-    /// The model: a name at the configured endpoint, `gullible`, or `replay:FILE`
+    /// The model: NAME, PROVIDER/NAME (`autoshare model list`), `gullible`, or `replay:FILE`
     #[arg(long, short)]
     pub(crate) model: Option<String>,
     /// Answer questions with yes, unless a value in them may come from somebody else
@@ -307,6 +307,11 @@ pub(crate) struct SetSecret {
 pub(crate) enum Model {
     /// List the models that can be named, and the servers found on this machine
     List,
+    /// Call a model with a few words, and say what came: whether key, address and name are right
+    Test {
+        /// The model, as after `run --model`
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

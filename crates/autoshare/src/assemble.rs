@@ -80,17 +80,24 @@ impl Credentials for Kept {
     }
 }
 
-/// The broker over the settings. Its key is the one of the environment or of a file, else the secret of that name, if it is
-/// for the endpoint.
+/// The broker over the settings. A provider's key is the one of the environment or of a file, else the secret of that name,
+/// if it is for the endpoint.
 pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
+    let models = std::mem::take(&mut settings.models);
     let mut parts = autoshare_broker::Settings {
-        api_key: settings.api_key.take(),
-        base_url: settings.base_url.clone(),
+        providers: models.providers,
+        default_provider: models.default_provider,
+        base_url: models.base_url,
+        api_key: models.api_key,
+        credentials: Box::new(models.credentials),
+        fallbacks: models.fallbacks,
+        breaker: models.breaker,
         ..autoshare_broker::Settings::default()
     };
     // Nothing is made on disk for somebody who keeps no secrets.
     if settings.data_dir.join("secrets").exists() {
-        parts.credentials = Box::new(Kept { secrets: secrets(settings)?, found: Mutex::default() });
+        let kept: Box<dyn Credentials> = Box::new(Kept { secrets: secrets(settings)?, found: Mutex::default() });
+        parts.credentials = Box::new(vec![parts.credentials, kept]);
     }
     if let Some(text) = &settings.prices {
         parts.prices = autoshare_broker::Prices::parse(text)?;

@@ -5,12 +5,15 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use autoshare_core::usage::MicroUsd;
+use sha2::{Digest as _, Sha256};
 
 use crate::breaker::{BreakerSettings, Breakers};
+use crate::claims::Claims;
 use crate::client::{self, Client, Learnt};
 use crate::credentials::{Credential, Credentials};
 use crate::endpoint::{Endpoint, Key};
-use crate::error::BrokerError;
+use crate::error::{BrokerError, ModelError};
+use crate::extras::{Embeddings, ImageWish, MAX_IMAGES, MAX_PROMPT, MAX_TEXT_BYTES, MAX_TEXTS, Pictures};
 use crate::model::{Engine, Model, ModelRef};
 use crate::prices::{Facts, Known, Price, PriceSource, Prices, UNKNOWN};
 use crate::provider::{Auth, Provider, Providers};
@@ -18,6 +21,7 @@ use crate::retry::{self, Retries};
 use crate::route::{Route, Upstream};
 use crate::settings::{Settings, Timeouts};
 use crate::standin::replay::Replay;
+use crate::tls::TlsSettings;
 
 /// Bytes of a record at most.
 const MAX_RECORD: u64 = 64 * 1024 * 1024;
@@ -37,6 +41,8 @@ pub struct Broker {
     key: Option<Key>,
     key_from: String,
     credentials: Box<dyn Credentials>,
+    tenant: String,
+    claims: Arc<Claims>,
     cache_salt: String,
     breaker: BreakerSettings,
     fallbacks: BTreeMap<String, Vec<String>>,
@@ -95,6 +101,8 @@ impl Broker {
             key,
             key_from,
             credentials: settings.credentials,
+            tenant: settings.tenant,
+            claims: settings.claims,
             cache_salt,
             breaker: settings.breaker,
             fallbacks: settings.fallbacks,
@@ -143,15 +151,9 @@ impl Broker {
             ModelRef::Named { base_url, model } => {
                 let route = self.resolve(&model, base_url.as_deref())?;
                 let (facts, price) = (route.facts, route.price);
-                let client = |name: &str, route| Client {
-                    name: name.to_owned(),
-                    route,
-                    timeouts: self.timeouts,
-                    retries: self.retries,
-                };
-                let mut chain = vec![client(name, route)];
+                let mut chain = vec![self.client(name, route)];
                 for other in self.fallbacks(name) {
-                    chain.push(client(other, self.route(other)?));
+                    chain.push(self.client(other, self.route(other)?));
                 }
                 Ok(Model { name: name.to_owned(), facts, price, engine: Engine::Called(chain) })
             }
@@ -168,6 +170,40 @@ impl Broker {
             ModelRef::Named { base_url: None, model } => self.resolve(&model, None),
             _ => Err(BrokerError::NotHere { given: model.chars().take(80).collect() }),
         }
+    }
+
+    /// Vectors of texts, in their order.
+    ///
+    /// # Errors
+    /// Any [`ModelError`]; [`BrokerError::TooMuch`] for more than [`MAX_TEXTS`] texts or [`MAX_TEXT_BYTES`] bytes.
+    pub async fn embed(&self, model: &str, texts: &[&str]) -> Result<Embeddings, ModelError> {
+        if texts.is_empty() || texts.len() > MAX_TEXTS {
+            return Err(BrokerError::TooMuch { what: "a number of texts, of 1 or more", limit: MAX_TEXTS }.into());
+        }
+        if texts.iter().map(|text| text.len()).sum::<usize>() > MAX_TEXT_BYTES {
+            return Err(BrokerError::TooMuch { what: "bytes of texts", limit: MAX_TEXT_BYTES }.into());
+        }
+        self.client(model, self.route(model)?).embed(texts).await
+    }
+
+    /// Images of a description.
+    ///
+    /// # Errors
+    /// Any [`ModelError`]; [`BrokerError::TooMuch`] for a description of more than [`MAX_PROMPT`] bytes, or for more
+    /// than [`MAX_IMAGES`] images.
+    pub async fn image(&self, model: &str, prompt: &str, wish: &ImageWish) -> Result<Pictures, ModelError> {
+        if prompt.is_empty() || prompt.len() > MAX_PROMPT {
+            return Err(BrokerError::TooMuch { what: "bytes of a description, of 1 or more", limit: MAX_PROMPT }.into());
+        }
+        if !(1..=MAX_IMAGES).contains(&wish.count) {
+            let limit = usize::from(MAX_IMAGES);
+            return Err(BrokerError::TooMuch { what: "a number of images, of 1 or more", limit }.into());
+        }
+        self.client(model, self.route(model)?).image(prompt, wish).await
+    }
+
+    fn client(&self, name: &str, route: Route) -> Client {
+        Client { name: name.to_owned(), route, timeouts: self.timeouts, retries: self.retries }
     }
 
     /// The models that are called in turn when this one fails, as the settings say.
@@ -207,6 +243,10 @@ impl Broker {
         let upstream = match (at_home, named) {
             // An address without a provider's name: what stands there is not known.
             (false, None) => self.upstream(&Provider::unnamed(endpoint.clone()), endpoint)?,
+            // Nor is the certificate that is shown to a provider shown to another.
+            (false, Some(_)) => {
+                self.upstream(&Provider { tls: TlsSettings::default(), ..provider.clone() }, endpoint)?
+            }
             _ => self.upstream(provider, endpoint)?,
         };
         Ok(self.finish(upstream, model, credential, key_from))
@@ -226,8 +266,15 @@ impl Broker {
         let breaker = upstream.breakers.of(model);
         let provider = &upstream.provider;
         let cache_salt = provider.cache_salt.then(|| self.cache_salt.clone());
-        let first_line = (provider.shared_cache && provider.first_line).then(|| self.cache_salt.clone());
+        let first_line = (provider.shared_cache && provider.first_line).then(|| self.first_line());
         Route { model: model.to_owned(), credential, key_from, facts, price, breaker, cache_salt, first_line, upstream }
+    }
+
+    /// A line that is this tenant's alone and says nothing.
+    fn first_line(&self) -> String {
+        let digest = Sha256::digest(format!("first line of {}", self.cache_salt));
+        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("Conversation space {name}.")
     }
 
     /// A provider's key, and where it was looked for.
@@ -254,8 +301,13 @@ impl Broker {
         if let Some(known) = lock().get(&name) {
             return Ok(Arc::clone(known));
         }
+        let local = provider.local || endpoint.is_loopback();
+        let kept_apart = provider.cache_salt || provider.shared;
+        if local && !kept_apart && !self.claims.take(&endpoint.origin(), &self.tenant) {
+            return Err(BrokerError::OtherTenants { provider: provider.name.clone(), who: endpoint.origin() });
+        }
         let upstream = Arc::new(Upstream {
-            http: self.http(endpoint.is_https())?,
+            http: self.http(&endpoint, provider)?,
             learnt: Learnt::of(&endpoint),
             breakers: Breakers::new(self.breaker),
             provider: provider.clone(),
@@ -268,7 +320,11 @@ impl Broker {
         Ok(Arc::clone(upstreams.entry(name).or_insert(upstream)))
     }
 
-    fn http(&self, https: bool) -> Result<reqwest::Client, BrokerError> {
+    fn http(&self, endpoint: &Endpoint, provider: &Provider) -> Result<reqwest::Client, BrokerError> {
+        let https = endpoint.is_https();
+        if https && !provider.tls.is_usual() {
+            return client::http_client_with(&provider.tls, &self.timeouts);
+        }
         let cell = if https { &self.tls } else { &self.plain };
         if let Some(client) = cell.get() {
             return Ok(client.clone());

@@ -56,21 +56,29 @@ impl Endpoint {
             path => format!("{path}/"),
         };
         base.set_path(&path);
+        let others = base.path().replace(MODEL, "");
+        if others.len() != base.path().len() && others.contains('%') {
+            return wrong("holds {model} and other characters that must be escaped");
+        }
         Ok(Self { base })
     }
 
-    /// The address of `path` below the base, in which `{model}` becomes the model's name.
-    pub(crate) fn at(&self, path: &str, model: &str) -> Result<Url, BrokerError> {
+    /// The address of a path below the base, in which `{model}` becomes the model's name. It goes segment by segment, so
+    /// that no name of a model makes a way of its own.
+    pub(crate) fn at(&self, path: &[&str], model: &str) -> Result<Url, BrokerError> {
         let mut url = self.base.clone();
-        let whole = format!("{}{path}", self.base.path());
+        let below: Vec<&str> = self.base.path().split('/').filter(|segment| !segment.is_empty()).collect();
+        let named = below.contains(&MODEL);
+        if path.iter().chain(named.then_some(&model)).any(|segment| matches!(*segment, "." | "..")) {
+            return Err(BrokerError::ModelName { given: model.to_owned(), why: "a name is more than dots" });
+        }
         {
-            // Segment by segment, so that no name of a model makes a way of its own.
-            let mut segments =
-                url.path_segments_mut().map_err(|()| BrokerError::BaseUrl { why: "cannot be extended" })?;
-            segments.clear();
-            for segment in whole.trim_start_matches('/').split('/') {
-                segments.push(if segment == MODEL { model } else { segment });
+            let cannot = |()| BrokerError::BaseUrl { why: "cannot be extended" };
+            let mut segments = url.path_segments_mut().map_err(cannot)?;
+            if named {
+                segments.clear().extend(below.iter().map(|segment| if *segment == MODEL { model } else { segment }));
             }
+            segments.pop_if_empty().extend(path);
         }
         Ok(url)
     }
@@ -197,7 +205,7 @@ mod tests {
             ("http://127.0.0.1.nip.io/v1", Err("plain http")),
         ];
         for (text, expected) in cases {
-            let got = Endpoint::parse(text).and_then(|e| e.at("chat/completions", "m"));
+            let got = Endpoint::parse(text).and_then(|e| e.at(&["chat", "completions"], "m"));
             match (got, expected) {
                 (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected),
                 (Err(error), Err(part)) => {

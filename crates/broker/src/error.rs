@@ -88,6 +88,25 @@ pub enum BrokerError {
         /// What was given, shortened.
         given: String,
     },
+    /// A local server whose cache another tenant uses.
+    #[error(
+        "{who} is another tenant's: it has no cache salt, and its cache would tell one what the other asked; start one \
+         for each, or give leave with shared = true below [provider.{provider}]"
+    )]
+    OtherTenants {
+        /// The provider's name.
+        provider: String,
+        /// The server's origin.
+        who: String,
+    },
+    /// What was asked for is more than may be asked for at once.
+    #[error("{what}: {limit} at most; ask for less at once")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// The HTTP client cannot be made.
     #[error("no HTTPS client: {why}; are the system's root certificates installed (package ca-certificates)?")]
     Client {
@@ -264,6 +283,9 @@ pub enum ModelError {
         /// For how long.
         wait: Duration,
     },
+    /// The call could not be made.
+    #[error(transparent)]
+    Setup(#[from] BrokerError),
     /// A stand-in model cannot go on.
     #[error(transparent)]
     StandIn(#[from] StandInError),

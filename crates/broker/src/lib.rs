@@ -24,6 +24,7 @@
 
 mod breaker;
 mod broker;
+mod claims;
 mod client;
 mod credentials;
 pub mod dialect;
@@ -32,6 +33,7 @@ pub mod egress;
 mod endpoint;
 mod error;
 mod estimate;
+mod extras;
 pub mod form;
 pub mod gateway;
 mod model;
@@ -46,9 +48,11 @@ mod tls;
 
 pub use breaker::{Blame, Breaker, BreakerSettings, Permit};
 pub use broker::Broker;
+pub use claims::Claims;
 pub use credentials::Credentials;
 pub use discover::{Found, Kind, USUAL_PORTS, discover, discover_on};
 pub use error::{BrokerError, ModelError};
+pub use extras::{Embeddings, ImageWish, MAX_IMAGES, MAX_PROMPT, MAX_TEXT_BYTES, MAX_TEXTS, Picture, Pictures};
 pub use model::{Completion, Delta, Metered, Model, ModelRef};
 pub use prices::{Abilities, Known, Price, PriceSource, Prices, Tokens};
 pub use provider::{Dialect, Operation, Provider, ProviderSpec, Providers, TlsSpec};

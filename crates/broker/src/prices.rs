@@ -282,10 +282,16 @@ fn spellings(model: &str) -> [&str; 3] {
 }
 
 fn without_snapshot(name: &str) -> &str {
-    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '-');
-    let cut = name.strip_prefix(bare).unwrap_or_default();
-    let digits = cut.bytes().filter(u8::is_ascii_digit).count();
-    if cut.starts_with('-') && digits == 8 { bare } else { name.strip_suffix("-latest").unwrap_or(name) }
+    // `9` stands for a digit.
+    let fits = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text.bytes().zip(form.bytes()).all(|(b, f)| if f == b'9' { b.is_ascii_digit() } else { b == f })
+    };
+    let cut = |form: &str| {
+        let (bare, end) = name.split_at_checked(name.len().checked_sub(form.len())?)?;
+        fits(end, form).then_some(bare)
+    };
+    cut("-9999-99-99").or_else(|| cut("-99999999")).or_else(|| name.strip_suffix("-latest")).unwrap_or(name)
 }
 
 #[derive(Deserialize)]
@@ -379,7 +385,7 @@ mod tests {
         let row = |name: &str| {
             format!("[[model]]\nname = \"{name}\"\nwindow = 9000\nmax_output = 9\ninput = 1\noutput = 2\n")
         };
-        let prices = Prices::parse(&format!("version = 1\n{}{}", row("abc"), row("abc-2099-01-02"))).unwrap();
+        let prices = Prices::parse(&format!("version = 1\n{}{}", row("abc"), row("d-4-5"))).unwrap();
         let cases = [
             ("abc", true),
             ("maker/abc", true),
@@ -387,6 +393,8 @@ mod tests {
             ("abc-2025-08-07", true),
             ("abc-20250807", true),
             ("abc-latest", true),
+            ("abc-4-5-20250929", false),
+            ("d-4-5-20250929", true),
             ("abc-mini", false),
             ("abc-4", false),
             ("ab", false),

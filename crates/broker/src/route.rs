@@ -135,20 +135,25 @@ impl Route {
         if !provider.has(operation) {
             return Err(BrokerError::NoOperation { provider: provider.name.clone(), operation: operation.name() });
         }
-        let gemini = |method: &str| format!("models/{}:{method}", self.model.trim_start_matches("models/"));
-        let path = match (operation, provider.dialect) {
-            (Operation::Generate, _) => gemini("generateContent"),
-            (Operation::StreamGenerate, _) => gemini("streamGenerateContent"),
-            (Operation::Embeddings, Dialect::Gemini) => gemini("batchEmbedContents"),
-            (Operation::Chat, _) => "chat/completions".to_owned(),
-            (Operation::Responses, _) => "responses".to_owned(),
-            (Operation::Messages, _) => "messages".to_owned(),
-            (Operation::CountTokens, _) => "messages/count_tokens".to_owned(),
-            (Operation::Embeddings, _) => "embeddings".to_owned(),
-            (Operation::Images, _) => "images/generations".to_owned(),
-            (Operation::Models, _) => "models".to_owned(),
+        let gemini = |method: &str| format!("{}:{method}", self.model.trim_start_matches("models/"));
+        let method = match operation {
+            Operation::Generate => gemini("generateContent"),
+            Operation::StreamGenerate => gemini("streamGenerateContent"),
+            _ => gemini("batchEmbedContents"),
         };
-        let mut url = self.upstream.endpoint.at(&path, &self.model)?;
+        let path: &[&str] = match (operation, provider.dialect) {
+            (Operation::Generate | Operation::StreamGenerate, _) | (Operation::Embeddings, Dialect::Gemini) => {
+                &["models", &method]
+            }
+            (Operation::Chat, _) => &["chat", "completions"],
+            (Operation::Responses, _) => &["responses"],
+            (Operation::Messages, _) => &["messages"],
+            (Operation::CountTokens, _) => &["messages", "count_tokens"],
+            (Operation::Embeddings, _) => &["embeddings"],
+            (Operation::Images, _) => &["images", "generations"],
+            (Operation::Models, _) => &["models"],
+        };
+        let mut url = self.upstream.endpoint.at(path, &self.model)?;
         for (key, value) in &provider.query {
             url.query_pairs_mut().append_pair(key, value);
         }

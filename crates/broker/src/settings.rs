@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use autoshare_vault::Sensitive;
 
 use crate::breaker::BreakerSettings;
+use crate::claims::Claims;
 use crate::credentials::Credentials;
 use crate::prices::Prices;
 use crate::provider::Providers;
@@ -27,6 +29,10 @@ pub struct Settings {
     pub key_from: String,
     /// Where all other keys are looked for.
     pub credentials: Box<dyn Credentials>,
+    /// Whose broker it is.
+    pub tenant: String,
+    /// Whose the local servers are: the same for the brokers of all tenants.
+    pub claims: Arc<Claims>,
     /// Keeps this tenant's share of a prompt cache apart, where the provider takes a salt. `None`: one that is random
     /// and holds as long as the broker.
     pub cache_salt: Option<String>,
@@ -51,6 +57,8 @@ impl Default for Settings {
             api_key: None,
             key_from: String::new(),
             credentials: Box::new(()),
+            tenant: "local".to_owned(),
+            claims: Arc::default(),
             cache_salt: None,
             breaker: BreakerSettings::default(),
             fallbacks: BTreeMap::new(),

@@ -3,15 +3,31 @@
 use std::process::ExitCode;
 
 use crate::exit::{FAILED, Failure};
-use crate::screen::{Look, ascii_json, out};
+use crate::screen::{Look, ascii_json, err, out};
+use crate::settings::{GlobalFlags, Settings};
 
-/// What this machine can confine. Fails when nothing can run here.
-pub(crate) fn doctor(look: Look) -> Result<ExitCode, Failure> {
+/// What this machine can confine, and what the settings leave unchecked. Fails when nothing can run here.
+pub(crate) fn doctor(flags: &GlobalFlags, look: Look) -> Result<ExitCode, Failure> {
     let report = autoshare_proof::doctor::examine();
+    // A settings file that cannot be used is no reason to say nothing of the machine.
+    let listed = match Settings::load(flags) {
+        Ok(settings) => settings.models.listed(),
+        Err(error) => {
+            err(&format!("warning: {}", autoshare_guard::encode::terminal(&error.to_string())));
+            Vec::new()
+        }
+    };
     if look == Look::Json {
-        out(&ascii_json(&serde_json::to_value(&report)?));
+        let mut value = serde_json::to_value(&report)?;
+        if let Some(map) = value.as_object_mut() {
+            map.insert("settings".to_owned(), serde_json::json!(listed));
+        }
+        out(&ascii_json(&value));
     } else {
         out(autoshare_guard::encode::terminal(&report.text()).trim_end());
+        for line in listed {
+            out(&format!("settings: {}", autoshare_guard::encode::terminal(&line)));
+        }
     }
     Ok(if report.can_run() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

@@ -51,7 +51,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
     }
     let launcher = || launcher.ok_or_else(|| Failure::new(crate::exit::FAILED, "the launcher was not started"));
     if matches!(args.command, Command::Doctor) {
-        return doctor::doctor(look);
+        return doctor::doctor(&args.global, look);
     }
     if let Command::Verify(flags) = &args.command {
         return verify::verify(&launcher()?, flags, look);
@@ -76,7 +76,8 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Undo(flags) => undo::undo(&settings, &flags, look),
         Command::Stop(flags) => approve::stop(&settings, &flags, look),
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
-        Command::Model { .. } => model::list(settings, look),
+        Command::Model { command: crate::args::Model::List } => model::list(settings, look),
+        Command::Model { command: crate::args::Model::Test { name } } => model::test(settings, &name, look),
         Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
         Command::Usage(flags) => usage::usage(&settings, &flags, look),

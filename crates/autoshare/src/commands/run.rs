@@ -63,7 +63,7 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
 fn find_model(settings: &mut Settings, look: Look) -> Result<String, Failure> {
     let help = "no model: set OPENAI_API_KEY and name one with --model, or start one on this machine (Ollama, \
                 LM Studio, vLLM, llama.cpp), or try `autoshare demo`, which needs none";
-    if settings.api_key.is_some() || settings.base_url.is_some() {
+    if settings.models.is_said() {
         return Err(Failure::new(
             SETTINGS,
             "no model is named: use --model NAME, or `name` below [model] in autoshare.toml (`autoshare model list`)",
@@ -76,7 +76,7 @@ fn find_model(settings: &mut Settings, look: Look) -> Result<String, Failure> {
         let (name, url) = (encode::terminal_line(&found.name, 80), encode::terminal_line(&found.base_url, 80));
         err(&format!("using {name}, found at {url}"));
     }
-    settings.base_url = Some(found.base_url);
+    settings.models.base_url = Some(found.base_url);
     Ok(found.name)
 }
 

@@ -1,10 +1,12 @@
 //! `autoshare.toml`. Unknown keys refuse, with the place where they stand.
 #![allow(clippy::disallowed_methods, reason = "the one place where configuration and key files are read")]
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use autoshare_broker::ProviderSpec;
 use autoshare_vault::Sensitive;
 use serde::Deserialize;
 
@@ -27,6 +29,7 @@ pub(crate) struct ConfigFile {
     pub(crate) serve: ServeSection,
     pub(crate) gateway: GatewaySection,
     pub(crate) budget: super::budget::BudgetSection,
+    pub(crate) provider: BTreeMap<String, ProviderSpec>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +39,8 @@ pub(crate) struct ModelSection {
     pub(crate) base_url: Option<String>,
     pub(crate) api_key_file: Option<PathBuf>,
     pub(crate) prices: Option<PathBuf>,
+    pub(crate) provider: Option<String>,
+    pub(crate) fallback: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,6 +72,8 @@ pub(crate) struct LimitsSection {
     pub(crate) park_after_s: Option<u64>,
     pub(crate) undo_bytes: Option<u64>,
     pub(crate) undo_files: Option<u64>,
+    pub(crate) breaker_faults: Option<u64>,
+    pub(crate) breaker_rest_s: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

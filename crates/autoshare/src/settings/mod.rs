@@ -3,6 +3,7 @@
 
 mod budget;
 mod file;
+mod models;
 mod network;
 mod serve;
 mod shell;
@@ -15,10 +16,10 @@ use autoshare_core::usage::{Limits, MicroUsd, Quota};
 use autoshare_gate::Commands;
 use autoshare_sandbox::CellLimits;
 use autoshare_store::ledger::Budgets;
-use autoshare_vault::Sensitive;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::{ConfigFile, read_text};
+pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
 pub(crate) use words::{list, yes_or_no};
@@ -50,8 +51,8 @@ pub(crate) struct Settings {
     pub(crate) home: Option<PathBuf>,
     pub(crate) login: String,
     pub(crate) model: Option<String>,
-    pub(crate) api_key: Option<Sensitive>,
-    pub(crate) base_url: Option<String>,
+    /// Who serves models, and with which keys.
+    pub(crate) models: ModelSettings,
     pub(crate) prices: Option<String>,
     pub(crate) limits: Limits,
     /// What the tenant may use.
@@ -104,6 +105,20 @@ const VARIABLES: &[&str] = &[
     "OPENAI_BASE_URL",
     "OPENAI_API_BASE",
     "OPENAI_API_BASE_URL",
+    "ANTHROPIC_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_API_VERSION",
+    "AZURE_OPENAI_ENDPOINT",
+    "DEEPSEEK_API_KEY",
+    "FIREWORKS_API_KEY",
+    "GEMINI_API_KEY",
+    "GROQ_API_KEY",
+    "LLAMA_API_KEY",
+    "MISTRAL_API_KEY",
+    "OPENROUTER_API_KEY",
+    "TOGETHER_API_KEY",
+    "VLLM_API_KEY",
+    "XAI_API_KEY",
     "SMART_LLM",
     "RESTRICT_TO_WORKSPACE",
     "EXECUTE_LOCAL_COMMANDS",
@@ -117,8 +132,6 @@ const NOT_YET: &[&str] = &[
     "FAST_LLM",
     "TEMPERATURE",
     "EMBEDDING_MODEL",
-    "ANTHROPIC_API_KEY",
-    "GROQ_API_KEY",
     "DISABLED_COMMANDS",
     "GITHUB_API_KEY",
     "GITHUB_USERNAME",
@@ -157,16 +170,7 @@ impl Settings {
         limits.max_steps = file.limits.max_steps.unwrap_or(limits.max_steps);
         limits.max_tokens = file.limits.max_tokens.unwrap_or(limits.max_tokens);
 
-        let api_key = match (get("OPENAI_API_KEY"), file.model.api_key_file.as_deref()) {
-            (Some(key), _) if !key.trim().is_empty() => Some(Sensitive::new(key.trim().to_owned())),
-            (_, Some(path)) => Some(file::read_key(path)?),
-            _ => None,
-        };
-        let base_url = ["OPENAI_BASE_URL", "OPENAI_API_BASE_URL", "OPENAI_API_BASE"]
-            .iter()
-            .find_map(|name| get(name))
-            .filter(|value| !value.trim().is_empty())
-            .or_else(|| file.model.base_url.clone());
+        let mut models = ModelSettings::load(&file, &get)?;
         let model = get("AUTOSHARE_MODEL").or_else(|| file.model.name.clone()).or_else(|| get("SMART_LLM"));
         let prices = file.model.prices.as_deref().map(file::read_text).transpose()?;
         let restrict = match get("RESTRICT_TO_WORKSPACE") {
@@ -174,6 +178,7 @@ impl Settings {
             None => file.workspace.restrict.unwrap_or(true),
         };
         let mut warnings = environment.warnings.clone();
+        warnings.extend(models.warnings.iter().cloned());
         if !restrict {
             warnings.push(
                 "RESTRICT_TO_WORKSPACE is off: the brain may read and write your whole home directory, except keys, \
@@ -196,7 +201,7 @@ impl Settings {
         let network = Network::of(&file.network)?;
         let more = [file.model.api_key_file.clone(), file.model.prices.clone(), file.network.ca_file.clone()];
         let named = [file_path, flags.env_file.clone()].into_iter().chain(more);
-        let named = named.flatten().chain(file.serve.files());
+        let named = named.flatten().chain(file.serve.files()).chain(std::mem::take(&mut models.read_from));
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,
@@ -204,8 +209,7 @@ impl Settings {
             home,
             login: os("LOGNAME").or_else(|| os("USER")).unwrap_or_else(|| "somebody".to_owned()),
             model,
-            api_key,
-            base_url,
+            models,
             prices,
             limits,
             budgets,
@@ -234,7 +238,7 @@ impl Settings {
     /// The settings of the demo: its own data directory, nobody's configuration, no key.
     pub(crate) fn for_demo(flags: &GlobalFlags) -> Result<Self, SettingsError> {
         let mut settings = Self::load(&GlobalFlags { config: Some(PathBuf::from("/dev/null")), ..flags.clone() })?;
-        (settings.api_key, settings.base_url, settings.restrict) = (None, None, true);
+        (settings.models, settings.restrict) = (ModelSettings::none(), true);
         settings.limits = Limits::default();
         // What commands may be called is nothing that the demo stands on, and it is to have them.
         settings.commands = Some(Commands::Any);

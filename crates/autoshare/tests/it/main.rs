@@ -23,6 +23,7 @@ mod demo;
 mod desk;
 mod exec;
 mod gullible;
+mod models;
 mod network;
 mod programs;
 mod scripted;

@@ -4,6 +4,7 @@
 //! assemble it. A call is made again only while nothing of a reply was shown.
 
 mod body;
+mod plain;
 mod refusal;
 mod said;
 
@@ -25,9 +26,11 @@ use crate::endpoint::Endpoint;
 use crate::error::{BrokerError, ModelError, quoted};
 use crate::form::{Assembler, Call, Finish, Item, Piece, Wrong};
 use crate::model::{Completion, Delta, Metered};
+use crate::provider::Operation;
 use crate::retry::{self, Retries};
 use crate::route::Route;
 use crate::settings::Timeouts;
+use crate::tls::TlsSettings;
 use crate::{estimate, sse};
 
 /// Bytes of a refusal's body that are read.
@@ -116,17 +119,24 @@ impl Client {
                 Err(failure) => failure,
             };
             permit.end(failure.error.blame());
-            let wait = match failure.again {
-                _ if shown => return Err(failure.error),
-                Again::Later(asked) => self.retries.wait(tries, asked, retry::random()),
-                again => self.route.upstream.learnt.learn(again).then_some(Duration::ZERO),
-            };
-            match wait {
-                Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
-                _ => return Err(failure.error),
+            if shown {
+                return Err(failure.error);
             }
-            last = Some(failure.error);
+            last = Some(self.pause(failure, tries, deadline).await?);
         }
+    }
+
+    /// Waits until the call may be made again, or says that it may not.
+    async fn pause(&self, failure: Failure, tries: u32, deadline: Instant) -> Result<ModelError, ModelError> {
+        let wait = match failure.again {
+            Again::Later(asked) => self.retries.wait(tries, asked, retry::random()),
+            again => self.route.upstream.learnt.learn(again).then_some(Duration::ZERO),
+        };
+        match wait {
+            Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
+            _ => return Err(failure.error),
+        }
+        Ok(failure.error)
     }
 
     async fn attempt(
@@ -137,20 +147,10 @@ impl Client {
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<Completion, Failure> {
         let who = self.route.origin();
-        let key_sent = if self.route.credential.is_some() { KeySent::Yes } else { KeySent::No };
-        let asked = Asked { who: &who, model: self.route.model(), key_from: &self.route.key_from, key_sent, tries };
+        let asked = self.asked(&who, tries);
         let sent = Instant::now();
-        let response = self.send(call, asked).await?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            let wait = self.header(&response, RETRY_AFTER).and_then(|v| retry::retry_after(&v, SystemTime::now()));
-            let body = self.refusal_body(response).await;
-            return Err(refusal::refusal(asked, status, &said::said(&body), wait));
-        }
-        if let Some(encoding) = self.header(&response, CONTENT_ENCODING).filter(|e| !e.eq_ignore_ascii_case("identity"))
-        {
-            return Err(ModelError::Compressed { who, encoding: quoted(&encoding) }.into());
-        }
+        let body = self.body(call, asked)?;
+        let response = self.send(self.route.dialect().operation(), body, asked).await?;
         let content_type = self.header(&response, CONTENT_TYPE).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let mut reading = Reading {
@@ -168,28 +168,56 @@ impl Client {
         self.reply(request, reading.assembler, tries).map_err(|wrong| self.wrong(asked, wrong))
     }
 
-    async fn send(&self, call: &Call, asked: Asked<'_>) -> Result<Response, Failure> {
-        let who = || asked.who.to_owned();
-        let malformed = |why: &str| Failure::from(ModelError::Malformed { who: who(), why: why.to_owned() });
+    fn asked<'a>(&'a self, who: &'a str, tries: u32) -> Asked<'a> {
+        let key_sent = if self.route.credential.is_some() { KeySent::Yes } else { KeySent::No };
+        Asked { who, model: self.route.model(), key_from: &self.route.key_from, key_sent, tries }
+    }
+
+    /// Takes an answer only if it is a success that is not packed.
+    async fn accept(&self, response: Response, asked: Asked<'_>) -> Result<Response, Failure> {
+        let status = response.status().as_u16();
+        if status != 200 {
+            let wait = self.header(&response, RETRY_AFTER).and_then(|v| retry::retry_after(&v, SystemTime::now()));
+            let body = self.refusal_body(response).await;
+            return Err(refusal::refusal(asked, status, &said::said(&body), wait));
+        }
+        if let Some(encoding) = self.header(&response, CONTENT_ENCODING).filter(|e| !e.eq_ignore_ascii_case("identity"))
+        {
+            return Err(ModelError::Compressed { who: asked.who.to_owned(), encoding: quoted(&encoding) }.into());
+        }
+        Ok(response)
+    }
+
+    fn body(&self, call: &Call, asked: Asked<'_>) -> Result<String, Failure> {
         let quirks = self.route.upstream.learnt.quirks();
         let mut body = dialect::encode(self.route.dialect(), self.route.model(), call, quirks)
-            .map_err(|error| ModelError::Refused { who: who(), status: 400, said: error.to_string() })?;
+            .map_err(|error| ModelError::Refused { who: asked.who.to_owned(), status: 400, said: error.to_string() })?;
         if let (Some(salt), Some(map)) = (self.route.cache_salt(), body.as_object_mut()) {
             map.insert("cache_salt".to_owned(), json!(salt));
         }
+        Ok(body.to_string())
+    }
+
+    async fn send(&self, operation: Operation, body: String, asked: Asked<'_>) -> Result<Response, Failure> {
+        let who = || asked.who.to_owned();
         let call = self
             .route
-            .request(self.route.dialect().operation())
-            .map_err(|error| malformed(&error.to_string()))?
+            .request(operation)
+            .map_err(|error| ModelError::Refused { who: who(), status: 404, said: error.to_string() })?
             .header(ACCEPT, "text/event-stream, application/json")
-            .body(body.to_string());
+            .body(body);
         let limit = self.timeouts.first_byte;
         match timeout(limit, call.send()).await {
-            Ok(Ok(response)) => Ok(response),
+            Ok(Ok(response)) => self.accept(response, asked).await,
             Ok(Err(error)) if error.is_connect() => {
                 let why = root_cause(&error);
-                let again = if why.contains("certificate") { Again::No } else { Again::Later(None) };
+                let again = if is_about_certificates(&why) { Again::No } else { Again::Later(None) };
                 Err(Failure { error: ModelError::Unreachable { who: who(), tries: asked.tries, why }, again })
+            }
+            // A server that wants a certificate of ours says so after the handshake.
+            Ok(Err(error)) if is_about_certificates(&root_cause(&error)) => {
+                let why = root_cause(&error);
+                Err(ModelError::Unreachable { who: who(), tries: asked.tries, why }.into())
             }
             // The server closed before it began to answer: as a rule a connection that it had let go.
             Ok(Err(error)) => {
@@ -262,19 +290,24 @@ impl Client {
         reading: &mut Reading,
         deltas: &mut (dyn FnMut(Delta) + Send),
     ) -> Result<(), Failure> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.next(false).await? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > sse::MAX_TOTAL {
-                let what = "a JSON reply";
-                return Err(ModelError::TooLarge { who: asked.who.to_owned(), what, limit: sse::MAX_TOTAL }.into());
-            }
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        self.check_key(&text, asked)?;
+        let text = self.read_text(body, asked, sse::MAX_TOTAL).await?;
         let taken = reading.decoder.whole(&text, &mut reading.pieces);
         reading.relay(deltas).and(taken).map_err(|wrong| self.wrong(asked, wrong))?;
         self.ended(asked, reading)
+    }
+
+    /// A JSON reply of `limit` bytes at most.
+    async fn read_text(&self, body: &mut Body<'_>, asked: Asked<'_>, limit: usize) -> Result<String, Failure> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next(false).await? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > limit {
+                return Err(ModelError::TooLarge { who: asked.who.to_owned(), what: "a JSON reply", limit }.into());
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.check_key(&text, asked)?;
+        Ok(text)
     }
 
     fn take(
@@ -367,18 +400,35 @@ impl Reading {
     }
 }
 
+/// Whether the words of TLS mean that another try would end the same.
+fn is_about_certificates(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    why.contains("certificate") || why.contains("received fatal alert")
+}
+
 /// An HTTP client that follows nothing, asks no proxy, and takes `localhost` for this machine.
 ///
 /// Root certificates are loaded for https only, so that a machine without any can still use a server of its own.
 pub(crate) fn http_client(https: bool, timeouts: &Timeouts) -> Result<reqwest::Client, BrokerError> {
-    let builder = reqwest::Client::builder()
+    let builder = builder(timeouts);
+    let builder = if https { builder.https_only(true) } else { builder.tls_certs_only([]) };
+    builder.build().map_err(|error| BrokerError::Client { why: root_cause(&error) })
+}
+
+/// The same, with TLS as a provider's settings say.
+pub(crate) fn http_client_with(tls: &TlsSettings, timeouts: &Timeouts) -> Result<reqwest::Client, BrokerError> {
+    let config = tls.config().map_err(|why| BrokerError::Client { why })?;
+    let builder = builder(timeouts).https_only(true).tls_backend_preconfigured(config);
+    builder.build().map_err(|error| BrokerError::Client { why: root_cause(&error) })
+}
+
+fn builder(timeouts: &Timeouts) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .no_proxy()
         .connect_timeout(timeouts.connect)
         .pool_idle_timeout(Duration::from_secs(30))
         .user_agent(concat!("autoshare/", env!("CARGO_PKG_VERSION")))
-        .resolve_to_addrs("localhost", &crate::endpoint::LOCALHOST.map(Into::into));
-    let builder = if https { builder.https_only(true) } else { builder.tls_certs_only([]) };
-    builder.build().map_err(|error| BrokerError::Client { why: root_cause(&error) })
+        .resolve_to_addrs("localhost", &crate::endpoint::LOCALHOST.map(Into::into))
 }

@@ -16,13 +16,17 @@
 
 mod dialects;
 mod egress;
+mod extras;
 mod faults;
 mod inside;
 mod keys;
 mod local;
 mod network;
 mod retries;
+mod routes;
 mod streaming;
+mod tenants;
+mod tls;
 mod tunnels;
 
 use std::time::Duration;

@@ -37,6 +37,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const POWERS: &[(&str, &[&str], &str)] = &[
     ("tokio",            &["broker", "host", "server", "autoshare", "testkit"], "async only where many things wait"),
     ("reqwest",          &["broker"],                                           "the only opener of outbound sockets"),
+    ("rustls",           &["broker"],                                           "TLS is spoken where sockets are opened"),
     ("hyper",            &["broker", "server", "testkit"],                      "HTTP is spoken at the edges"),
     ("hyper-util",       &["broker", "server", "testkit"],                      "HTTP is spoken at the edges"),
     ("axum",             &["server"],                                           "HTTP is spoken at the edges"),

@@ -212,7 +212,7 @@ async fn bodies_are_the_bytes_that_came_in_both_directions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_a_caller_sends_says_where_a_call_goes_or_what_it_bears() {
     let elsewhere = Upstream::start(|_| Says::json(WHOLE)).await;
-    let mut place = Place::open(|_| Says::json(WHOLE)).await;
+    let place = Place::open(|_| Says::json(WHOLE)).await;
     let token = place.anybody();
     let url = elsewhere.base();
     for field in
@@ -269,7 +269,7 @@ async fn nothing_a_caller_sends_says_where_a_call_goes_or_what_it_bears() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f3_who_has_no_token_gets_nothing_and_learns_nothing() {
-    let mut place = Place::open(|_| Says::json(WHOLE)).await;
+    let place = Place::open(|_| Says::json(WHOLE)).await;
     let good = place.anybody();
     let revoked = place.tokens.mint(&place.access, Grant::gateway("gone")).unwrap();
     place.tokens.revoke(&place.access, &revoked.id).unwrap();
@@ -300,7 +300,7 @@ async fn f3_who_has_no_token_gets_nothing_and_learns_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f4_a_page_in_a_browser_gets_nowhere() {
-    let mut place = Place::open(|_| Says::json(WHOLE)).await;
+    let place = Place::open(|_| Says::json(WHOLE)).await;
     let token = place.anybody();
     let body = hello("m").to_string();
     let send = |alter: fn(RequestBuilder) -> RequestBuilder| {
@@ -446,7 +446,7 @@ async fn c8_what_is_no_answer_is_an_error_that_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_reaches_its_models_at_its_rate_within_its_budget() {
-    let mut place = Place::open(|_| Says::json(WHOLE)).await;
+    let place = Place::open(|_| Says::json(WHOLE)).await;
     let models = vec![ModelPattern::parse("m*").unwrap(), ModelPattern::parse("anthropic/*").unwrap()];
     let narrow = place.token(Grant { models, ..Grant::gateway("narrow") });
     assert_eq!(place.chat(&narrow, &hello("m")).await.status().as_u16(), 200);
@@ -559,7 +559,7 @@ async fn callers_of_one_dialect_reach_models_of_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_fails_gives_way_to_the_next_before_anything_was_shown() {
-    let mut place = Place::open(|came| match came.path.as_str() {
+    let place = Place::open(|came| match came.path.as_str() {
         "/v1/messages" => Says::json(
             "{\"content\":[{\"type\":\"text\",\"text\":\"well\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}",
         ),
@@ -578,7 +578,7 @@ async fn a_model_that_fails_gives_way_to_the_next_before_anything_was_shown() {
 /// Whoever knows another's salt could share, and measure, its part of a cache.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_salt_is_the_tenants_whatever_a_caller_says() {
-    let mut place = Place::open(|_| Says::json(WHOLE)).await;
+    let place = Place::open(|_| Says::json(WHOLE)).await;
     let token = place.anybody();
     for salt in [json!(null), json!("another's"), json!(7)] {
         for (model, wanted) in [("vllm/m", Some("salt-of-the-tenant")), ("openai/m", None)] {
@@ -600,7 +600,7 @@ async fn bodies_that_are_too_large_or_too_slow_are_refused_and_take_no_room() {
         body_timeout: Duration::from_millis(300),
         ..GatewaySettings::default()
     };
-    let mut place = Place::with(|_| Says::json(WHOLE), settings, Budgets::default()).await;
+    let place = Place::with(|_| Says::json(WHOLE), settings, Budgets::default()).await;
     let token = place.anybody();
     let mut large = hello("m");
     large["messages"][0]["content"] = json!("x".repeat(200_000));

@@ -21,8 +21,6 @@ pub struct Came {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Which connection it came by.
-    pub connection: usize,
 }
 
 /// What is answered.
@@ -76,12 +74,11 @@ impl Upstream {
         let came = Arc::new(Mutex::new(Vec::new()));
         let (kept, answers): (_, Answers) = (Arc::clone(&came), Arc::new(answers));
         tokio::spawn(async move {
-            for connection in 0.. {
+            loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
                 let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
                 tokio::spawn(async move {
-                    let service =
-                        service_fn(move |request| answer(request, connection, Arc::clone(&kept), Arc::clone(&answers)));
+                    let service = service_fn(move |request| answer(request, Arc::clone(&kept), Arc::clone(&answers)));
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
@@ -106,14 +103,13 @@ impl Upstream {
 
 async fn answer(
     request: Request<Incoming>,
-    connection: usize,
     kept: Arc<Mutex<Vec<Came>>>,
     answers: Answers,
 ) -> Result<Response<Pieces>, Infallible> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let came = Came { path, headers: parts.headers, body, connection };
+    let came = Came { path, headers: parts.headers, body };
     let says = answers(&came);
     kept.lock().unwrap().push(came);
     let mut response = Response::new(Pieces { left: says.pieces.into(), breath: None });

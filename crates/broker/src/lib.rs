@@ -37,8 +37,8 @@ mod sse;
 pub mod standin;
 
 pub use broker::Broker;
-pub use endpoint::DEFAULT_BASE_URL;
 pub use discover::{Found, Kind, USUAL_PORTS, discover, discover_on};
+pub use endpoint::DEFAULT_BASE_URL;
 pub use error::{BrokerError, ModelError};
 pub use model::{Completion, Delta, Metered, Model, ModelRef};
 pub use prices::{Known, Price, PriceSource, Prices};

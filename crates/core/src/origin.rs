@@ -169,8 +169,7 @@ impl Origin {
             Some(_) => return Err(OriginError::NoHost(text.to_owned())),
             None => (Scheme::Https, text),
         };
-        let Authority { host, port } =
-            Authority::parse(rest).ok_or_else(|| OriginError::NoHost(text.to_owned()))?;
+        let Authority { host, port } = Authority::parse(rest).ok_or_else(|| OriginError::NoHost(text.to_owned()))?;
         if scheme == Scheme::Http && !host.is_loopback() {
             return Err(OriginError::Plain(text.to_owned()));
         }
@@ -202,7 +201,6 @@ impl fmt::Display for Origin {
         if *port == scheme.port() { Ok(()) } else { write!(f, ":{port}") }
     }
 }
-
 
 #[cfg(test)]
 mod tests {

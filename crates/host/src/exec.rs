@@ -141,7 +141,8 @@ impl Session {
             return Ok(());
         }
         let (access, store, lease) = (self.access.clone(), Arc::clone(&self.store), Arc::clone(&self.lease));
-        let append = move || store.append(&access, &lease, &events, Durability::Synced).map(drop).map_err(HostError::from);
+        let append =
+            move || store.append(&access, &lease, &events, Durability::Synced).map(drop).map_err(HostError::from);
         joined(tokio::task::spawn_blocking(append).await)
     }
 

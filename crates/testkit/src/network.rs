@@ -24,7 +24,8 @@ pub fn is_own_network(test: &str) -> bool {
 
 fn once_more(test: &str) -> std::io::Result<(bool, String)> {
     let addresses: String = PUBLIC.iter().map(|at| format!("ip addr add {at}/32 dev lo && ")).collect();
-    let names = "names=$(mktemp) && echo nameserver 127.0.0.1 >$names && mount --bind $names /etc/resolv.conf && rm $names";
+    let names =
+        "names=$(mktemp) && echo nameserver 127.0.0.1 >$names && mount --bind $names /etc/resolv.conf && rm $names";
     let script = format!("ip link set lo up && {addresses} {names} && exec \"$@\"");
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {

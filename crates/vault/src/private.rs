@@ -157,9 +157,10 @@ impl PrivateDir {
         let fd = rustix::fs::openat(&self.fd, &temporary, flags, FILE_MODE)
             .map_err(VaultError::io("make", self.path.join(&temporary)))?;
         let mut file = File::from(fd);
-        let named = file.write_all(contents).and_then(|()| file.sync_all()).and_then(|()| {
-            rustix::fs::renameat(&self.fd, &temporary, &self.fd, name).map_err(std::io::Error::from)
-        });
+        let named = file
+            .write_all(contents)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| rustix::fs::renameat(&self.fd, &temporary, &self.fd, name).map_err(std::io::Error::from));
         named.map_err(|source| {
             self.discard(&temporary);
             VaultError::Io { what: "replace", path: self.path.join(name), source }
@@ -184,8 +185,7 @@ impl PrivateDir {
     /// # Errors
     /// The system's.
     pub fn remove_dir(&self, name: &str) -> Result<(), VaultError> {
-        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
-            .map_err(VaultError::io("remove", self.path.join(name)))
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR).map_err(VaultError::io("remove", self.path.join(name)))
     }
 
     /// A name for a file that is not yet `name`. What a killed process leaves under it is never used.

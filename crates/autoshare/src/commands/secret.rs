@@ -84,7 +84,10 @@ fn list(settings: &Settings, look: Look) -> Result<ExitCode, Failure> {
 fn remove(settings: &Settings, name: &str, look: Look) -> Result<ExitCode, Failure> {
     let name = SecretName::parse(name)?;
     if !assemble::secrets(settings)?.remove(&name)? {
-        return Err(Failure::new(FAILED, format!("there is no secret {name}; `autoshare secret list` shows those there are")));
+        return Err(Failure::new(
+            FAILED,
+            format!("there is no secret {name}; `autoshare secret list` shows those there are"),
+        ));
     }
     if look != Look::Json {
         err(&format!("removed {name}; where it was issued it still holds until it is revoked there"));
@@ -110,7 +113,10 @@ mod tests {
     #[test]
     fn what_is_known_of_names_can_be_used() {
         for (name, host, form) in KNOWN {
-            assert!(SecretName::parse(name).is_ok() && Origin::parse(host).is_ok() && Form::parse(form).is_ok(), "{name}");
+            assert!(
+                SecretName::parse(name).is_ok() && Origin::parse(host).is_ok() && Form::parse(form).is_ok(),
+                "{name}"
+            );
         }
     }
 }

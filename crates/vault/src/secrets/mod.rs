@@ -30,7 +30,9 @@ const VERSION: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// Not a name.
-    #[error("{0:?} is no name of a secret: use 1 to 64 letters, digits, '_', '-' and '.', beginning with a letter or '_'")]
+    #[error(
+        "{0:?} is no name of a secret: use 1 to 64 letters, digits, '_', '-' and '.', beginning with a letter or '_'"
+    )]
     Name(String),
     /// Not a way of showing it.
     #[error("{0:?} is no form: use bearer, header:NAME, query:NAME or basic:USER")]
@@ -45,7 +47,9 @@ pub enum SecretError {
     #[error("a secret has {MIN_VALUE} to {MAX_VALUE} bytes, and this one has {0}")]
     Length(usize),
     /// What no request can carry.
-    #[error("a secret is one line of visible ASCII characters and spaces, as a request carries it; this one holds something else")]
+    #[error(
+        "a secret is one line of visible ASCII characters and spaces, as a request carries it; this one holds something else"
+    )]
     Characters,
 }
 
@@ -61,7 +65,11 @@ impl SecretName {
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         let rest = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-        if begins && rest && text.len() <= 64 { Ok(Self(text.to_owned())) } else { Err(SecretError::Name(text.to_owned())) }
+        if begins && rest && text.len() <= 64 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(SecretError::Name(text.to_owned()))
+        }
     }
 
     /// The name as text.
@@ -108,8 +116,9 @@ impl Form {
                 let name = name.to_ascii_lowercase();
                 if FRAMING.contains(&name.as_str()) { Err(wrong()) } else { Ok(Self::Header(name)) }
             }
-            "query" if (1..=64).contains(&name.len())
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) =>
+            "query"
+                if (1..=64).contains(&name.len())
+                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) =>
             {
                 Ok(Self::Query(name.to_owned()))
             }

@@ -54,7 +54,12 @@ fn c6_a_credential_is_for_its_hosts_alone() {
         let value = acme.value_for(&name("KEY"), &Origin::of_url(url).unwrap()).unwrap();
         value.map(|value| value.expose().to_owned())
     };
-    for url in ["https://api.example.org/v1", "https://API.example.org.:443", "https://b.example.org:8443", "http://localhost:8000/"] {
+    for url in [
+        "https://api.example.org/v1",
+        "https://API.example.org.:443",
+        "https://b.example.org:8443",
+        "http://localhost:8000/",
+    ] {
         assert_eq!(at(url).as_deref(), Some("the value"), "{url}");
     }
     for url in [
@@ -113,7 +118,8 @@ fn c6_no_file_and_no_text_shows_a_value() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(7).any(|window| window == b"canary-" || window == b"a.org\0\0"));
     }
-    for value in [format!("{canary}\n"), format!("{canary}\r\nX-Evil: 1"), format!("{canary}é"), canary[..7].to_owned()] {
+    for value in [format!("{canary}\n"), format!("{canary}\r\nX-Evil: 1"), format!("{canary}é"), canary[..7].to_owned()]
+    {
         let error = secret("KEY", &["a.org"], "bearer", &value).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
     }

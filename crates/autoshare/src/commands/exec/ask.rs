@@ -20,10 +20,7 @@ pub(super) async fn answer(mut questions: mpsc::Receiver<Question>, flow: Arc<Fl
         let word = if yes { "yes" } else { "no" };
         say(&format!("{word}\r\n"));
         let text = format!("{login} was asked whether {target} may be reached, and said {word}");
-        answers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Event::Note { kind: NoteKind::Host, text });
+        answers.lock().unwrap_or_else(PoisonError::into_inner).push(Event::Note { kind: NoteKind::Host, text });
         let _ = answer.send(yes);
     }
 }

@@ -76,16 +76,23 @@ fn credentials(settings: &Settings, wanted: &[Inject]) -> Result<Vec<Credential>
         return Ok(Vec::new());
     }
     let secrets = assemble::secrets(settings)?;
-    let known = || secrets.list().map(|all| all.iter().map(|about| about.name.to_string()).collect::<Vec<_>>().join(", "));
+    let known =
+        || secrets.list().map(|all| all.iter().map(|about| about.name.to_string()).collect::<Vec<_>>().join(", "));
     let credential = |Inject { secret: name, host }: &Inject| {
         let Some(secret) = secrets.get(name)? else {
             let known = known()?;
             let there = if known.is_empty() { "there is none".to_owned() } else { format!("there are: {known}") };
-            return Err(wrong(format!("--credential {name}: there is no such secret; {there}; keep it with: {}", set(name))));
+            return Err(wrong(format!(
+                "--credential {name}: there is no such secret; {there}; keep it with: {}",
+                set(name)
+            )));
         };
         Credential::new(secret, placeholder(name.as_str()), host.as_ref()).map_err(|About { hosts, .. }| {
             let hosts: Vec<String> = hosts.iter().map(Origin::to_string).collect();
-            wrong(format!("--credential {name}: that secret is for {} alone; keep it anew with every host", hosts.join(", ")))
+            wrong(format!(
+                "--credential {name}: that secret is for {} alone; keep it anew with every host",
+                hosts.join(", ")
+            ))
         })
     };
     wanted.iter().map(credential).collect()

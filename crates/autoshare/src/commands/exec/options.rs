@@ -95,7 +95,9 @@ impl Options {
             options.apply(name, profile, settings)?;
         }
         if options.ask_hosts && !crate::prompt::somebody_is_there() {
-            options.notes.push("--ask-hosts: there is no terminal to ask at, so that hosts that are not named are refused".into());
+            options.notes.push(
+                "--ask-hosts: there is no terminal to ask at, so that hosts that are not named are refused".into(),
+            );
             options.ask_hosts = false;
         }
         flags.env.iter().try_for_each(|text| options.set(text))?;

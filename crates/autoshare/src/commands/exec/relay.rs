@@ -3,8 +3,8 @@
 
 use std::io::{IsTerminal as _, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use autoshare_core::wire::{Stroke, Window};

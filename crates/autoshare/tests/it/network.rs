@@ -300,9 +300,9 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
     origin.keep("GIT_TOKEN", "basic:x-access-token", key.as_str());
     let cargo = format!(
         "mkdir -p cargo/src cargo/.cargo && cd cargo && touch src/lib.rs && \
-         printf '[package]\\nname = \"it\"\\nversion = \"1.0.0\"\\n[dependencies]\\ntiny = {{ version = \"1\", registry = \"mine\" }}\\n' > Cargo.toml && \
+         printf '[package]\\nname = \"it\"\\nversion = \"1.0.0\"\\nedition = \"2021\"\\n[dependencies]\\ntiny = {{ version = \"1\", registry = \"mine\" }}\\n' > Cargo.toml && \
          printf '[registries.mine]\\nindex = \"sparse+{url}/index/\"\\n' > .cargo/config.toml && \
-         CARGO_HOME=/tmp/cargo {sysroot}/bin/cargo fetch && cat /tmp/cargo/registry/src/*/tiny-1.0.0/src/lib.rs"
+         PATH=$PATH:{sysroot}/bin CARGO_HOME=/tmp/cargo cargo fetch -q && cat /tmp/cargo/registry/src/*/tiny-1.0.0/src/lib.rs"
     );
     // (credential, script, its output, paths that were asked for)
     let table = [
@@ -320,7 +320,7 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
         (
             "TOKEN",
             format!(
-                "/usr/bin/python3 -m pip install -q --disable-pip-version-check --no-cache-dir --target lib \
+                "/usr/bin/python3 -m pip install -q --retries 0 --disable-pip-version-check --no-cache-dir --target lib \
                  --index-url {url}/simple/ tiny && PYTHONPATH=lib python3 -c 'import tiny; print(tiny.word)'"
             ),
             "tiny of pip\n",
@@ -329,7 +329,7 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
         (
             "TOKEN",
             format!(
-                "mkdir npm && cd npm && npm install --silent --no-audit --no-fund --registry {url}/npm/ tiny && \
+                "mkdir npm && cd npm && npm install --silent --fetch-retries 0 --no-audit --no-fund --registry {url}/npm/ tiny && \
                  node -e 'console.log(require(\"tiny\"))'"
             ),
             "tiny of npm\n",

@@ -1,13 +1,15 @@
 //! Agents of others, from their registry, at work in a cell: Codex and Claude Code, against a model server on loopback.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use autoshare_testkit::{Canary, Recorded, Script, ScriptedModel, Turn};
+use autoshare_testkit::{Canary, Certified, Recorded, Script, ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran, at_terminal};
+use crate::secrets::keep;
 
 const PACKAGE: &str = include_str!("../agents/package.json");
 const LOCK: &str = include_str!("../agents/package-lock.json");
@@ -255,6 +257,60 @@ fn a_whole_run_does_its_work_and_reaches_nothing_else() {
         assert_eq!((undone.code, desk.read("out/made.txt")), (Some(0), None), "{agent:?}: {undone:?}");
         let home = desk.data().join("homes").join(agent.name());
         assert!(home.join(format!(".{}", agent.name())).is_dir(), "{agent:?}");
+    }
+}
+
+/// TLS in front of a model server, for `127.0.0.1`; gives its port.
+fn front(desk: &Desk, model: &ScriptedModel) -> (Child, String) {
+    let certified = Certified::new(&["127.0.0.1"]);
+    let put = |name: &str, text: &str| {
+        std::fs::write(desk.base.path().join(name), text).unwrap();
+        desk.base.path().join(name)
+    };
+    let files = [put("certificate.pem", &certified.certificate), put("key.pem", &certified.key)];
+    let ca = put("ca.pem", &certified.ca);
+    let config = desk.home.join(".config/autoshare");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("autoshare.toml"), format!("[network]\nca_file = {ca:?}\n")).unwrap();
+    let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/front.py");
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(helper).args(files).arg(model.port().to_string()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    (child, port.trim().to_owned())
+}
+
+#[test]
+fn c6_an_agent_works_with_a_key_that_it_never_has() {
+    for agent in BOTH {
+        let (desk, key) = (Desk::new(), Canary::new());
+        let model = ScriptedModel::start(Script::new([agent.call("env > environment"), Turn::text(ANSWER)]));
+        let (mut front, port) = front(&desk, &model);
+        let form = if agent == Agent::Claude { "header:x-api-key" } else { "bearer" };
+        let kept = keep(&desk, &[agent.key(), "--host", &format!("127.0.0.1:{port}"), "--form", form], key.as_str());
+        assert_eq!(kept.code, Some(0), "{kept:?}");
+        let plain = format!("http://127.0.0.1:{}", model.port());
+        let secure = |text: &String| text.replace(&plain, &format!("https://127.0.0.1:{port}"));
+        let modules = modules().display().to_string();
+        let base = format!("ANTHROPIC_BASE_URL=https://127.0.0.1:{port}");
+        let flags =
+            ["exec", "--profile", agent.name(), "--read", &modules, "--env", &base, "--credential", agent.key()];
+        let command: Vec<String> = agent.alone(&model).iter().map(secure).collect();
+        let all = flags.map(str::to_owned).into_iter().chain(["--".to_owned()]).chain(command);
+        let ran = Ran::of(desk.command(all).output().unwrap());
+        front.kill().unwrap();
+        front.wait().unwrap();
+        assert_eq!((ran.code, ran.out.trim()), (Some(0), ANSWER), "{agent:?}: {ran:?}");
+        let requests: Vec<Recorded> = model.requests().into_iter().filter(|one| one.method == "POST").collect();
+        assert!(requests.len() >= 2, "{agent:?}: {requests:?}");
+        for request in &requests {
+            assert_eq!(agent.sent_key(request).as_deref(), Some(key.as_str()), "{agent:?}");
+            assert!(!key.is_in(request.body.to_string().as_bytes()), "{agent:?}");
+        }
+        let environment = desk.read("environment").unwrap();
+        assert!(environment.contains(&format!("{}=autoshare-placeholder-", agent.key())), "{agent:?}: {environment}");
+        assert_eq!(key.find_in(desk.base.path()), [] as [PathBuf; 0], "{agent:?}");
     }
 }
 

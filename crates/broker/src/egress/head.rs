@@ -17,6 +17,8 @@ use super::proxy::Shared;
 use super::strike::{Striker, Struck};
 
 pub(super) type Body = BoxBody<Bytes, hyper::Error>;
+/// An answer of the proxy's own, instead of what was asked for.
+pub(super) type Refused = Box<Response<Body>>;
 
 /// A request that may be sent, in the form in which it is.
 pub(super) struct Ready {
@@ -32,7 +34,7 @@ pub(super) fn prepare(
     scheme: Scheme,
     rules: &[&Allow],
     shared: &Shared,
-) -> Result<Ready, Response<Body>> {
+) -> Result<Ready, Refused> {
     let name = target.to_string();
     let (method, path) = (request.method(), request.uri().path());
     let echoes = *method == Method::TRACE || *method == Method::CONNECT;
@@ -109,7 +111,7 @@ pub(super) fn reply(response: Response<Incoming>, origin: &Origin, shared: &Shar
     let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !parts.headers.get_all(CONTENT_ENCODING).iter().all(plain) && !body.is_end_stream() {
         let words = "the reply is compressed although that was ruled out, and cannot be looked through";
-        return refusal(StatusCode::BAD_GATEWAY, words);
+        return *refusal(StatusCode::BAD_GATEWAY, words);
     }
     let theirs = credentials.iter().filter(|one| one.hosts().contains(origin));
     let mut striker = Striker::new(theirs.flat_map(Credential::echoes).collect());
@@ -126,11 +128,11 @@ pub(super) fn empty() -> Body {
     Full::new(Bytes::new()).map_err(|never| match never {}).boxed()
 }
 
-/// An answer of the proxy's own.
-pub(super) fn refusal(status: StatusCode, words: &str) -> Response<Body> {
+/// Says why something is not answered.
+pub(super) fn refusal(status: StatusCode, words: &str) -> Refused {
     let text = format!("autoshare: {words}\n");
     let mut response = Response::new(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
+    Box::new(response)
 }

@@ -15,13 +15,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::allow::Target;
 use super::counts::Counts;
 use super::dial::{Counted, connect};
-use super::head::{Body, Ready, empty, prepare, refusal, reply};
+use super::head::{Body, Ready, Refused, empty, prepare, refusal, reply};
 use super::policy::{Policy, Question};
 use super::tunnel;
 
@@ -38,6 +38,9 @@ pub struct Egress {
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
 }
+
+/// A place among the connections that are served at once, held as long as any part of one goes on.
+pub(super) type Place = Arc<OwnedSemaphorePermit>;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -108,7 +111,7 @@ pub(super) fn server() -> http1::Builder {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(shared.policy.connections));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await.map(Arc::new) else { return };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, perhaps: some will be given back.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -117,16 +120,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let shared = Arc::clone(&shared);
-                async move { Ok::<_, hyper::Error>(answer(request, &shared).await.unwrap_or_else(|refused| refused)) }
+                let (shared, place) = (Arc::clone(&shared), Arc::clone(&place));
+                async move {
+                    Ok::<_, hyper::Error>(answer(request, &shared, &place).await.unwrap_or_else(|refused| *refused))
+                }
             });
             let _ = server().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
-            drop(place);
         });
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> Result<Response<Body>, Response<Body>> {
+async fn answer(request: Request<Incoming>, shared: &Arc<Shared>, place: &Place) -> Result<Response<Body>, Refused> {
     let (scheme, authority) = match (request.method(), request.uri().scheme_str(), request.uri().authority()) {
         (&Method::CONNECT, _, Some(authority)) => (Scheme::Https, authority.as_str()),
         (_, Some("http"), Some(authority)) => (Scheme::Http, authority.as_str()),
@@ -148,10 +152,10 @@ async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> Result<Resp
     };
     if request.method() == Method::CONNECT {
         if let Some(config) = shared.policy.inside.as_ref().and_then(|inside| inside.server(&target)) {
-            tokio::spawn(tunnel::look_into(request, target, config, Arc::clone(shared)));
+            tokio::spawn(tunnel::look_into(request, target, config, Arc::clone(shared), Arc::clone(place)));
         } else {
             let stream = dial(&target, None, shared).await?;
-            tokio::spawn(tunnel::through(request, stream, target, Arc::clone(shared)));
+            tokio::spawn(tunnel::through(request, stream, target, Arc::clone(shared), Arc::clone(place)));
         }
         return Ok(Response::new(empty()));
     }
@@ -168,7 +172,7 @@ async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> Result<Resp
 }
 
 /// A counted connection to a host.
-async fn dial(target: &Target, credential: Option<&str>, shared: &Shared) -> Result<Counted, Response<Body>> {
+async fn dial(target: &Target, credential: Option<&str>, shared: &Shared) -> Result<Counted, Refused> {
     match connect(target, &shared.policy.resolver).await {
         Ok(stream) => Ok(Counted::new(stream, target, credential, &shared.counts)),
         Err(error) => {

@@ -19,14 +19,20 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::allow::{Allow, Target};
 use super::dial::{Counted, connect};
-use super::head::{Body, Ready, prepare, refusal, reply};
+use super::head::{Body, Ready, Refused, prepare, refusal, reply};
 use super::hello;
 use super::inside::server_name;
-use super::proxy::{HEAD_TIMEOUT, Shared, server};
+use super::proxy::{HEAD_TIMEOUT, Place, Shared, server};
 
 /// Bytes of a tunnel, from end to end. One to a name has to begin with TLS for that name, unless a rule opens the host to
 /// anything.
-pub(super) async fn through(request: Request<Incoming>, mut upstream: Counted, target: Target, shared: Arc<Shared>) {
+pub(super) async fn through(
+    request: Request<Incoming>,
+    mut upstream: Counted,
+    target: Target,
+    shared: Arc<Shared>,
+    _place: Place,
+) {
     let Ok(client) = hyper::upgrade::on(request).await else { return };
     let mut client = TokioIo::new(client);
     let anything = shared.policy.rules(&target, Scheme::Https).into_iter().any(Allow::is_bytes);
@@ -66,6 +72,7 @@ pub(super) async fn look_into(
     target: Target,
     config: Arc<ServerConfig>,
     shared: Arc<Shared>,
+    _place: Place,
 ) {
     let Ok(client) = hyper::upgrade::on(request).await else { return };
     let mut client = TokioIo::new(client);
@@ -92,13 +99,13 @@ pub(super) async fn look_into(
     let looked = Arc::new(Looked { target, shared, upstream: Mutex::default() });
     let service = service_fn(move |request| {
         let looked = Arc::clone(&looked);
-        async move { Ok::<_, hyper::Error>(looked.answer(request).await.unwrap_or_else(|refused| refused)) }
+        async move { Ok::<_, hyper::Error>(looked.answer(request).await.unwrap_or_else(|refused| *refused)) }
     });
     let _ = server().serve_connection(TokioIo::new(client), service).await;
 }
 
 impl Looked {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Response<Body>> {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Refused> {
         if !self.is_for_target(&request) {
             let name = self.target.to_string();
             self.shared.counts.count(&name, None, |one| one.refused += 1);

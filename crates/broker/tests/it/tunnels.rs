@@ -89,3 +89,21 @@ fn c3_a_name_is_resolved_once_and_what_was_looked_at_is_connected_to() {
     let proxy = Proxy::over(policy(&[&target]).with_resolver(mixed));
     assert!(proxy.connect(&target).is_ok() && inside.accept().is_err());
 }
+
+#[test]
+fn no_more_connections_than_there_are_places_are_served_at_once_tunnels_included() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = server.local_addr().unwrap().to_string();
+    let policy = Policy::new(vec![Allow::parse(&target).unwrap()], Vec::new(), 1, None).unwrap();
+    let proxy = Proxy::over(policy);
+    let first = proxy.connect(&target).unwrap();
+    let there = server.accept().unwrap();
+    server.set_nonblocking(true).unwrap();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| proxy.connect(&target).is_ok());
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(server.accept().is_err() && !second.is_finished(), "the one place is taken");
+        drop((first, there));
+        assert!(second.join().unwrap(), "and given to the next");
+    });
+}

@@ -17,31 +17,31 @@ use hyper_util::rt::TokioIo;
 
 /// What came.
 #[derive(Debug, Clone)]
-pub struct Came {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Came {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// What is answered.
 #[derive(Debug, Clone)]
-pub struct Says {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
+pub(crate) struct Says {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// The pieces of the body; `None` breaks the connection off.
-    pub pieces: Vec<Option<Bytes>>,
+    pub(crate) pieces: Vec<Option<Bytes>>,
 }
 
 impl Says {
-    pub fn json(body: &str) -> Self {
+    pub(crate) fn json(body: &str) -> Self {
         Self::new(200, "application/json", &[body])
     }
 
-    pub fn events(pieces: &[&str]) -> Self {
+    pub(crate) fn events(pieces: &[&str]) -> Self {
         Self::new(200, "text/event-stream", pieces)
     }
 
-    pub fn new(status: u16, kind: &str, pieces: &[&str]) -> Self {
+    pub(crate) fn new(status: u16, kind: &str, pieces: &[&str]) -> Self {
         Self {
             status,
             headers: vec![("content-type", kind.to_owned())],
@@ -49,26 +49,26 @@ impl Says {
         }
     }
 
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    pub fn broken_off(mut self) -> Self {
+    pub(crate) fn broken_off(mut self) -> Self {
         self.pieces.push(None);
         self
     }
 }
 
-pub type Answers = Arc<dyn Fn(&Came) -> Says + Send + Sync>;
+pub(crate) type Answers = Arc<dyn Fn(&Came) -> Says + Send + Sync>;
 
-pub struct Upstream {
-    pub at: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) at: SocketAddr,
     came: Arc<Mutex<Vec<Came>>>,
 }
 
 impl Upstream {
-    pub async fn start(answers: impl Fn(&Came) -> Says + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answers: impl Fn(&Came) -> Says + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let came = Arc::new(Mutex::new(Vec::new()));
@@ -88,15 +88,15 @@ impl Upstream {
         Self { at, came }
     }
 
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}/v1", self.at)
     }
 
-    pub fn came(&self) -> Vec<Came> {
+    pub(crate) fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
     }
 
-    pub fn last(&self) -> Came {
+    pub(crate) fn last(&self) -> Came {
         self.came().pop().unwrap()
     }
 }

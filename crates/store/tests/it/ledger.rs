@@ -534,21 +534,3 @@ pub(crate) fn full(dir: &Path) {
     let rows = ledger.usage(&Access::local(dir).unwrap(), Day(0)).unwrap();
     assert_eq!(rows.iter().map(|row| row.requests).sum::<u64>(), spent + 1, "no call is forgotten");
 }
-
-#[test]
-fn a_report_has_what_is_just_being_written_down() {
-    let dir = crate::tempdir();
-    let access = Access::local(dir.path()).unwrap();
-    let ledger = open(dir.path(), Budgets::default());
-    let mut calls = 0;
-    for round in 0..20 {
-        // More rows than are kept in memory, so that the clerk takes them out at once.
-        for n in 0..300 {
-            let call = ledger.reserve(&payer(&format!("m{round}-{n}")), &[], cents(1)).unwrap();
-            call.settle(cents(1), Settled::Done);
-            calls += 1;
-        }
-        let rows = ledger.usage(&access, Day(0)).unwrap();
-        assert_eq!(rows.iter().map(|row| row.requests).sum::<u64>(), calls, "round {round}");
-    }
-}

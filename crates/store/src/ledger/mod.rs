@@ -186,6 +186,7 @@ impl Ledger {
         let book = Book::new(budgets, disk.latest()?);
         let reader = Mutex::new(LEDGER.open_reader(&path)?);
         let shared = Arc::new(Shared {
+            writing: Mutex::new(()),
             book: Mutex::new(book),
             disk: Mutex::new(disk),
             due: AtomicBool::new(false),
@@ -284,6 +285,8 @@ impl Drop for Ledger {
 /// What a ledger and its open reservations have in common.
 #[derive(Debug)]
 struct Shared {
+    /// Held while rows are between book and disk; locked before both.
+    writing: Mutex<()>,
     /// Locked before `disk`, where both are.
     book: Mutex<Book>,
     disk: Mutex<Disk>,
@@ -348,8 +351,9 @@ impl Shared {
         }
     }
 
-    /// Writes down what was used.
+    /// Writes down what was used, all of it: rows that another thread is about to write are waited for.
     fn write_down(&self) -> Result<(), StoreError> {
+        let _alone = lock(&self.writing);
         let (rows, today) = {
             let mut book = lock(&self.book);
             (book.rows(), book.today())

@@ -155,6 +155,10 @@ pub(crate) struct Exec {
     /// finds a placeholder
     #[arg(long, value_name = "NAME[=HOST]")]
     pub(crate) credential: Vec<String>,
+    /// Models that the program may use, such as "gpt-5*": it finds a gateway in its environment that has the keys, counts
+    /// and records
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Vec<String>,
     /// Ask at the terminal about hosts that are not named; the next key is the answer
     #[arg(long)]
     pub(crate) ask_hosts: bool,

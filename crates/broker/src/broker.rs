@@ -172,6 +172,16 @@ impl Broker {
         }
     }
 
+    /// The same for a caller who speaks to one provider's interface: a name that says no provider, and that the table of
+    /// models does not know, is one of that provider's.
+    pub(crate) fn route_of(&self, provider: &str, model: &str) -> Result<Route, BrokerError> {
+        let is_known = self.providers.get(model.split('/').next().unwrap_or_default()).is_some();
+        if is_known || self.prices.provider_of(model).is_some_and(|theirs| theirs != provider) {
+            return self.route(model);
+        }
+        self.route(&format!("{provider}/{model}"))
+    }
+
     /// Vectors of texts, in their order.
     ///
     /// # Errors

@@ -314,6 +314,42 @@ fn c6_an_agent_works_with_a_key_that_it_never_has() {
     }
 }
 
+/// The gateway has the key, counts and records; the agent has a placeholder, and reaches nothing but the gateway.
+#[test]
+fn c6_an_agent_works_through_the_gateway_with_no_key_and_no_host() {
+    for agent in BOTH {
+        let (desk, key) = (Desk::new(), Canary::new());
+        let model = ScriptedModel::start(Script::new([agent.call("env > environment"), Turn::text(ANSWER)]));
+        let provider = if agent == Agent::Claude { "anthropic" } else { "openai" };
+        let config = desk.home.join(".config/autoshare");
+        std::fs::create_dir_all(&config).unwrap();
+        let settings = format!("[provider.{provider}]\nbase_url = \"{}\"\n", model.base_url());
+        std::fs::write(config.join("autoshare.toml"), settings).unwrap();
+        let modules = modules().display().to_string();
+        let flags = ["exec", "--profile", agent.name(), "--read", &modules, "--model", "*", "--"];
+        let gateway = "http://127.0.0.1:3128/gateway/openai/v1";
+        let command: Vec<String> =
+            agent.alone(&model).iter().map(|arg| arg.replace(&model.base_url(), gateway)).collect();
+        let all = flags.map(str::to_owned).into_iter().chain(command);
+        let variable = if agent == Agent::Claude { "ANTHROPIC_API_KEY" } else { "OPENAI_API_KEY" };
+        let ran = Ran::of(desk.command(all).env(variable, key.as_str()).output().unwrap());
+        assert_eq!((ran.code, ran.out.trim()), (Some(0), ANSWER), "{agent:?}: {ran:?} {:?}", model.requests());
+        let requests: Vec<Recorded> = model.requests().into_iter().filter(|one| one.method == "POST").collect();
+        assert!(requests.len() >= 2, "{agent:?}: {requests:?}");
+        for request in &requests {
+            assert_eq!(agent.sent_key(request).as_deref(), Some(key.as_str()), "{agent:?}");
+            assert!(!key.is_in(request.body.to_string().as_bytes()), "{agent:?}");
+        }
+        assert!(desk.read("environment").unwrap().contains("/gateway/"), "{agent:?}");
+        assert_eq!(key.find_in(desk.base.path()), [] as [PathBuf; 0], "{agent:?}");
+        let journal = desk.journal();
+        let calls: Vec<&Value> = journal.iter().filter(|line| line["event"]["event"] == "exchange").collect();
+        assert_eq!(calls.len(), requests.len(), "{agent:?}: {journal:?}");
+        let usage = desk.autoshare(["usage", "--by", "brain", "--json"]).json_lines();
+        assert_eq!(usage[0]["requests"].as_u64(), Some(requests.len() as u64), "{agent:?}: {usage:?}");
+    }
+}
+
 /// Codex's own sandbox cannot be made in a cell. Its profile turns it off, and so it works without a flag; whoever turns
 /// it on again is told by Codex that no command runs.
 #[test]

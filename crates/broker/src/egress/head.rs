@@ -16,7 +16,7 @@ use super::credential::{Credential, put_into};
 use super::proxy::Shared;
 use super::strike::{Striker, Struck};
 
-pub(super) type Body = BoxBody<Bytes, hyper::Error>;
+pub(super) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 /// An answer of the proxy's own, instead of what was asked for.
 pub(super) type Refused = Box<Response<Body>>;
 
@@ -106,7 +106,7 @@ pub(super) fn reply(response: Response<Incoming>, origin: &Origin, shared: &Shar
     pass(&mut parts.headers);
     let credentials = &shared.policy.credentials;
     if !is_for(credentials, origin) {
-        return Response::from_parts(parts, body.boxed());
+        return Response::from_parts(parts, body.map_err(Into::into).boxed());
     }
     let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !parts.headers.get_all(CONTENT_ENCODING).iter().all(plain) && !body.is_end_stream() {
@@ -121,7 +121,7 @@ pub(super) fn reply(response: Response<Incoming>, origin: &Origin, shared: &Shar
             *value = HeaderValue::from_bytes(&struck).unwrap_or_else(|_| HeaderValue::from_static("***"));
         }
     }
-    Response::from_parts(parts, Struck::new(body, striker).boxed())
+    Response::from_parts(parts, Struck::new(body, striker).map_err(Into::into).boxed())
 }
 
 pub(super) fn empty() -> Body {

@@ -21,6 +21,7 @@ mod base64;
 mod counts;
 mod credential;
 mod dial;
+mod door;
 mod head;
 mod hello;
 mod inside;

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use autoshare_core::origin::Scheme;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::gateway::{Caller, Gateway};
+
 use super::allow::{Allow, Target};
 use super::credential::Credential;
 use super::dial::Resolver;
+use super::door::Door;
 use super::inside::Inside;
 
 /// Why there is no way out.
@@ -39,6 +42,7 @@ pub struct Policy {
     pub(super) connections: usize,
     pub(super) resolver: Resolver,
     pub(super) ask: Option<mpsc::Sender<Question>>,
+    pub(super) door: Option<Door>,
 }
 
 impl Policy {
@@ -77,7 +81,7 @@ impl Policy {
         });
         let inside: Vec<Target> = inside.into_iter().collect();
         let inside = if inside.is_empty() { None } else { Some(Inside::new(&inside, ca)?) };
-        Ok(Self { allow, credentials, inside, connections, resolver: Resolver::system(), ask: None })
+        Ok(Self { allow, credentials, inside, connections, resolver: Resolver::system(), ask: None, door: None })
     }
 
     /// The same with another resolver.
@@ -90,6 +94,12 @@ impl Policy {
     #[must_use]
     pub fn asking(self, ask: mpsc::Sender<Question>) -> Self {
         Self { ask: Some(ask), ..self }
+    }
+
+    /// The same with the gateway to models, which the cell finds at the proxy's own address. `caller` is the cell.
+    #[must_use]
+    pub fn with_gateway(self, gateway: Gateway, caller: Caller) -> Self {
+        Self { door: Some(Door { gateway, caller }), ..self }
     }
 
     /// What the programs of the cell have to trust, as PEM: this cell's own authority, and what this machine trusts.

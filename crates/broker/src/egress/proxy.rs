@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use super::allow::Target;
 use super::counts::Counts;
 use super::dial::{Counted, connect};
+use super::door::Door;
 use super::head::{Body, Ready, Refused, empty, prepare, refusal, reply};
 use super::policy::{Policy, Question};
 use super::tunnel;
@@ -131,6 +132,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn answer(request: Request<Incoming>, shared: &Arc<Shared>, place: &Place) -> Result<Response<Body>, Refused> {
+    if let Some(door) = shared.policy.door.as_ref().filter(|_| Door::leads(&request)) {
+        return Ok(door.answer(request).await);
+    }
     let (scheme, authority) = match (request.method(), request.uri().scheme_str(), request.uri().authority()) {
         (&Method::CONNECT, _, Some(authority)) => (Scheme::Https, authority.as_str()),
         (_, Some("http"), Some(authority)) => (Scheme::Http, authority.as_str()),

@@ -222,7 +222,7 @@ impl Gateway {
         let (body, _room) = self.take_in(&parts.headers, body).await?;
         let asked = Asked::read(operation, &body, &self.settings.extra_fields)?;
         tools::check(operation, &asked, &self.settings.server_tools)?;
-        let route = self.route(caller, &asked.model)?;
+        let route = self.route(caller, face, &asked.model)?;
         let translated = translation(operation, &asked, &body, &route)?;
         let exchange = Exchange {
             path: parts.uri.path().to_owned(),
@@ -273,7 +273,7 @@ impl Gateway {
             };
             // Another model may do, as long as nobody can have charged for this one.
             let other = others.find_map(|model| {
-                let route = self.route(caller, model).ok().filter(|_| failed.is_free())?;
+                let route = self.route(caller, face, model).ok().filter(|_| failed.is_free())?;
                 let translated = translation(operation, &asked, &body, &route).ok()?;
                 Some((route, translated))
             });
@@ -294,7 +294,7 @@ impl Gateway {
     }
 
     /// Where a call of this model goes. A caller names a model, never an address or a file.
-    fn route(&self, caller: &Caller, model: &str) -> Result<Route, Refusal> {
+    fn route(&self, caller: &Caller, face: Face, model: &str) -> Result<Route, Refusal> {
         let unknown = |why: String| Refusal::new(StatusCode::NOT_FOUND, "model_not_found", why);
         let shown: String = model.chars().take(80).collect();
         if model.contains("://") || model.starts_with("replay:") || model == "gullible" {
@@ -304,7 +304,11 @@ impl Gateway {
             let words = format!("this token may not use the model {shown:?}; ask whoever gave it to you");
             return Err(Refusal::new(StatusCode::FORBIDDEN, "model_not_allowed", words));
         }
-        self.broker.route(model).map_err(|error| match error {
+        let route = match face {
+            Face::OpenAi => self.broker.route(model),
+            Face::Anthropic => self.broker.route_of("anthropic", model),
+        };
+        route.map_err(|error| match error {
             BrokerError::NoKey { .. } => Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no_credential",

@@ -527,7 +527,7 @@ async fn callers_of_one_dialect_reach_models_of_another() {
     let got = place.chat(&token, &streamed).await.text().await.unwrap();
     assert!(got.contains("bonjour") && got.ends_with("data: [DONE]\n\n"), "{got}");
     // Messages to chat.
-    let mut asked = hello("m");
+    let mut asked = hello("openai/m");
     let got: Value = place
         .post("/anthropic/v1/messages", &token)
         .body(asked.to_string())

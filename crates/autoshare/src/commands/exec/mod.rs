@@ -14,13 +14,16 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use autoshare_broker::egress::Egress;
-use autoshare_core::event::{Event, Root, RootMode};
+use autoshare_broker::gateway::{Caller, Gateway};
+use autoshare_core::event::{Event, Exchange, Root, RootMode};
 use autoshare_core::outcome::Ending;
 use autoshare_core::wire::{Exit, Program, Stroke};
 use autoshare_guard::encode;
 use autoshare_host::exec::{How, Session};
 use autoshare_host::{Questions, StartError};
 use autoshare_sandbox::{Launcher, Tier, Work};
+
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::args::Exec;
 use crate::assemble;
@@ -43,22 +46,26 @@ const RECORD_EVERY: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// `autoshare exec -- COMMAND...`.
-pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Result<ExitCode, Failure> {
+pub(crate) fn exec(mut settings: Settings, launcher: Launcher, flags: &Exec) -> Result<ExitCode, Failure> {
     let ours = |failure: Failure| failure.with_code(FAILED);
-    let mut options = Options::of(flags, settings)?;
-    let network = network::open(settings, &mut options)?;
+    let mut options = Options::of(flags, &settings)?;
+    let network = network::open(&settings, &mut options)?;
     let (policy, trust) = network.map_or((None, None), |network| (Some(network.policy), network.trust));
     for note in &options.notes {
         err(&format!("autoshare: {}", encode::terminal(note)));
     }
-    let mut parts = assemble::parts(settings, Questions::Deny);
+    let mut parts = assemble::parts(&settings, Questions::Deny);
     parts.program_cell = options.limits;
-    let mut roots = roots(settings, flags, &options)?;
+    let mut roots = roots(&settings, flags, &options)?;
     if let Some(trust) = &trust {
         roots.push(Root { path: utf8(&trust.path)?, mode: RootMode::Read });
     }
     autoshare_host::expect(&launcher, Work::Programs, &roots, &parts);
-    let data = assemble::data(settings).map_err(ours)?;
+    let data = assemble::data(&settings).map_err(ours)?;
+    let door = match options.models.is_empty() {
+        true => None,
+        false => Some((assemble::broker(&mut settings)?, assemble::ledger(&settings, &data.access)?)),
+    };
     let runtime = super::runtime()?;
     let code = runtime.block_on(async {
         let dir = roots.first().map_or_else(|| "/".to_owned(), |root| root.path.clone());
@@ -74,6 +81,21 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
         let explained = session.cell.refusals().map(Explained::begin);
         let flow = relay::Flow::new(options.output);
         let answers = ask::Answers::default();
+        let (records, exchanges) = tokio::sync::mpsc::unbounded_channel();
+        let policy = policy.map(|policy| match door {
+            Some((broker, ledger)) => {
+                let models = std::mem::take(&mut options.models);
+                let caller = Caller {
+                    token: None,
+                    brain: Some(session.brain.clone()),
+                    limits: Arc::new([]),
+                    allows: Arc::new(move |name| models.iter().any(|model| model.matches(name))),
+                    records,
+                };
+                policy.with_gateway(Gateway::new(broker, ledger, settings.gateway.clone()), caller)
+            }
+            None => policy,
+        });
         let egress = match (session.cell.listener(), policy) {
             (Some(listener), Some(policy)) if options.ask_hosts => {
                 let (ask, questions) = tokio::sync::mpsc::channel(1);
@@ -84,7 +106,7 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
             (Some(listener), Some(policy)) => Some(Egress::serve(listener, policy)?),
             _ => None,
         };
-        let way = Way { egress, answers };
+        let mut way = Way { egress, answers, exchanges };
         if session.cell.cell().tier() == Tier::Narrow {
             err("autoshare: a narrow cell: the program sees the names of this machine's files (autoshare doctor)");
         }
@@ -92,11 +114,8 @@ pub(crate) fn exec(settings: &Settings, launcher: Launcher, flags: &Exec) -> Res
             err(&format!("autoshare: what it changes cannot be taken back: {}", encode::terminal(&why.to_string())));
         }
         let brain = session.brain.clone();
-        let (code, ending, words) = run(&mut session, flags, &options, &shown, &flow, &way).await;
-        session.record(way.events()).await?;
-        for line in way.egress.iter().flat_map(Egress::words) {
-            err(&format!("autoshare: {}", encode::terminal_line(&line, 400)));
-        }
+        let (code, ending, words) = run(&mut session, flags, &options, &shown, &flow, &mut way).await;
+        session.record(way.close().await).await?;
         let (undo, changes) = session.finish(ending, words).await?;
         for line in explained.into_iter().flat_map(Explained::lines) {
             err(&format!("autoshare: {line}"));
@@ -140,13 +159,35 @@ fn utf8(path: &Path) -> Result<String, Failure> {
 struct Way {
     egress: Option<Egress>,
     answers: ask::Answers,
+    /// Its calls of models.
+    exchanges: UnboundedReceiver<Exchange>,
 }
 
 impl Way {
     /// What happened there since this was last asked.
-    fn events(&self) -> Vec<Event> {
+    fn events(&mut self) -> Vec<Event> {
         let mut events = std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner));
         events.extend(self.egress.iter().flat_map(Egress::take).map(Event::Reach));
+        while let Ok(exchange) = self.exchanges.try_recv() {
+            events.push(Event::Exchange(exchange));
+        }
+        events
+    }
+
+    /// Ends it, and gives what is left to record. The program is gone, and so are soon its connections, each of which
+    /// settles its call then.
+    async fn close(mut self) -> Vec<Event> {
+        let mut events = self.events();
+        for line in self.egress.iter().flat_map(Egress::words) {
+            err(&format!("autoshare: {}", encode::terminal_line(&line, 400)));
+        }
+        self.egress = None;
+        let rest = async {
+            while let Some(exchange) = self.exchanges.recv().await {
+                events.push(Event::Exchange(exchange));
+            }
+        };
+        let _ = tokio::time::timeout(GRACE, rest).await;
         events
     }
 }
@@ -166,7 +207,7 @@ async fn run(
     options: &Options,
     shown: &[String],
     flow: &Arc<relay::Flow>,
-    way: &Way,
+    way: &mut Way,
 ) -> (u8, Ending, String) {
     let counts = options.idle.is_some() || options.output.is_some();
     let streams = match relay::Streams::of_this_process(counts) {

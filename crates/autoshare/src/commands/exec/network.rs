@@ -19,6 +19,14 @@ use crate::settings::{Inject, Settings};
 pub(super) const PORT: u16 = 3128;
 /// By which programs find it.
 const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+/// By which they find the gateway to models.
+const GATEWAY_VARIABLES: [(&str, &str); 3] = [
+    ("OPENAI_BASE_URL", "/gateway/openai/v1"),
+    ("OPENAI_API_BASE", "/gateway/openai/v1"),
+    ("ANTHROPIC_BASE_URL", "/gateway/anthropic"),
+];
+/// By which they look for keys, and do nothing without.
+const KEY_VARIABLES: [&str; 3] = ["OPENAI_API_KEY", "CODEX_API_KEY", "ANTHROPIC_API_KEY"];
 /// By which they find what to trust: OpenSSL and Go, Python's requests, Node, curl, git, cargo, pip, AWS, npm, Deno.
 const TRUST_VARIABLES: [&str; 10] = [
     "SSL_CERT_FILE",
@@ -44,7 +52,7 @@ pub(super) struct Network {
 
 /// Puts it together, and tells the program's environment; nothing where nothing may be reached.
 pub(super) fn open(settings: &Settings, options: &mut Options) -> Result<Option<Network>, Failure> {
-    if options.allow.is_empty() && options.inject.is_empty() && !options.ask_hosts {
+    if options.allow.is_empty() && options.inject.is_empty() && options.models.is_empty() && !options.ask_hosts {
         return Ok(None);
     }
     let credentials = credentials(settings, &options.inject)?;
@@ -60,6 +68,12 @@ pub(super) fn open(settings: &Settings, options: &mut Options) -> Result<Option<
     let proxy = format!("http://127.0.0.1:{PORT}");
     let mut found: Vec<(&str, String)> = PROXY_VARIABLES.map(|name| (name, proxy.clone())).into();
     found.push(("NODE_USE_ENV_PROXY", "1".to_owned()));
+    if !options.models.is_empty() {
+        found.extend(GATEWAY_VARIABLES.map(|(name, path)| (name, format!("{proxy}{path}"))));
+        // Whose SDK insists on a key shows what is none; the gateway knows the cell without it.
+        found.extend(KEY_VARIABLES.map(|name| (name, placeholder(name))));
+        found.extend(["NO_PROXY", "no_proxy"].map(|name| (name, "127.0.0.1".to_owned())));
+    }
     let trust = policy.trust().map(|pem| Trust::put(&settings.data_dir, pem)).transpose()?;
     if let Some(trust) = &trust {
         let file = trust.path.join(ROOTS).display().to_string();

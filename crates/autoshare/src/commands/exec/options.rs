@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autoshare_broker::egress::Allow;
+use autoshare_core::budget::ModelPattern;
 use autoshare_host::programs;
 use autoshare_sandbox::CellLimits;
 
@@ -34,6 +35,8 @@ pub(super) struct Options {
     pub(super) allow: Vec<Allow>,
     /// What is put into its requests.
     pub(super) inject: Vec<Inject>,
+    /// The models that it may use.
+    pub(super) models: Vec<ModelPattern>,
     /// Whether a person is asked about other hosts.
     pub(super) ask_hosts: bool,
     /// What the person should know.
@@ -57,6 +60,8 @@ impl Options {
         let allow = flags.allow_host.iter().map(|host| Allow::parse(host)).collect::<Result<Vec<_>, _>>();
         let mut allow = allow.map_err(|e| wrong(format!("--allow-host {e}")))?;
         allow.extend(settings.network.allow.iter().cloned());
+        let models = flags.model.iter().map(|name| ModelPattern::parse(name)).collect::<Result<Vec<_>, _>>();
+        let models = models.map_err(|e| wrong(format!("--model {e}")))?;
         let inject = flags.credential.iter().map(|text| Inject::parse(text)).collect::<Result<Vec<_>, _>>();
         let mut inject = inject.map_err(|e| wrong(format!("--credential {e}")))?;
         let more = |one: &&Inject| inject.iter().all(|named| named.secret != one.secret);
@@ -79,6 +84,7 @@ impl Options {
             home: None,
             allow,
             inject,
+            models,
             ask_hosts: flags.ask_hosts,
             notes: Vec::new(),
             path: variable("PATH").unwrap_or_default(),

@@ -343,7 +343,7 @@ fn c6_an_agent_works_through_the_gateway_with_no_key_and_no_host() {
         assert!(desk.read("environment").unwrap().contains("/gateway/"), "{agent:?}");
         assert_eq!(key.find_in(desk.base.path()), [] as [PathBuf; 0], "{agent:?}");
         let journal = desk.journal();
-        let calls: Vec<&Value> = journal.iter().filter(|line| line["event"]["event"] == "exchange").collect();
+        let calls: Vec<&Value> = journal.iter().filter(|line| line["record"]["event"] == "exchange").collect();
         assert_eq!(calls.len(), requests.len(), "{agent:?}: {journal:?}");
         let usage = desk.autoshare(["usage", "--by", "brain", "--json"]).json_lines();
         assert_eq!(usage[0]["requests"].as_u64(), Some(requests.len() as u64), "{agent:?}: {usage:?}");

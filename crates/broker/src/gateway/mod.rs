@@ -44,6 +44,7 @@ use self::paths::{Asks, Face, asks};
 use self::request::Asked;
 use self::send::{Billed, Failed, Sending};
 use self::translate::Translated;
+use crate::prices::Tokens;
 use crate::provider::Operation;
 use crate::route::Route;
 use crate::{Broker, BrokerError};
@@ -360,6 +361,10 @@ impl Gateway {
     }
 }
 
+const fn is_conversation(operation: Operation) -> bool {
+    matches!(operation, Operation::Chat | Operation::Responses | Operation::Messages)
+}
+
 /// The request in the upstream's words, if it needs other ones.
 fn translation(
     operation: Operation,
@@ -367,7 +372,13 @@ fn translation(
     body: &Bytes,
     route: &Route,
 ) -> Result<Option<Translated>, Refusal> {
-    if route.has(operation) { Ok(None) } else { Translated::new(operation, asked, body, route).map(Some) }
+    // A line of the tenant's own is put before the conversation, which changes the body.
+    let as_it_is = route.has(operation) && route.first_line().is_none();
+    if as_it_is || !is_conversation(operation) {
+        Ok(None)
+    } else {
+        Translated::new(operation, asked, body, route).map(Some)
+    }
 }
 
 /// Claude Code asks for `?beta=true`; nothing else belongs there, a token least of all.
@@ -402,7 +413,9 @@ fn wanted(operation: Operation, asked: &Asked<'_>, body: &Bytes, route: &Route) 
         Operation::Embeddings => 0,
         _ => asked.max_output.unwrap_or_else(|| route.max_output()).saturating_mul(asked.answers),
     };
-    route.price().usage(input, output)
+    // What goes into a provider's cache costs more than what does not.
+    let written = if memchr::memmem::find(body, b"\"cache_control\"").is_some() { input } else { 0 };
+    route.price().usage_of(&Tokens { input, output, written, ..Tokens::default() })
 }
 
 fn over_budget(error: LedgerError) -> Refusal {

@@ -157,6 +157,10 @@ impl Gateway {
                 }
             };
             permit.end(Blame::Provider);
+            // What may have been charged for is counted once: whoever asks again reserves again.
+            if billed == Billed::Perhaps {
+                return Err(Failed::Refused(upstream_failed(route, &why), billed));
+            }
             match self.broker.retries().wait(tries, asked, retry::random()) {
                 Some(wait) if Instant::now() + wait < until => tokio::time::sleep(wait).await,
                 _ => return Err(Failed::Refused(upstream_failed(route, &why), billed)),

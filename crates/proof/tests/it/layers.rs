@@ -25,7 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("proof",     &["core", "guard", "gate", "workspace", "sandbox", "cell"]),
     ("host",      &["core", "guard", "brain", "gate", "workspace", "sandbox", "vault", "access", "store", "broker"]),
     // 3: faces
-    ("server",    &["core", "guard", "access", "host"]),
+    ("server",    &["core", "guard", "access", "broker", "host"]),
     ("autoshare", &["core", "guard", "brain", "gate", "workspace", "sandbox", "vault", "access", "store", "broker",
                     "cell", "proof", "host", "server"]),
     // For tests of any of them; nothing that ships depends on it.
@@ -37,11 +37,10 @@ const FLOORS: &[(&str, &[&str])] = &[
 const POWERS: &[(&str, &[&str], &str)] = &[
     ("tokio",            &["broker", "host", "server", "autoshare", "testkit"], "async only where many things wait"),
     ("reqwest",          &["broker"],                                           "the only opener of outbound sockets"),
-    ("rustls",           &["broker"],                                           "TLS is spoken where sockets are opened"),
     ("hyper",            &["broker", "server", "testkit"],                      "HTTP is spoken at the edges"),
     ("hyper-util",       &["broker", "server", "testkit"],                      "HTTP is spoken at the edges"),
     ("rustls",           &["broker"],                                           "the only opener of outbound sockets"),
-    ("tokio-rustls",     &["broker"],                                           "the only opener of outbound sockets"),
+    ("tokio-rustls",     &["broker", "server"],                                 "TLS is spoken at the edges"),
     ("rcgen",            &["broker", "testkit"],                                "one crate makes certificates"),
     ("axum",             &["server"],                                           "HTTP is spoken at the edges"),
     ("rusqlite",         &["store"],                                            "one crate keeps records"),

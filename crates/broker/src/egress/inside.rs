@@ -2,16 +2,15 @@
 //! and what the other side is verified with.
 //!
 //! The authority's key is made for the cell, signs at once what it has to sign, and is gone before the cell begins. Its
-//! certificate says for which hosts it may speak, so that it is worth nothing for any other.
+//! certificate says for which names it may speak.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use autoshare_core::origin::Host;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -108,13 +107,16 @@ fn authority(targets: &[Target]) -> Result<(Issuer<'static, KeyPair>, Certificat
     params.distinguished_name = named("AutoSHARE: this cell alone");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    // Names alone are limited: BoringSSL (Bun, so Claude Code) refuses every certificate of an authority with a limit on
+    // addresses.
     let subtree = |target: &Target| match &target.host {
-        Host::Name(name) => GeneralSubtree::DnsName(name.clone()),
-        Host::Address(IpAddr::V4(address)) => GeneralSubtree::IpAddress(CidrSubnet::V4(address.octets(), [255; 4])),
-        Host::Address(IpAddr::V6(address)) => GeneralSubtree::IpAddress(CidrSubnet::V6(address.octets(), [255; 16])),
+        Host::Name(name) => Some(GeneralSubtree::DnsName(name.clone())),
+        Host::Address(_) => None,
     };
-    let permitted_subtrees = targets.iter().map(subtree).collect();
-    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    let permitted_subtrees: Vec<GeneralSubtree> = targets.iter().filter_map(subtree).collect();
+    if !permitted_subtrees.is_empty() {
+        params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    }
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?.der().clone();
     Ok((Issuer::new(params, key), certificate))

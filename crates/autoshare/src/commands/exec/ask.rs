@@ -15,8 +15,10 @@ pub(super) type Answers = Arc<Mutex<Vec<Event>>>;
 /// Answers questions as long as there are any. The next key that is typed is the answer, and goes to no program.
 pub(super) async fn answer(mut questions: mpsc::Receiver<Question>, flow: Arc<Flow>, login: String, answers: Answers) {
     while let Some(Question { target, answer }) = questions.recv().await {
+        // Before the words: whoever is quick is not to type to the program.
+        let key = flow.key();
         say(&format!("\r\nautoshare: allow {target} for this brain? [y/N] "));
-        let yes = matches!(flow.key().await, Some(b'y' | b'Y'));
+        let yes = matches!(key.await, Ok(b'y' | b'Y'));
         let word = if yes { "yes" } else { "no" };
         say(&format!("{word}\r\n"));
         let text = format!("{login} was asked whether {target} may be reached, and said {word}");

@@ -40,11 +40,11 @@ impl Flow {
         })
     }
 
-    /// The next key that is typed, instead of the program; nothing if nobody types any more.
-    pub(super) async fn key(&self) -> Option<u8> {
+    /// Gets the next key that is typed, from this moment on, instead of the program.
+    pub(super) fn key(&self) -> oneshot::Receiver<u8> {
         let (sender, key) = oneshot::channel();
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        key.await.ok()
+        key
     }
 
     /// What of typed bytes is the program's.

@@ -17,11 +17,13 @@
 mod agents;
 mod attacks;
 mod bad_input;
+mod clients;
 mod company;
 mod demo;
 mod desk;
 mod exec;
 mod gullible;
+mod packages;
 mod programs;
 mod scripted;
 mod undo;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use autoshare_core::TokenId;
+use autoshare_core::day::Day;
 use clap::{Parser, Subcommand};
 
 use crate::settings::GlobalFlags;
@@ -20,7 +22,7 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or settings, 3 ended without reaching the \
-goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain.";
+goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain or token.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -53,6 +55,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Model,
     },
+    /// Tokens for other programs: what they show to use models through `autoshare serve`
+    Token {
+        #[command(subcommand)]
+        command: Token,
+    },
+    /// What was used: requests, tokens, money
+    Usage(Usage),
     /// Say what this machine can confine, and how to get the rest
     Doctor,
     /// Attack cells on this machine, and say what stopped each attack
@@ -259,4 +268,96 @@ pub(crate) struct Verify {
 pub(crate) enum Model {
     /// List the models that can be named, and the servers found on this machine
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token; it is printed once, on stdout
+    New(Box<NewToken>),
+    /// List the tokens
+    List,
+    /// End a token, at once, and those it made
+    Revoke {
+        /// The token's id
+        id: TokenId,
+    },
+    /// Give a token a new secret; its limits, and what was used of them, stay
+    Rotate {
+        /// The token's id
+        id: TokenId,
+    },
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NewToken {
+    /// What it is for, in your words
+    pub(crate) name: String,
+    /// How long it lasts, such as 12h, 30d or 52w; without this, until it is revoked
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// A model that it may name, `*` for any text; without one, all
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) model: Vec<String>,
+    /// Money of one call at most, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) call_cost: Option<String>,
+    /// Money of a day (UTC) at most, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) day_cost: Option<String>,
+    /// Money of a month (UTC) at most, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) month_cost: Option<String>,
+    /// Tokens of one call at most, sent and received
+    #[arg(long, value_name = "N")]
+    pub(crate) call_tokens: Option<u64>,
+    /// Tokens of a day at most
+    #[arg(long, value_name = "N")]
+    pub(crate) day_tokens: Option<u64>,
+    /// Tokens of a month at most
+    #[arg(long, value_name = "N")]
+    pub(crate) month_tokens: Option<u64>,
+    /// Requests of a day at most
+    #[arg(long, value_name = "N")]
+    pub(crate) day_requests: Option<u64>,
+    /// Requests of a month at most
+    #[arg(long, value_name = "N")]
+    pub(crate) month_requests: Option<u64>,
+    /// Requests a minute at most
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_per_minute: Option<u64>,
+    /// Tokens a minute at most
+    #[arg(long, value_name = "N")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Let it make tokens of its own, within its limits
+    #[arg(long)]
+    pub(crate) may_make_tokens: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Usage {
+    /// What a line stands for
+    #[arg(long, value_enum, default_value_t = By::Day)]
+    pub(crate) by: By,
+    /// The first day, such as 2026-11-01 (UTC) [default: 30 days ago]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<Day>,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with_all = ["json", "plot"])]
+    pub(crate) csv: bool,
+    /// Print bars
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) plot: bool,
+}
+
+/// What usage is summed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum By {
+    /// The day (UTC)
+    Day,
+    /// The model
+    Model,
+    /// The brain
+    Brain,
+    /// The token
+    Token,
 }

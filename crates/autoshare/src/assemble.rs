@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use autoshare_access::Access;
+use autoshare_access::{Access, Tokens};
 use autoshare_broker::Broker;
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::special;
@@ -13,6 +13,7 @@ use autoshare_host::undo::UndoSettings;
 use autoshare_host::{Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_store::Store;
+use autoshare_store::ledger::Ledger;
 use autoshare_vault::Vault;
 
 use crate::exit::{Failure, SETTINGS};
@@ -22,6 +23,17 @@ use crate::settings::{Settings, check_program};
 pub(crate) struct Data {
     pub(crate) access: Access,
     pub(crate) store: Arc<Store>,
+}
+
+/// The tokens, with the right to make them.
+pub(crate) fn tokens(settings: &Settings) -> Result<(Access, Tokens), Failure> {
+    let vault = Vault::open(&settings.data_dir)?;
+    Ok((Access::local(&settings.data_dir)?, Tokens::open(&settings.data_dir, &vault)?))
+}
+
+/// The ledger over the settings' budgets.
+pub(crate) fn ledger(settings: &Settings, access: &Access) -> Result<Arc<Ledger>, Failure> {
+    Ok(Arc::new(Ledger::open(&settings.data_dir, access, settings.budgets.clone())?))
 }
 
 /// Opens the data directory, making it at first use.
@@ -46,9 +58,16 @@ pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
 }
 
 /// The host over its parts.
-pub(crate) fn host(settings: &Settings, data: &Data, broker: Arc<Broker>, launcher: Launcher, wait: Questions) -> Host {
+pub(crate) fn host(
+    settings: &Settings,
+    data: &Data,
+    broker: Arc<Broker>,
+    launcher: Launcher,
+    wait: Questions,
+) -> Result<Host, Failure> {
     let parts = parts(settings, wait);
-    Host::new(data.access.clone(), Arc::clone(&data.store), Arc::new(launcher), broker, parts)
+    let ledger = ledger(settings, &data.access)?;
+    Ok(Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts))
 }
 
 /// What the host needs to know.

@@ -18,6 +18,14 @@ pub(crate) fn somebody_is_there() -> bool {
 
 /// The question in words; every value is neutralised, so that what is seen is what would run.
 pub(crate) fn words(question: &Question) -> String {
+    if question.action.tool == autoshare_host::SOFT_CAP {
+        return format!(
+            "\nThe next model call of {} would pass a soft cap of a budget and needs your word:\n  {}\n  action {}\n",
+            question.brain,
+            encode::terminal(&question.verdict.why()),
+            question.digest.short()
+        );
+    }
     let mut text = format!(
         "\nStep {} of {} wants to run {} and needs your word:\n",
         question.step,

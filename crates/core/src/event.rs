@@ -154,6 +154,8 @@ pub enum NoteKind {
     Undone,
     /// What a step changes cannot be taken back; the text tells people why.
     Unkept,
+    /// A person gave leave to pass a soft cap of a budget; the text says which.
+    Leave,
 }
 
 /// One call to a model that went through the gateway. No content: that is the caller's.

@@ -11,6 +11,7 @@ use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
 use autoshare_sandbox::Work;
 use autoshare_store::Durability;
+use autoshare_store::ledger::Settled;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec, expect};
@@ -89,19 +90,19 @@ impl Host {
     }
 }
 
-struct Driver<'h> {
-    host: &'h Host,
-    id: BrainId,
+pub(crate) struct Driver<'h> {
+    pub(crate) host: &'h Host,
+    pub(crate) id: BrainId,
     goal: Goal,
     journal: Journal,
-    brain: Brain,
+    pub(crate) brain: Brain,
     history: gate::History,
     /// The last verdict.
     judged: Option<Verdict>,
-    model: Model,
-    hands: Option<Hands>,
+    pub(crate) model: Model,
+    pub(crate) hands: Option<Hands>,
     /// The cell in which its programs run.
-    shell: Option<Shell>,
+    pub(crate) shell: Option<Shell>,
     feed: UnboundedSender<Progress>,
     words: String,
     /// What actions are about to change, so that it can be taken back.
@@ -147,7 +148,7 @@ impl Driver<'_> {
     }
 
     /// Journals events, then tells the brain and the faces.
-    async fn record(&mut self, events: Vec<Event>, durability: Durability) -> Result<(), HostError> {
+    pub(crate) async fn record(&mut self, events: Vec<Event>, durability: Durability) -> Result<(), HostError> {
         let seqs = self.journal.append(&events, durability).await?;
         for (event, seq) in events.into_iter().zip(seqs) {
             self.brain.apply(&event);
@@ -163,7 +164,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    fn tell(&self, progress: Progress) {
+    pub(crate) fn tell(&self, progress: Progress) {
         // Nobody watching is no reason to stop.
         let _ = self.feed.send(progress);
     }
@@ -195,6 +196,7 @@ impl Driver<'_> {
                 let event = Event::Finish { reason: FinishReason::Budget, text: over.to_string() };
                 return self.record(vec![event], Durability::Synced).await;
             }
+            let Some(aside) = self.set_aside(reserved).await? else { return Ok(()) };
             self.record(vec![Event::Budget { turn, reserved }], Durability::Lazy).await?;
             self.tell(Progress::Thinking { used: self.brain.used() });
             let feed = self.feed.clone();
@@ -207,6 +209,7 @@ impl Driver<'_> {
                 Parking { hands: &mut self.hands, shell: &mut self.shell, after: self.host.settings.park_after };
             match parked.while_waiting(self.model.complete(&request, &mut deltas)).await {
                 Ok(reply) => {
+                    aside.settle(reply.usage, Settled::Done);
                     let thought = Thought {
                         turn,
                         text: reply.text,
@@ -216,14 +219,24 @@ impl Driver<'_> {
                     };
                     return self.record(vec![Event::Thought(thought)], Durability::Lazy).await;
                 }
-                Err(ModelError::WindowExceeded { .. }) if attempt < WINDOW_RETRIES => window /= 2,
-                Err(error) => return self.fault(FaultKind::Model, error.to_string()).await,
+                Err(ModelError::WindowExceeded { .. }) if attempt < WINDOW_RETRIES => {
+                    aside.release();
+                    window /= 2;
+                }
+                Err(error) => {
+                    if error.may_have_been_billed() {
+                        aside.settle(reserved, Settled::Failed);
+                    } else {
+                        aside.release();
+                    }
+                    return self.fault(FaultKind::Model, error.to_string()).await;
+                }
             }
         }
         Ok(())
     }
 
-    async fn fault(&mut self, kind: FaultKind, text: String) -> Result<(), HostError> {
+    pub(crate) async fn fault(&mut self, kind: FaultKind, text: String) -> Result<(), HostError> {
         self.record(vec![Event::Fault { kind, text }], Durability::Synced).await
     }
 
@@ -561,14 +574,14 @@ impl Driver<'_> {
 
 /// The cells of a brain that waits: they are kept for a while, and then let go. They hold nothing that is not on disk but
 /// programs in the background, for whose sake a cell is kept.
-struct Parking<'a> {
-    hands: &'a mut Option<Hands>,
-    shell: &'a mut Option<Shell>,
-    after: std::time::Duration,
+pub(crate) struct Parking<'a> {
+    pub(crate) hands: &'a mut Option<Hands>,
+    pub(crate) shell: &'a mut Option<Shell>,
+    pub(crate) after: std::time::Duration,
 }
 
 impl Parking<'_> {
-    async fn while_waiting<T>(self, what: impl Future<Output = T>) -> T {
+    pub(crate) async fn while_waiting<T>(self, what: impl Future<Output = T>) -> T {
         tokio::pin!(what);
         tokio::select! {
             done = &mut what => return done,

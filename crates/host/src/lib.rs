@@ -27,6 +27,7 @@ mod execute;
 mod journal;
 pub mod programs;
 mod progress;
+mod spend;
 mod switchboard;
 pub mod undo;
 
@@ -39,6 +40,7 @@ use autoshare_core::event::{Event, Goal};
 use autoshare_core::usage::Quota;
 use autoshare_core::{BrainId, StepNo};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
+use autoshare_store::ledger::Ledger;
 use autoshare_store::{Durability, Store};
 
 pub use cells::expect;
@@ -48,6 +50,7 @@ pub use error::HostError;
 pub use execute::KEPT;
 pub use programs::{Job, ProgramCell, StartError};
 pub use progress::Progress;
+pub use spend::SOFT_CAP;
 pub use switchboard::{AnswerError, Question, Stop, Switchboard};
 
 /// What the host needs to know beside its parts. Every limit has a number.
@@ -102,6 +105,7 @@ pub enum Questions {
 pub struct Host {
     access: Access,
     store: Arc<Store>,
+    ledger: Arc<Ledger>,
     launcher: Arc<Launcher>,
     broker: Arc<Broker>,
     settings: Settings,
@@ -114,11 +118,12 @@ impl Host {
     pub fn new(
         access: Access,
         store: Arc<Store>,
+        ledger: Arc<Ledger>,
         launcher: Arc<Launcher>,
         broker: Arc<Broker>,
         settings: Settings,
     ) -> Self {
-        Self { access, store, launcher, broker, settings, switchboard: Arc::default() }
+        Self { access, store, ledger, launcher, broker, settings, switchboard: Arc::default() }
     }
 
     /// Where this host's questions wait and its stops are asked for.

@@ -1,4 +1,5 @@
-//! The journal: what every brain did, sealed, append-only, one file a tenant.
+//! The journal: what every brain did, sealed, append-only, one file a tenant. Beside it the [`ledger`]: what was used, and
+//! what is left.
 //!
 //! The entry point is [`Store::open`]. A brain is made with [`Store::create`], driven under a [`Lease`], written with
 //! [`Store::append`] and read back with [`Store::read`]; its state is a function of what is read.

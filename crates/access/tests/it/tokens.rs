@@ -51,6 +51,8 @@ fn a_day(usd: u64) -> Budget {
     Budget { hard: Caps { day, ..Caps::NONE }, soft: Caps::NONE }
 }
 
+type Change<'a> = &'a dyn Fn(&mut Grant);
+
 /// A token that may mint.
 fn issuer() -> Grant {
     Grant { scopes: vec![Scope::Gateway, Scope::Tokens], ..Grant::gateway("issuer") }
@@ -222,12 +224,12 @@ fn cve_2026_47101_a_token_mints_nothing_that_it_has_not() {
         ..issuer()
     };
     let bearer = house.bearer(&house.mint(own));
-    let below = |change: &dyn Fn(&mut Grant)| {
+    let below = |change: Change<'_>| {
         let mut grant = Grant::gateway("below");
         change(&mut grant);
         house.tokens.mint(&bearer.access, grant)
     };
-    let too_much: [(&str, &dyn Fn(&mut Grant)); 8] = [
+    let too_much: [(&str, Change<'_>); 8] = [
         ("later", &|grant| grant.expires_ms = Some(ends + 1)),
         ("another model", &|grant| grant.models = vec![pattern("claude*")]),
         ("more models", &|grant| grant.models = vec![pattern("gpt-5"), pattern("gpt-*")]),

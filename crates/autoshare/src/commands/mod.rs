@@ -9,7 +9,9 @@ mod journal;
 mod model;
 mod run;
 mod serve;
+mod token;
 mod undo;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -70,6 +72,8 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Stop(flags) => approve::stop(&settings, &flags, look),
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { .. } => model::list(settings, look),
+        Command::Token { command } => token::token(&settings, &command, look),
+        Command::Usage(flags) => usage::usage(&settings, &flags, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     };
     let goal = Goal { text: flags.goal, model: name, tools: assemble::tools(&settings), limits, roots, ask };
     let data = assemble::data(&settings)?;
-    let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait));
+    let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
     let brain = host.admit(goal)?;
     if look != Look::Json {
         err(&format!("brain {brain}"));
@@ -90,6 +90,6 @@ pub(crate) fn resume(
     let data = assemble::data(&settings)?;
     let brain = data.store.find(&data.access, &flags.brain)?;
     let broker: std::sync::Arc<Broker> = assemble::broker(&mut settings)?;
-    let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait));
+    let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
 }

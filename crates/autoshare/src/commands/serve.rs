@@ -22,7 +22,7 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
     }
     let data = assemble::data(&settings)?;
     let vault = autoshare_vault::Vault::open(&settings.data_dir)?;
-    let ledger = Arc::new(autoshare_store::ledger::Ledger::open(&settings.data_dir, &data.access, Default::default())?);
+    let ledger = assemble::ledger(&settings, &data.access)?;
     let tokens = Tokens::open(&settings.data_dir, &vault)?;
     let none = tokens.list(&data.access)?.is_empty();
     let broker = assemble::broker(&mut settings)?;

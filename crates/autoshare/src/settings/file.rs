@@ -25,6 +25,7 @@ pub(crate) struct ConfigFile {
     pub(crate) cell: CellSection,
     pub(crate) serve: ServeSection,
     pub(crate) gateway: GatewaySection,
+    pub(crate) budget: super::budget::BudgetSection,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,7 @@
 //! Settings: flags over environment over `--env-file` over `autoshare.toml` over defaults. The environment is read here
 //! and nowhere else; nothing is read from below a workspace.
 
+mod budget;
 mod file;
 mod serve;
 mod shell;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use autoshare_core::usage::{Limits, MicroUsd, Quota};
 use autoshare_gate::Commands;
 use autoshare_sandbox::CellLimits;
+use autoshare_store::ledger::Budgets;
 use autoshare_vault::Sensitive;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) base_url: Option<String>,
     pub(crate) prices: Option<String>,
     pub(crate) limits: Limits,
+    /// What the tenant may use.
+    pub(crate) budgets: Budgets,
     pub(crate) action_timeout: Duration,
     pub(crate) max_text: u64,
     pub(crate) quota: Quota,
@@ -184,6 +188,7 @@ impl Settings {
         let connections = bounded("proxy_connections", section.proxy_connections, 256, 1..=100_000)?;
         let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
         let commands = shell::commands(&get, &file.shell)?;
+        let budgets = budget::budgets(&file.budget)?;
         let named = [file_path, flags.env_file.clone(), file.model.api_key_file.clone(), file.model.prices.clone()];
         let named = named.into_iter().flatten().chain(file.serve.files());
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
@@ -197,6 +202,7 @@ impl Settings {
             base_url,
             prices,
             limits,
+            budgets,
             action_timeout: Duration::from_secs(seconds),
             max_text,
             quota,

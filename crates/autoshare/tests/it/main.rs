@@ -17,6 +17,7 @@
 mod agents;
 mod attacks;
 mod bad_input;
+mod budgets;
 mod clients;
 mod company;
 mod demo;

@@ -68,6 +68,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         NoteKind::Resumed,
         NoteKind::Resumed,
         NoteKind::Cell,
+        NoteKind::Leave,
     ];
     let faults = vec![FaultKind::Model, FaultKind::Cell, FaultKind::Host];
     prop_oneof![

@@ -12,6 +12,7 @@ use autoshare_core::event::{Answer, Answerer, AskMode, FinishReason, Goal, Root,
 use autoshare_core::usage::Limits;
 use autoshare_host::{Host, Progress, Questions, Settings};
 use autoshare_sandbox::{Inside, Launcher, Tier};
+use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_store::{KillPoint, Store, When};
 use autoshare_testkit::ERRAND_GOAL;
 use autoshare_vault::Vault;
@@ -69,7 +70,8 @@ pub(crate) fn run(job: &str) {
         questions: Questions::Wait,
         undo: crate::scene::undo_settings(&job.data),
     };
-    let host = Host::new(access.clone(), Arc::clone(&store), Arc::new(launcher), broker, settings);
+    let ledger = Arc::new(Ledger::open(&job.data, &access, Budgets::default()).unwrap());
+    let host = Host::new(access.clone(), Arc::clone(&store), ledger, Arc::new(launcher), broker, settings);
     // A brain whose admission was cut short has no record, and its goal is given again.
     let begun = store.brains(&access).unwrap().into_iter().find(|row| row.records > 0);
     let brain = begun.map_or_else(|| host.admit(goal(&job.workspace)).unwrap(), |row| row.id);

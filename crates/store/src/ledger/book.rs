@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use autoshare_core::BrainId;
-use autoshare_core::budget::{Account, Budget, Cap, Limit, Measure, Rate, Window};
+use autoshare_core::budget::{Account, Budget, Limit, Measure, ModelPattern, Window};
 use autoshare_core::day::Day;
 use autoshare_core::usage::Usage;
 
@@ -55,50 +55,88 @@ impl Held {
     }
 }
 
+/// An account, and what is known of it here. It is remembered for as long as the process lives.
+#[derive(Debug)]
+struct Entry {
+    account: Account,
+    /// Days and months: the current ones, and those of calls that are under way.
+    dates: Vec<(Period, Held)>,
+    runs: HashMap<BrainId, Held>,
+    requests: Option<Bucket>,
+    tokens: Option<Bucket>,
+}
+
+impl Entry {
+    fn new(account: Account) -> Self {
+        Self { account, dates: Vec::new(), runs: HashMap::new(), requests: None, tokens: None }
+    }
+
+    fn held(&mut self, period: &Period) -> Option<&mut Held> {
+        match period {
+            Period::Run(brain) => self.runs.get_mut(brain),
+            date => self.dates.iter_mut().find(|(known, _)| known == date).map(|(_, held)| held),
+        }
+    }
+
+    fn begin(&mut self, period: &Period, now: Instant) {
+        match period {
+            Period::Run(brain) => drop(self.runs.insert(brain.clone(), Held::new(now))),
+            date => self.dates.push((date.clone(), Held::new(now))),
+        }
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = (Period, &mut Held)> {
+        let runs = self.runs.iter_mut().map(|(brain, held)| (Period::Run(brain.clone()), held));
+        runs.chain(self.dates.iter_mut().map(|(date, held)| (date.clone(), held)))
+    }
+
+    fn bucket(&mut self, measure: Measure) -> &mut Option<Bucket> {
+        if measure == Measure::Tokens { &mut self.tokens } else { &mut self.requests }
+    }
+}
+
 /// What a call was charged to.
 #[derive(Debug)]
-pub(super) struct Charge {
-    place: Place,
+struct Charge {
+    entry: usize,
+    period: Period,
     measures: Measures,
-}
-
-/// The tenant's budgets.
-#[derive(Debug)]
-struct Own {
-    tenant: Budget,
-    models: Vec<(Account, Budget)>,
-}
-
-/// What there is in memory of a ledger. Every change is one step under one lock.
-#[derive(Debug)]
-pub(super) struct Book {
-    budgets: Own,
-    accounts: HashMap<Place, Held>,
-    rates: HashMap<(Account, Measure), Bucket>,
-    /// Leave to pass a soft cap of one call, once.
-    leaves: HashSet<(Account, Option<BrainId>)>,
-    /// What is not yet written down.
-    usage: HashMap<(Day, Payer), (u64, u64, Usage)>,
-    /// The latest day that was ever seen.
-    latest: Day,
 }
 
 /// What a reservation needs to know to be settled.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) day: Day,
-    pub(super) charges: Vec<Charge>,
-    /// Accounts whose tokens a minute are limited.
-    pub(super) rated: Vec<Account>,
+    day: Day,
+    charges: Vec<Charge>,
+    /// Entries whose tokens a minute are limited.
+    rated: Vec<usize>,
+}
+
+/// What there is in memory of a ledger. Every change is one step under one lock.
+#[derive(Debug)]
+pub(super) struct Book {
+    /// The tenant's is the first; then come those of `models`, in order; then those of tokens.
+    entries: Vec<Entry>,
+    tokens: HashMap<Account, usize>,
+    tenant: Budget,
+    models: Vec<(ModelPattern, Budget)>,
+    /// Leave to pass a soft cap of one call, once.
+    leaves: HashSet<(Account, Option<BrainId>)>,
+    /// What is not yet written down: requests, those that failed, and what was used.
+    usage: HashMap<(Day, Payer), (u64, u64, Usage)>,
+    /// The latest day that was ever seen.
+    latest: Day,
 }
 
 impl Book {
     pub(super) fn new(budgets: Budgets, latest: Day) -> Self {
-        let models = budgets.models.into_iter().map(|(pattern, budget)| (Account::Model(pattern), budget)).collect();
+        let Budgets { tenant, models } = budgets;
+        let of_models = models.iter().map(|(pattern, _)| Account::Model(pattern.clone()));
         Self {
-            budgets: Own { tenant: budgets.tenant, models },
-            accounts: HashMap::new(),
-            rates: HashMap::new(),
+            entries: std::iter::once(Account::Tenant).chain(of_models).map(Entry::new).collect(),
+            tokens: HashMap::new(),
+            tenant,
+            models,
             leaves: HashSet::new(),
             usage: HashMap::new(),
             latest,
@@ -119,37 +157,167 @@ impl Book {
         limits: &[Limit],
         wanted: &Usage,
     ) -> Result<Open, LedgerError> {
-        let budgets = &self.budgets;
-        let own = std::iter::once((&Account::Tenant, &budgets.tenant))
-            .chain(budgets.models.iter().filter(|(account, _)| fits(account, &payer.model)).map(|(a, b)| (a, b)));
-        let all: Vec<_> = own.chain(limits.iter().map(|limit| (&limit.account, &limit.budget))).collect();
-        let leave = check_call(&all, payer, wanted, &self.leaves)?;
         let now = Instant::now();
-        check_rates(&mut self.rates, limits, wanted, now)?;
+        let of_limits: Vec<_> = limits.iter().map(|limit| self.entry(&limit.account)).collect();
+        let of_models = self.models.iter().enumerate().filter(|(_, (pattern, _))| pattern.matches(&payer.model));
+        let mut all = Vec::with_capacity(1 + self.models.len() + limits.len());
+        all.push((0, self.tenant));
+        all.extend(of_models.map(|(at, (_, budget))| (at + 1, *budget)));
+        all.extend(of_limits.iter().copied().zip(limits.iter().map(|limit| limit.budget)));
 
+        let leave = self.check_call(&all, payer, wanted)?;
+        let rated = self.check_rates(&of_limits, limits, wanted, now)?;
         let (day, charges) = loop {
-            let day = self.latest.max(clock);
-            self.latest = day;
-            match charge(&mut self.accounts, disk, day, &all, payer, Amounts::of(wanted), now)? {
-                Charged::Done(charges) => break (day, charges),
+            self.latest = self.latest.max(clock);
+            match self.charge(disk, &all, payer, Amounts::of(wanted), now)? {
+                Charged::Done(charges) => break (self.latest, charges),
                 Charged::Later(latest) => self.latest = latest,
             }
         };
+        // Nothing can fail any more.
         if let Some(leave) = leave {
             self.leaves.remove(&leave);
         }
-        let mut rated = Vec::new();
-        for Limit { account, rate, .. } in limits {
-            for (measure, _) in rates(rate) {
-                if let Some(bucket) = self.rates.get_mut(&(account.clone(), measure)) {
-                    bucket.take(measure.of(wanted));
-                }
-                if measure == Measure::Tokens {
-                    rated.push(account.clone());
-                }
+        for (entry, measure) in &rated {
+            if let Some(bucket) = self.entries.get_mut(*entry).and_then(|entry| entry.bucket(*measure).as_mut()) {
+                bucket.take(measure.of(wanted));
             }
         }
-        Ok(Open { day, charges, rated })
+        let rated = rated.into_iter().filter(|(_, measure)| *measure == Measure::Tokens).map(|(entry, _)| entry);
+        Ok(Open { day, charges, rated: rated.collect() })
+    }
+
+    fn entry(&mut self, account: &Account) -> usize {
+        if let Some(entry) = self.tokens.get(account) {
+            return *entry;
+        }
+        self.entries.push(Entry::new(account.clone()));
+        self.tokens.insert(account.clone(), self.entries.len() - 1);
+        self.entries.len() - 1
+    }
+
+    /// Charges all accounts, or none.
+    fn charge(
+        &mut self,
+        disk: &Mutex<Disk>,
+        all: &[(usize, Budget)],
+        payer: &Payer,
+        wanted: Amounts,
+        now: Instant,
+    ) -> Result<Charged, LedgerError> {
+        let mut charges = Vec::with_capacity(all.len() * 2);
+        let mut lacks = Vec::new();
+        for (at, budget) in all {
+            let Some(entry) = self.entries.get_mut(*at) else { continue };
+            for window in [Window::Run, Window::Day, Window::Month] {
+                let (hard, soft) = (budget.hard.of(window), budget.soft.of(window));
+                let measures = Measures::capped(hard, soft);
+                if measures.is_none() {
+                    continue;
+                }
+                let period = match window {
+                    Window::Day => Some(Period::Day(self.latest)),
+                    Window::Month => Some(Period::Month(self.latest.month())),
+                    // A call that is no brain's is part of no run.
+                    Window::Call | Window::Run => payer.brain.clone().map(Period::Run),
+                };
+                let Some(period) = period else { continue };
+                let free = entry.held(&period).map(|held| held.free().only(measures));
+                let (first, free, wanted) = (free.is_none(), free.unwrap_or_default(), wanted.only(measures));
+                if first || !wanted.minus(free).is_zero() {
+                    let place = Place { account: entry.account.clone(), period: period.clone() };
+                    lacks.push((*at, Lack { place, hard: *hard, soft: *soft, wanted, free, first }));
+                }
+                charges.push(Charge { entry: *at, period, measures });
+            }
+        }
+        if !lacks.is_empty() {
+            let (entries, lacks): (Vec<_>, Vec<_>) = lacks.into_iter().unzip();
+            match lock(disk).take(self.latest, &lacks)? {
+                Taken::Slices(slices) => {
+                    for ((at, Lack { place, first, .. }), slice) in entries.into_iter().zip(&lacks).zip(slices) {
+                        let Some(entry) = self.entries.get_mut(at) else { continue };
+                        if *first {
+                            entry.begin(&place.period, now);
+                        }
+                        if let Some(held) = entry.held(&place.period) {
+                            held.held = held.held.plus(slice.taken);
+                            held.slice = slice.size;
+                        }
+                    }
+                }
+                Taken::Over(passed) => return Err(LedgerError::Over { passed: Box::new(passed) }),
+                Taken::Soft(passed) => return Err(LedgerError::Soft { passed: Box::new(passed) }),
+                Taken::Later(latest) => return Ok(Charged::Later(latest)),
+            }
+        }
+        for Charge { entry, period, measures } in &charges {
+            if let Some(held) = self.entries.get_mut(*entry).and_then(|entry| entry.held(period)) {
+                held.used = held.used.plus(wanted.only(*measures));
+                held.open += 1;
+                held.touched = now;
+            }
+        }
+        Ok(Charged::Done(charges))
+    }
+
+    /// The caps of one call. Gives back the leave that it needs, if it needs one.
+    fn check_call(
+        &self,
+        all: &[(usize, Budget)],
+        payer: &Payer,
+        wanted: &Usage,
+    ) -> Result<Option<(Account, Option<BrainId>)>, LedgerError> {
+        let mut needed = None;
+        for (at, budget) in all {
+            let Some(Entry { account, .. }) = self.entries.get(*at) else { continue };
+            for (caps, is_hard) in [(&budget.hard.call, true), (&budget.soft.call, false)] {
+                let over = |measure: &Measure| caps.of(*measure).is_some_and(|cap| measure.of(wanted) > cap);
+                let Some(measure) = Measure::ALL.into_iter().find(over) else { continue };
+                let passed = Box::new(Passed {
+                    account: account.clone(),
+                    window: Window::Call,
+                    brain: payer.brain.clone(),
+                    measure,
+                    cap: caps.of(measure).unwrap_or_default(),
+                    used: 0,
+                    wanted: measure.of(wanted),
+                    until_ms: None,
+                });
+                let leave = (account.clone(), payer.brain.clone());
+                if is_hard {
+                    return Err(LedgerError::Over { passed });
+                }
+                if !self.leaves.contains(&leave) {
+                    return Err(LedgerError::Soft { passed });
+                }
+                needed = Some(leave);
+            }
+        }
+        Ok(needed)
+    }
+
+    /// Whether all rates have room; takes nothing yet. Gives back which have a limit.
+    fn check_rates(
+        &mut self,
+        entries: &[usize],
+        limits: &[Limit],
+        wanted: &Usage,
+        now: Instant,
+    ) -> Result<Vec<(usize, Measure)>, LedgerError> {
+        let mut rated = Vec::new();
+        for (at, Limit { account, rate, .. }) in entries.iter().zip(limits) {
+            let Some(entry) = self.entries.get_mut(*at) else { continue };
+            for (measure, limit) in [(Measure::Requests, rate.requests), (Measure::Tokens, rate.tokens)] {
+                let Some(limit) = limit else { continue };
+                let bucket = entry.bucket(measure).get_or_insert_with(|| Bucket::full(limit, now));
+                if let Some(after) = bucket.wait(measure.of(wanted), limit, now) {
+                    return Err(LedgerError::Fast { account: account.clone(), measure, limit, after });
+                }
+                rated.push((*at, measure));
+            }
+        }
+        Ok(rated)
     }
 
     /// Replaces what was set aside by what was used.
@@ -159,22 +327,20 @@ impl Book {
             End::Used(used, _) => Amounts::of(used),
             End::Nothing => Amounts::default(),
         };
-        let mut debts = Vec::new();
-        for Charge { place, measures } in open.charges {
-            let Some(account) = self.accounts.get_mut(&place) else { continue };
-            account.used = account.used.plus(used.only(measures)).minus(set_aside.only(measures));
-            account.open = account.open.saturating_sub(1);
-            account.touched = now;
-            if !account.debt().is_zero() {
-                debts.push((place, account.debt()));
-            }
+        let mut owes = false;
+        for Charge { entry, period, measures } in &open.charges {
+            let Some(held) = self.entries.get_mut(*entry).and_then(|entry| entry.held(period)) else { continue };
+            held.used = held.used.plus(used.only(*measures)).minus(set_aside.only(*measures));
+            held.open = held.open.saturating_sub(1);
+            held.touched = now;
+            owes |= !held.debt().is_zero();
         }
-        if !debts.is_empty() {
+        if owes {
             // What cannot be written now stays a debt, and is tried again with the next flush.
-            let _ = self.pay(disk, debts);
+            let _ = self.pay(disk);
         }
-        for account in open.rated {
-            if let Some(bucket) = self.rates.get_mut(&(account, Measure::Tokens)) {
+        for entry in open.rated {
+            if let Some(bucket) = self.entries.get_mut(entry).and_then(|entry| entry.tokens.as_mut()) {
                 bucket.put_back(set_aside.get(Measure::Tokens));
                 bucket.take(used.get(Measure::Tokens));
             }
@@ -187,13 +353,14 @@ impl Book {
         }
     }
 
-    fn pay(&mut self, disk: &Mutex<Disk>, debts: Vec<(Place, Amounts)>) -> Result<(), StoreError> {
-        lock(disk).charge(self.latest, &debts)?;
-        for (place, debt) in debts {
-            if let Some(account) = self.accounts.get_mut(&place) {
-                account.held = account.held.plus(debt);
-            }
+    /// Writes down what was used beyond what was held.
+    fn pay(&mut self, disk: &Mutex<Disk>) -> Result<(), StoreError> {
+        let debts = self.places(Held::debt);
+        if debts.is_empty() {
+            return Ok(());
         }
+        lock(disk).charge(self.latest, &debts)?;
+        self.each(|_, held| held.held = held.held.plus(held.debt()));
         Ok(())
     }
 
@@ -233,43 +400,55 @@ impl Book {
     /// Pays what is owed, and gives back what is held: by accounts that are idle or over all of it, by others what is more
     /// than a slice; or by everyone all of it.
     pub(super) fn give_back(&mut self, disk: &Mutex<Disk>, whose: Whose) -> Result<(), StoreError> {
+        self.pay(disk)?;
         let (now, today) = (Instant::now(), self.latest);
-        let owing = |(place, account): (&Place, &Held)| {
-            let debt = account.debt();
-            (!debt.is_zero()).then(|| (place.clone(), debt))
+        let due = |period: &Period, held: &Held| {
+            let all = whose == Whose::All || period.is_over(today) || now.duration_since(held.touched) > IDLE;
+            if all { held.free() } else { held.surplus() }
         };
-        let debts: Vec<_> = self.accounts.iter().filter_map(owing).collect();
-        if !debts.is_empty() {
-            self.pay(disk, debts)?;
+        let mut unspent = Vec::new();
+        for entry in &mut self.entries {
+            let account = entry.account.clone();
+            let places = entry.all().map(|(period, held)| (due(&period, held), period));
+            let places = places.filter(|(amount, _)| !amount.is_zero());
+            unspent.extend(places.map(|(amount, period)| (Place { account: account.clone(), period }, amount)));
         }
-        let is_due = |place: &Place, account: &Held| {
-            whose == Whose::All || place.period.is_over(today) || now.duration_since(account.touched) > IDLE
-        };
-        let unspent: Vec<_> = self
-            .accounts
-            .iter()
-            .map(|(place, account)| (place, if is_due(place, account) { account.free() } else { account.surplus() }))
-            .filter(|(_, unspent)| !unspent.is_zero())
-            .map(|(place, unspent)| (place.clone(), unspent))
-            .collect();
         if !unspent.is_empty() {
             lock(disk).give_back(&unspent)?;
-            for (place, free) in &unspent {
-                if let Some(account) = self.accounts.get_mut(place) {
-                    account.held = account.held.minus(*free);
-                }
-            }
+            self.each(|period, held| held.held = held.held.minus(due(period, held)));
         }
-        self.accounts.retain(|place, account| {
-            account.open > 0 || !(place.period.is_over(today) || now.duration_since(account.touched) > FORGOTTEN)
-        });
-        self.rates.retain(|_, bucket| !bucket.is_idle(now));
+        let is_kept = |period: &Period, held: &Held| {
+            held.open > 0 || !(period.is_over(today) || now.duration_since(held.touched) > FORGOTTEN)
+        };
+        for entry in &mut self.entries {
+            entry.dates.retain(|(date, held)| is_kept(date, held));
+            entry.runs.retain(|brain, held| is_kept(&Period::Run(brain.clone()), held));
+        }
         Ok(())
     }
 
     /// Whether `give_back` has something to do, now or later.
     pub(super) fn holds(&self) -> bool {
-        self.accounts.values().any(|account| !account.free().is_zero() || !account.debt().is_zero())
+        let entries = self.entries.iter();
+        let mut all = entries.flat_map(|entry| entry.runs.values().chain(entry.dates.iter().map(|(_, held)| held)));
+        all.any(|held| !held.free().is_zero() || !held.debt().is_zero())
+    }
+
+    fn each(&mut self, mut change: impl FnMut(&Period, &mut Held)) {
+        for entry in &mut self.entries {
+            entry.all().for_each(|(period, held)| change(&period, held));
+        }
+    }
+
+    fn places(&mut self, amount: impl Fn(&Held) -> Amounts) -> Vec<(Place, Amounts)> {
+        let mut found = Vec::new();
+        for entry in &mut self.entries {
+            let account = entry.account.clone();
+            let amounts = entry.all().map(|(period, held)| (period, amount(held)));
+            let amounts = amounts.filter(|(_, amount)| !amount.is_zero());
+            found.extend(amounts.map(|(period, amount)| (Place { account: account.clone(), period }, amount)));
+        }
+        found
     }
 }
 
@@ -290,158 +469,6 @@ pub(super) enum Whose {
 enum Charged {
     Done(Vec<Charge>),
     Later(Day),
-}
-
-/// One account in one of its windows, with the caps on it.
-struct Claim<'a> {
-    charge: Charge,
-    hard: &'a Cap,
-    soft: &'a Cap,
-}
-
-/// Charges all accounts, or none.
-fn charge(
-    accounts: &mut HashMap<Place, Held>,
-    disk: &Mutex<Disk>,
-    day: Day,
-    all: &[(&Account, &Budget)],
-    payer: &Payer,
-    wanted: Amounts,
-    now: Instant,
-) -> Result<Charged, LedgerError> {
-    let claims = claims(all, day, payer);
-    let mut lacks = Vec::new();
-    for Claim { charge, hard, soft } in &claims {
-        let account = accounts.get(&charge.place);
-        let free = account.map(Held::free).unwrap_or_default().only(charge.measures);
-        let wanted = wanted.only(charge.measures);
-        if !wanted.minus(free).is_zero() || account.is_none() {
-            lacks.push((
-                &charge.place,
-                Lack { place: &charge.place, hard, soft, wanted, free, first: account.is_none() },
-            ));
-        }
-    }
-    if !lacks.is_empty() {
-        let (places, lacks): (Vec<_>, Vec<_>) = lacks.into_iter().unzip();
-        match lock(disk).take(day, &lacks)? {
-            Taken::Slices(slices) => {
-                for (place, slice) in places.into_iter().zip(slices) {
-                    let account = accounts.entry(place.clone()).or_insert_with(|| Held::new(now));
-                    account.held = account.held.plus(slice.taken);
-                    account.slice = slice.size;
-                }
-            }
-            Taken::Over(passed) => return Err(LedgerError::Over { passed: Box::new(passed) }),
-            Taken::Soft(passed) => return Err(LedgerError::Soft { passed: Box::new(passed) }),
-            Taken::Later(latest) => return Ok(Charged::Later(latest)),
-        }
-    }
-    let mut charges = Vec::with_capacity(claims.len());
-    for Claim { charge, .. } in claims {
-        if let Some(account) = accounts.get_mut(&charge.place) {
-            account.used = account.used.plus(wanted.only(charge.measures));
-            account.open += 1;
-            account.touched = now;
-        }
-        charges.push(charge);
-    }
-    Ok(Charged::Done(charges))
-}
-
-/// The windows in which a call counts: those that have a cap.
-fn claims<'a>(all: &[(&Account, &'a Budget)], day: Day, payer: &Payer) -> Vec<Claim<'a>> {
-    let mut claims = Vec::with_capacity(all.len() * 2);
-    for (account, budget) in all {
-        for window in [Window::Run, Window::Day, Window::Month] {
-            let (hard, soft) = (budget.hard.of(window), budget.soft.of(window));
-            let measures = Measures::capped(hard, soft);
-            if measures.is_none() {
-                continue;
-            }
-            let period = match window {
-                // A call that is no brain's is part of no run.
-                Window::Call | Window::Run => payer.brain.clone().map(Period::Run),
-                Window::Day => Some(Period::Day(day)),
-                Window::Month => Some(Period::Month(day.month())),
-            };
-            if let Some(period) = period {
-                let place = Place { account: (*account).clone(), period };
-                claims.push(Claim { charge: Charge { place, measures }, hard, soft });
-            }
-        }
-    }
-    claims
-}
-
-fn fits(account: &Account, model: &str) -> bool {
-    match account {
-        Account::Model(pattern) => pattern.matches(model),
-        Account::Tenant | Account::Token(_) => true,
-    }
-}
-
-/// The caps of one call. Gives back the leave that it needs, if it needs one.
-fn check_call(
-    all: &[(&Account, &Budget)],
-    payer: &Payer,
-    wanted: &Usage,
-    leaves: &HashSet<(Account, Option<BrainId>)>,
-) -> Result<Option<(Account, Option<BrainId>)>, LedgerError> {
-    let mut needed = None;
-    for (account, budget) in all {
-        for (caps, is_hard) in [(&budget.hard.call, true), (&budget.soft.call, false)] {
-            if caps.is_none() {
-                continue;
-            }
-            for measure in Measure::ALL {
-                let wanted = measure.of(wanted);
-                let Some(cap) = caps.of(measure).filter(|cap| wanted > *cap) else { continue };
-                let passed = Passed {
-                    account: (*account).clone(),
-                    window: Window::Call,
-                    brain: payer.brain.clone(),
-                    measure,
-                    cap,
-                    used: 0,
-                    wanted,
-                    until_ms: None,
-                };
-                let leave = ((*account).clone(), payer.brain.clone());
-                if is_hard {
-                    return Err(LedgerError::Over { passed: Box::new(passed) });
-                }
-                if !leaves.contains(&leave) {
-                    return Err(LedgerError::Soft { passed: Box::new(passed) });
-                }
-                needed = Some(leave);
-            }
-        }
-    }
-    Ok(needed)
-}
-
-fn rates(rate: &Rate) -> impl Iterator<Item = (Measure, u64)> {
-    let requests = rate.requests.map(|limit| (Measure::Requests, limit));
-    requests.into_iter().chain(rate.tokens.map(|limit| (Measure::Tokens, limit)))
-}
-
-/// Whether all rates have room; takes nothing yet.
-fn check_rates(
-    buckets: &mut HashMap<(Account, Measure), Bucket>,
-    limits: &[Limit],
-    wanted: &Usage,
-    now: Instant,
-) -> Result<(), LedgerError> {
-    for Limit { account, rate, .. } in limits {
-        for (measure, limit) in rates(rate) {
-            let bucket = buckets.entry((account.clone(), measure)).or_insert_with(|| Bucket::full(limit, now));
-            if let Some(after) = bucket.wait(measure.of(wanted), limit, now) {
-                return Err(LedgerError::Fast { account: account.clone(), measure, limit, after });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A thread that panicked leaves whole numbers behind, and a transaction that was rolled back.

@@ -44,10 +44,10 @@ const USAGE_COLUMNS: [&str; 7] = ["requests", "failed", "input", "cached", "outp
 
 /// What a process asks of one account.
 #[derive(Debug)]
-pub(super) struct Lack<'a> {
-    pub(super) place: &'a Place,
-    pub(super) hard: &'a Cap,
-    pub(super) soft: &'a Cap,
+pub(super) struct Lack {
+    pub(super) place: Place,
+    pub(super) hard: Cap,
+    pub(super) soft: Cap,
     /// What the call may take in all.
     pub(super) wanted: Amounts,
     /// What this process still has to spend.
@@ -97,7 +97,7 @@ impl Disk {
     }
 
     /// Takes a slice from each account, or nothing from any; outlives a power cut.
-    pub(super) fn take(&mut self, today: Day, lacks: &[Lack<'_>]) -> Result<Taken, StoreError> {
+    pub(super) fn take(&mut self, today: Day, lacks: &[Lack]) -> Result<Taken, StoreError> {
         self.transact(Durability::Synced, |transaction, path| {
             let sqlite = StoreError::sqlite(path);
             let latest = see(transaction, today).map_err(&sqlite)?;
@@ -113,7 +113,7 @@ impl Disk {
             }
             // Only now: what is written before a refusal stays written.
             for (lack, slice) in lacks.iter().zip(&slices) {
-                add(transaction, path, lack.place, slice.taken)?;
+                add(transaction, path, &lack.place, slice.taken)?;
             }
             Ok(Taken::Slices(slices))
         })
@@ -223,13 +223,13 @@ fn latest(connection: &Connection) -> rusqlite::Result<Day> {
 }
 
 /// What an account gives a process that lacks something.
-fn slice(connection: &Connection, path: &Path, lack: &Lack<'_>) -> Result<Result<Slice, Taken>, StoreError> {
-    let (mut total, leave) = held(connection, path, lack.place)?.unwrap_or_default();
+fn slice(connection: &Connection, path: &Path, lack: &Lack) -> Result<Result<Slice, Taken>, StoreError> {
+    let (mut total, leave) = held(connection, path, &lack.place)?.unwrap_or_default();
     if lack.first {
         // What was used while nobody counted it here, for want of a cap, counts too.
-        let used = used(connection, path, lack.place)?;
+        let used = used(connection, path, &lack.place)?;
         let missing = used.minus(total);
-        add(connection, path, lack.place, missing)?;
+        add(connection, path, &lack.place, missing)?;
         total = total.plus(missing);
     }
     let passed = |measure, cap| Passed {
@@ -244,7 +244,7 @@ fn slice(connection: &Connection, path: &Path, lack: &Lack<'_>) -> Result<Result
     };
     let lacking = lack.wanted.minus(lack.free);
     let fits = |measure, more: u64, cap: u64| total.get(measure).saturating_add(more) <= cap;
-    for (caps, is_hard) in [(lack.hard, true), (lack.soft, false)] {
+    for (caps, is_hard) in [(&lack.hard, true), (&lack.soft, false)] {
         for measure in Measure::ALL {
             let needed = lacking.get(measure);
             if let Some(cap) = caps.of(measure)
@@ -261,7 +261,7 @@ fn slice(connection: &Connection, path: &Path, lack: &Lack<'_>) -> Result<Result
         let soft = lack.soft.of(measure).filter(|_| !leave);
         lack.hard.of(measure).into_iter().chain(soft).min().unwrap_or(u64::MAX)
     };
-    let size = Amounts::from(|measure| caps(measure) / SLICES).only(Measures::capped(lack.hard, lack.soft));
+    let size = Amounts::from(|measure| caps(measure) / SLICES).only(Measures::capped(&lack.hard, &lack.soft));
     let taken = Amounts::from(|measure| {
         let (needed, size) = (lacking.get(measure), size.get(measure));
         let larger = needed.max(size);

@@ -52,7 +52,7 @@ impl Passed {
     }
 }
 
-/// Such as: the day's money of the tenant is used up: $4.9800 of $5.0000 used, the next call may take $0.0600; it begins
+/// Such as: the tenant has not enough money left for this day: $4.9800 of $5.0000 used, the next call may take $0.0600; it begins
 /// anew at 2026-11-26 00:00 UTC.
 impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,8 +62,7 @@ impl fmt::Display for Passed {
             Window::Call => {
                 return write!(f, "one call of {account} may take {cap}, and this one may take {wanted}: ask for less");
             }
-            Window::Run => write!(f, "what one run may use of {account} in {measure} is used up")?,
-            Window::Day | Window::Month => write!(f, "the {window}'s {measure} of {account} is used up")?,
+            window => write!(f, "{account} has not enough {measure} left for this {window}")?,
         }
         write!(f, ": {used} of {cap} used, the next call may take {wanted}")?;
         match self.until_ms {

@@ -1,4 +1,26 @@
 //! The ledger: what a tenant used, and what is left of its budgets.
+//!
+//! The entry point is [`Ledger::open`]. Before a call [`Ledger::reserve`] sets aside what it may take; after it the
+//! [`Reservation`] is settled with what it took, or released if nothing was sent.
+//!
+//! **Invariant:** a call is charged to all its accounts (tenant, tokens, patterns of models; each in its run, day and
+//! month) in one step, or to none.
+//! **Invariant:** what stands in the file for an account is never less than what was used of it. A process adds a *slice*
+//! to it, durably, before it spends any in memory, and takes off it only what it has not spent. So neither a kill nor a
+//! power cut frees budget; a kill loses what the process held until the window ends.
+//! **Invariant:** a hard cap is passed by nothing but what is reported beyond what was set aside.
+//! **Invariant:** a day that was left is not opened again, whatever the clock says.
+//!
+//! # How it is kept
+//!
+//! SQLite as for the journal, at `tenants/<name>/ledger.db`, not sealed: it holds numbers, days, ids and names of models.
+//! Slices, leave and debts are committed with `synchronous=FULL`; rows of usage and what is given back without, as losing
+//! them frees nothing. A slice is a 64th of the cap, or what one call needs; near the cap, exactly that. A thread, the
+//! clerk, writes rows of usage down within 200 ms, gives back what is more than a slice, and all of it after five idle
+//! seconds. Usage goes to a call's own day, also when it ends on the next. A cap that is new to an account counts what the
+//! rows of usage say was used before. Rates a minute are kept in memory, by each process for itself.
+//!
+//! The ledger does not know what a call is, nor what it costs: the caller does.
 
 mod amounts;
 mod book;
@@ -191,7 +213,8 @@ impl Ledger {
     pub fn reserve(&self, payer: &Payer, limits: &[Limit], wanted: Usage) -> Result<Reservation, LedgerError> {
         let today = Day::of_ms(self.shared.now_ms());
         let open = lock(&self.shared.book).reserve(&self.shared.disk, today, payer, limits, &wanted)?;
-        let payer = Payer { model: shortened(&payer.model), ..payer.clone() };
+        let Payer { token, brain, model } = payer;
+        let payer = Payer { token: token.clone(), brain: brain.clone(), model: shortened(model) };
         Ok(Reservation { shared: Arc::clone(&self.shared), open: Some((open, payer)), wanted })
     }
 
@@ -222,6 +245,13 @@ impl Ledger {
         }
         self.shared.write_down()?;
         disk::usage(&lock(&self.reader), &self.path, since, access.token().map(|token| &token.id))
+    }
+
+    /// The day that budgets are in, and the day that the clock says. The first is never before the last day that was seen.
+    #[must_use]
+    pub fn today(&self) -> (Day, Day) {
+        let clock = Day::of_ms(self.shared.now_ms());
+        (lock(&self.shared.book).today().max(clock), clock)
     }
 
     /// Writes down what is in memory, and gives back what was set aside from the budgets and not used.
@@ -349,5 +379,8 @@ impl Drop for Shared {
 
 /// A model's name as it is recorded: a caller may name anything.
 fn shortened(model: &str) -> String {
-    model.chars().take(MAX_MODEL).collect()
+    match model.char_indices().nth(MAX_MODEL) {
+        Some((end, _)) => model.get(..end).unwrap_or_default().to_owned(),
+        None => model.to_owned(),
+    }
 }

@@ -39,9 +39,4 @@ impl Bucket {
     pub(super) fn put_back(&mut self, amount: u64) {
         self.level += amount as f64;
     }
-
-    /// Whether it is surely full again, so that it need not be remembered.
-    pub(super) fn is_idle(&self, now: Instant) -> bool {
-        self.level >= 0.0 && now.saturating_duration_since(self.at) > Duration::from_secs(60)
-    }
 }

@@ -59,6 +59,7 @@ fn room(ledger: &Ledger) -> u64 {
     let mut held = Vec::new();
     while let Ok(reservation) = ledger.reserve(&payer("m"), &[], cents(1)) {
         held.push(reservation);
+        assert!(held.len() < 10_000, "there is no cap");
     }
     let room = held.len() as u64;
     held.into_iter().for_each(autoshare_store::ledger::Reservation::release);
@@ -324,6 +325,7 @@ pub(crate) fn spend_all(dir: &Path) -> u64 {
     while let Ok(reservation) = ledger.reserve(&payer("m"), &[], cents(1)) {
         reservation.settle(cents(1), Settled::Done);
         granted += 1;
+        assert!(granted < 10_000, "there is no cap");
     }
     granted
 }

@@ -15,6 +15,7 @@
 mod child;
 mod disk;
 mod journal;
+mod keys;
 mod kill;
 mod lease;
 mod ledger;

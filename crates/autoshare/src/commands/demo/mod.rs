@@ -65,7 +65,7 @@ fn play(launcher: Launcher, flags: &Demo, look: Look, scene: &Scene, began: Inst
     let broker = assemble::broker(&mut settings)?;
     let model = broker.model(MODEL)?;
     let data = assemble::data(&settings)?;
-    let host = assemble::host(&settings, &data, broker, launcher, Questions::Wait);
+    let host = assemble::host(&settings, &data, broker, launcher, Questions::Wait)?;
     let runtime = crate::commands::runtime()?;
     let screen = Screen::new(look);
     let mut tally = Tally::new(&screen, look);

@@ -5,7 +5,7 @@
 #   BIN=DIR benches/gateway.sh    the programs in DIR instead of building them
 set -euo pipefail
 cd "$(dirname "$0")/.."
-readonly LITELLM=1.93.0 PORTKEY=1.15.2
+readonly LITELLM=1.108.7 PORTKEY=1.15.2
 target=${CARGO_TARGET_DIR:-target}
 if [[ -z ${BIN:-} ]]; then
   cargo build --locked --release -p autoshare

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use autoshare_access::Access;
@@ -12,7 +12,9 @@ use autoshare_core::usage::{Limits, Usage};
 use autoshare_core::{BrainId, TokenId, TurnNo};
 use autoshare_store::{Durability, Lease, Store};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::HostError;
 
@@ -20,10 +22,13 @@ use crate::HostError;
 pub const GATEWAY: &str = "gateway";
 /// Calls in one journal; the next ones go into another, as a journal is read as a whole.
 const MAX_CALLS: usize = 10_000;
-/// Calls that are written together at most.
+/// Calls of one token that are written together at most.
 const BATCH: usize = 256;
-/// How long a call waits for others to be written with.
-const GATHER: Duration = Duration::from_millis(20);
+/// Tokens whose calls are written together at most.
+const MAX_TOGETHER: usize = 256;
+/// All tokens' calls are written together, at the same moments: this far apart. One transaction for each token would cost
+/// more than everything else that a call takes.
+const GATHER: Duration = Duration::from_millis(50);
 /// How long what waits may take to be written at the end.
 const LAST: Duration = Duration::from_secs(30);
 /// Calls that may wait to be written. With more, the disk does not keep up, and none is taken.
@@ -34,8 +39,18 @@ pub struct Calls {
     access: Access,
     store: Arc<Store>,
     tokens: Mutex<BTreeMap<TokenId, Recorder>>,
+    /// Where batches go to be written; begun with the first token.
+    clerk: OnceLock<UnboundedSender<Batch>>,
     state: Arc<State>,
+    begun: Instant,
     most: usize,
+}
+
+/// Calls of one token on their way into its journal.
+struct Batch {
+    pages: Pages,
+    calls: Vec<Event>,
+    done: oneshot::Sender<(Pages, Result<(), Unwritten>)>,
 }
 
 struct Recorder {
@@ -54,7 +69,15 @@ impl Calls {
     /// A recorder into the tenant's store.
     #[must_use]
     pub fn new(access: Access, store: Arc<Store>) -> Self {
-        Self { access, store, tokens: Mutex::default(), state: Arc::default(), most: MAX_CALLS }
+        Self {
+            access,
+            store,
+            tokens: Mutex::default(),
+            clerk: OnceLock::new(),
+            state: Arc::default(),
+            begun: Instant::now(),
+            most: MAX_CALLS,
+        }
     }
 
     /// Where calls of a token are told. Needs a runtime of tokio's around it.
@@ -76,9 +99,15 @@ impl Calls {
                 store: Arc::clone(&self.store),
                 goal: format!("calls of the token {name} ({token})"),
                 open: None,
+                begun: self.begun,
                 most: self.most,
             };
-            let writing = tokio::spawn(write(pages, receiver, Arc::clone(&self.state)));
+            let clerk = self.clerk.get_or_init(|| {
+                let (clerk, batches) = unbounded_channel();
+                tokio::spawn(keep(batches));
+                clerk
+            });
+            let writing = tokio::spawn(write(pages, receiver, clerk.clone(), Arc::clone(&self.state)));
             Recorder { sender, writing }
         });
         Ok(recorder.sender.clone())
@@ -101,14 +130,58 @@ impl Calls {
     }
 }
 
-async fn write(mut pages: Pages, mut receiver: UnboundedReceiver<Exchange>, state: Arc<State>) {
+/// Writes what comes from all tokens, as much at once as is there.
+async fn keep(mut batches: UnboundedReceiver<Batch>) {
+    let mut all = Vec::new();
+    while batches.recv_many(&mut all, MAX_TOGETHER).await > 0 {
+        let together = std::mem::take(&mut all);
+        if tokio::task::spawn_blocking(move || append(together)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn append(batches: Vec<Batch>) {
+    let Some(first) = batches.first() else { return };
+    let (access, store) = (first.pages.access.clone(), Arc::clone(&first.pages.store));
+    let mut batches: Vec<(Batch, Result<(), HostError>)> = batches
+        .into_iter()
+        .map(|mut batch| {
+            let opened = batch.pages.make_room();
+            (batch, opened)
+        })
+        .collect();
+    let ready = batches.iter_mut().filter(|(_, result)| result.is_ok());
+    let (leased, results): (Vec<_>, Vec<_>) = ready
+        .filter_map(|(batch, result)| Some(((&batch.pages.open.as_ref()?.lease, batch.calls.as_slice()), result)))
+        .unzip();
+    let written = store.append_each(&access, &leased, Durability::Lazy);
+    for (result, written) in results.into_iter().zip(written) {
+        *result = written.map_err(HostError::from);
+    }
+    for (Batch { mut pages, calls, done }, result) in batches {
+        if let (Ok(()), Some(page)) = (&result, &mut pages.open) {
+            page.calls += calls.len();
+        }
+        let told = result.map_err(|error| (calls, error));
+        // Whoever waited is gone: the process ends.
+        let _ = done.send((pages, told));
+    }
+}
+
+async fn write(
+    mut pages: Pages,
+    mut receiver: UnboundedReceiver<Exchange>,
+    clerk: UnboundedSender<Batch>,
+    state: Arc<State>,
+) {
     let mut calls = Vec::new();
     loop {
         let count = receiver.recv_many(&mut calls, BATCH).await;
         if count == 0 {
             break;
         }
-        tokio::time::sleep(GATHER).await;
+        tokio::time::sleep_until(pages.next_moment()).await;
         while calls.len() < BATCH
             && let Ok(more) = receiver.try_recv()
         {
@@ -120,7 +193,11 @@ async fn write(mut pages: Pages, mut receiver: UnboundedReceiver<Exchange>, stat
         // What cannot be written is tried until it can, so that a full disk that is emptied has lost nothing.
         loop {
             let Some((at, events)) = left.take() else { return };
-            let Ok((at, result)) = tokio::task::spawn_blocking(move || at.append(events)).await else { return };
+            let (done, result) = oneshot::channel();
+            if clerk.send(Batch { pages: at, calls: events, done }).is_err() {
+                return;
+            }
+            let Ok((at, result)) = result.await else { return };
             let told = match &result {
                 Ok(()) => None,
                 Err((_, error)) => Some(error.to_string()),
@@ -150,6 +227,8 @@ struct Pages {
     store: Arc<Store>,
     goal: String,
     open: Option<Page>,
+    /// From when on the moments of writing are counted.
+    begun: Instant,
     /// Calls in one journal.
     most: usize,
 }
@@ -162,41 +241,36 @@ struct Page {
 type Unwritten = (Vec<Event>, HostError);
 
 impl Pages {
-    fn append(mut self, events: Vec<Event>) -> (Self, Result<(), Unwritten>) {
-        let (store, access) = (Arc::clone(&self.store), self.access.clone());
-        let written = self.page().and_then(|page| {
-            store.append(&access, &page.lease, &events, Durability::Lazy)?;
-            page.calls += events.len();
-            Ok(())
-        });
-        (self, written.map_err(|error| (events, error)))
+    /// The next of the moments at which all tokens' calls are written.
+    fn next_moment(&self) -> Instant {
+        let gone = self.begun.elapsed().as_millis() / GATHER.as_millis();
+        self.begun + GATHER * u32::try_from(gone + 1).unwrap_or(u32::MAX)
     }
 
-    fn page(&mut self) -> Result<&mut Page, HostError> {
+    /// Opens a journal with room for more.
+    fn make_room(&mut self) -> Result<(), HostError> {
         if self.open.as_ref().is_some_and(|page| page.calls >= self.most) {
             self.end()?;
         }
-        let page = match self.open.take() {
-            Some(page) => page,
-            None => {
-                let mut bits = [0u8; 5];
-                getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
-                let brain = BrainId::from_random(bits);
-                self.store.create(&self.access, &brain)?;
-                let lease = self.store.lease(&self.access, &brain)?;
-                let goal = Event::Goal(Goal {
-                    text: self.goal.clone(),
-                    model: GATEWAY.to_owned(),
-                    tools: Vec::new(),
-                    limits: Limits::default(),
-                    roots: Vec::new(),
-                    ask: AskMode::Default,
-                });
-                self.store.append(&self.access, &lease, &[goal], Durability::Lazy)?;
-                Page { lease, calls: 0 }
-            }
-        };
-        Ok(self.open.insert(page))
+        if self.open.is_some() {
+            return Ok(());
+        }
+        let mut bits = [0u8; 5];
+        getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
+        let brain = BrainId::from_random(bits);
+        self.store.create(&self.access, &brain)?;
+        let lease = self.store.lease(&self.access, &brain)?;
+        let goal = Event::Goal(Goal {
+            text: self.goal.clone(),
+            model: GATEWAY.to_owned(),
+            tools: Vec::new(),
+            limits: Limits::default(),
+            roots: Vec::new(),
+            ask: AskMode::Default,
+        });
+        self.store.append(&self.access, &lease, &[goal], Durability::Lazy)?;
+        self.open = Some(Page { lease, calls: 0 });
+        Ok(())
     }
 
     /// Ends the journal that is open, as one that did what it was for.

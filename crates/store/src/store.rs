@@ -183,6 +183,37 @@ impl Store {
         events: &[Event],
         durability: Durability,
     ) -> Result<Vec<Seq>, StoreError> {
+        let drafts = self.drafts(access, lease, events)?;
+        #[cfg(feature = "fault")]
+        let strike = self.fault.count();
+        #[cfg(feature = "fault")]
+        crate::fault::Fault::strike(strike, crate::When::Before);
+        let first = self.writer.perform(&lease.brain, Work::Append { epoch: lease.epoch, drafts }, durability)?;
+        #[cfg(feature = "fault")]
+        crate::fault::Fault::strike(strike, crate::When::After);
+        Ok((first..).take(events.len()).map(Seq).collect())
+    }
+
+    /// Appends to many journals, each as [`Store::append`] does, in few transactions instead of one for each. Each has
+    /// its own result, in the order given.
+    pub fn append_each(
+        &self,
+        access: &Access,
+        appends: &[(&Lease, &[Event])],
+        durability: Durability,
+    ) -> Vec<Result<(), StoreError>> {
+        let begun: Vec<_> = appends
+            .iter()
+            .map(|(lease, events)| {
+                let drafts = self.drafts(access, lease, events)?;
+                self.writer.begin(&lease.brain, Work::Append { epoch: lease.epoch, drafts }, durability)
+            })
+            .collect();
+        begun.into_iter().map(|begun| begun.and_then(|begun| begun.end()).map(|_| ())).collect()
+    }
+
+    /// Events as they are written, if they may be.
+    fn drafts(&self, access: &Access, lease: &Lease, events: &[Event]) -> Result<Vec<Draft>, StoreError> {
         self.admit(access)?;
         if lease.tenant != self.tenant {
             return Err(StoreError::Foreign { tenant: self.tenant.clone(), asked: lease.tenant.clone() });
@@ -195,15 +226,7 @@ impl Store {
                 advice: "append them in parts",
             });
         }
-        let drafts = events.iter().map(Draft::of).collect::<Result<Vec<_>, _>>()?;
-        #[cfg(feature = "fault")]
-        let strike = self.fault.count();
-        #[cfg(feature = "fault")]
-        crate::fault::Fault::strike(strike, crate::When::Before);
-        let first = self.writer.perform(&lease.brain, Work::Append { epoch: lease.epoch, drafts }, durability)?;
-        #[cfg(feature = "fault")]
-        crate::fault::Fault::strike(strike, crate::When::After);
-        Ok((first..).take(events.len()).map(Seq).collect())
+        events.iter().map(Draft::of).collect()
     }
 
     /// The records of `brain` from number `from` on (0 and 1 mean all), each checked and opened. Reading from 1 checks

@@ -61,10 +61,25 @@ impl Writer {
 
     /// Has `work` done and waits for it. Returns what the work yields.
     pub(crate) fn perform(&self, brain: &BrainId, work: Work, durability: Durability) -> Result<u64, StoreError> {
+        self.begin(brain, work, durability)?.end()
+    }
+
+    /// Has `work` done, soon. What was begun before its end is waited for comes into one transaction, as far as it fits.
+    pub(crate) fn begin(&self, brain: &BrainId, work: Work, durability: Durability) -> Result<Begun, StoreError> {
         let (done, result) = sync_channel(1);
         let job = Job { brain: brain.clone(), work, durability, done };
         self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(StoreError::NoWriter)?;
-        result.recv().map_err(|_| StoreError::NoWriter)?
+        Ok(Begun(result))
+    }
+}
+
+/// Work that is under way.
+pub(crate) struct Begun(Receiver<Result<u64, StoreError>>);
+
+impl Begun {
+    /// Waits for it. Returns what it yields.
+    pub(crate) fn end(self) -> Result<u64, StoreError> {
+        self.0.recv().map_err(|_| StoreError::NoWriter)?
     }
 }
 

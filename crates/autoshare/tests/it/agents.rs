@@ -9,41 +9,18 @@ use autoshare_testkit::{Canary, Certified, Recorded, Script, ScriptedModel, Turn
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran, at_terminal};
+use crate::packages::{assert_pinned, npm};
 use crate::secrets::keep;
 
 const PACKAGE: &str = include_str!("../agents/package.json");
 const LOCK: &str = include_str!("../agents/package-lock.json");
-const NEEDED: &str = "these tests run agents of npm's: install Node.js and npm where cells see them, in /usr (Debian: \
-                      apt-get install nodejs npm)";
 /// The model's last words.
 const ANSWER: &str = "The file is written; the rest was kept from me.";
 
 /// The folder `node_modules` with both agents: installed once for each lock file, below the target directory.
 fn modules() -> &'static Path {
     static MODULES: OnceLock<PathBuf> = OnceLock::new();
-    MODULES.get_or_init(|| {
-        assert!(["/usr/bin/node", "/usr/local/bin/node"].iter().any(|node| Path::new(node).exists()), "{NEEDED}");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agents");
-        std::fs::create_dir_all(&folder).unwrap();
-        // Another run of the tests may be at it.
-        let lock = std::fs::File::create(folder.join("lock")).unwrap();
-        lock.lock().unwrap();
-        let installed = folder.join("installed.json");
-        if std::fs::read_to_string(&installed).is_ok_and(|known| known == LOCK) {
-            return folder.join("node_modules");
-        }
-        // What is cut off in the middle is done again.
-        let _ = std::fs::remove_file(&installed);
-        std::fs::write(folder.join("package.json"), PACKAGE).unwrap();
-        std::fs::write(folder.join("package-lock.json"), LOCK).unwrap();
-        // `ci` installs what the lock names, and refuses what has another digest. Nothing of theirs runs out here.
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
-        let done = npm.output().unwrap_or_else(|error| panic!("npm: {error}; {NEEDED}"));
-        assert!(done.status.success(), "npm ci: {}", String::from_utf8_lossy(&done.stderr));
-        std::fs::write(&installed, LOCK).unwrap();
-        folder.join("node_modules")
-    })
+    MODULES.get_or_init(|| npm("agents", PACKAGE, LOCK))
 }
 
 /// An agent, and how it is spoken to.
@@ -153,13 +130,7 @@ fn told(request: &Recorded) -> String {
 
 #[test]
 fn the_lock_pins_every_byte_and_names_no_registry() {
-    let lock: Value = serde_json::from_str(LOCK).unwrap();
-    let packages = lock["packages"].as_object().unwrap();
-    assert!(packages.len() > 4, "{packages:?}");
-    for (path, package) in packages.iter().filter(|(path, _)| !path.is_empty()) {
-        assert!(package["integrity"].as_str().unwrap().starts_with("sha512-"), "{path}");
-        assert_eq!(package.get("resolved"), None, "{path}: write it with npm's omit-lockfile-registry-resolved");
-    }
+    assert_pinned(LOCK);
 }
 
 #[test]

@@ -266,10 +266,8 @@ impl Gateway {
         let mut others = self.broker.fallbacks(&asked.model).iter();
         loop {
             let failed = match self.begin(&sending, &mut call, until).await {
-                Ok(answering) => match answering.or_failing() {
-                    Ok(answering) => return self.pass_on(&sending, call, answering, until).await,
-                    Err(answering) => Failed::Answering(answering),
-                },
+                Ok(answering) if answering.is_failing() => Failed::Answering(answering),
+                Ok(answering) => return self.pass_on(&sending, call, answering, until).await,
                 Err(failed) => failed,
             };
             // Another model may do, as long as nobody can have charged for this one.

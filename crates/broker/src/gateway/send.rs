@@ -70,9 +70,9 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// Itself, unless what it begins to say is that it is not well.
-    pub(super) fn or_failing(self) -> Result<Self, Self> {
-        if is_fault(self.response.status()) { Err(self) } else { Ok(self) }
+    /// Whether what it begins to say is that it is not well.
+    pub(super) fn is_failing(&self) -> bool {
+        is_fault(self.response.status())
     }
 }
 

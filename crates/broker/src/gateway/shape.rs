@@ -102,10 +102,12 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Padded<B> {
                 Poll::Pending => break,
             }
         }
-        if let (State::Ended(error), true) = (&mut this.state, this.waiting.is_empty()) {
-            if this.records.is_multiple_of(this.shape.multiple.max(1)) && this.records > 0 {
-                return Poll::Ready(error.take().map(Err));
-            }
+        let is_round = this.records > 0 && this.records.is_multiple_of(this.shape.multiple.max(1));
+        if let State::Ended(error) = &mut this.state
+            && is_round
+            && this.waiting.is_empty()
+        {
+            return Poll::Ready(error.take().map(Err));
         }
         ready!(this.timer.as_mut().poll(cx));
         let due = this.timer.deadline() + this.shape.tick;

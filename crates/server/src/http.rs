@@ -312,7 +312,8 @@ mod tests {
 
     #[test]
     fn a_request_shows_one_token() {
-        let cases: [(&[(&str, &str)], Option<&str>); 8] = [
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(Headers, Option<&str>); 8] = [
             (&[], None),
             (&[("authorization", "Bearer as_x")], Some("as_x")),
             (&[("authorization", "bearer as_x")], Some("as_x")),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use autoshare_access::{Access, Tokens};
+use autoshare_access::{Access, LOCAL, Tokens};
 use autoshare_broker::{Broker, Credentials};
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::origin::Origin;
@@ -98,6 +98,12 @@ pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
     if settings.data_dir.join("secrets").exists() {
         let kept: Box<dyn Credentials> = Box::new(Kept { secrets: secrets(settings)?, found: Mutex::default() });
         parts.credentials = Box::new(vec![parts.credentials, kept]);
+    }
+    // The same in every process, so that a server's cache of this tenant's prompts is of use to the next one.
+    if settings.data_dir.join("keys").exists() {
+        let salt =
+            Vault::open(&settings.data_dir)?.token_marks().mark(&[b"autoshare/cache-salt/1", LOCAL.as_bytes()])?;
+        parts.cache_salt = Some(salt);
     }
     if let Some(text) = &settings.prices {
         parts.prices = autoshare_broker::Prices::parse(text)?;

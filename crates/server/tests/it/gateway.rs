@@ -630,3 +630,65 @@ async fn bodies_that_are_too_large_or_too_slow_are_refused_and_take_no_room() {
         assert_eq!(said, b"HTTP/1.1 408");
     }
 }
+
+/// LiteLLM #29955: an answer kept for one was given to another.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_an_answer_is_kept_for_the_next_caller() {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let place = Place::open(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Says::json(&WHOLE.replace("h\\u00e4", &format!("answer {number}")))
+    })
+    .await;
+    let tokens = [place.anybody(), place.anybody()];
+    for number in 0..6 {
+        let got = place.chat(&tokens[number / 2 % 2], &hello("m")).await.text().await.unwrap();
+        assert!(got.contains(&format!("answer {number}")), "{got}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_is_passed_on_and_counted_in_its_own_way() {
+    let responses = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":\
+                     {\"input_tokens\":9,\"output_tokens\":4,\"output_tokens_details\":{\"reasoning_tokens\":2}}}}\n\n";
+    let messages = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":6,\
+                    \"cache_read_input_tokens\":4,\"output_tokens\":1}}}\n\nevent: message_delta\ndata: {\"type\":\
+                    \"message_delta\",\"usage\":{\"output_tokens\":8}}\n\nevent: message_stop\ndata: {\"type\":\
+                    \"message_stop\"}\n\n";
+    let mut place = Place::open(move |came| match came.path.as_str() {
+        "/v1/embeddings" => {
+            Says::json("{\"data\":[{\"embedding\":[0.5]}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}")
+        }
+        "/v1/images/generations" => {
+            Says::json("{\"data\":[{\"b64_json\":\"aGk=\"}],\"usage\":{\"input_tokens\":3,\"output_tokens\":100}}")
+        }
+        "/v1/responses" => Says::events(&[responses]),
+        "/v1/messages" => Says::events(&[messages]),
+        path => Says::new(404, "application/json", &[path]),
+    })
+    .await;
+    let token = place.anybody();
+    let cases = [
+        ("/openai/v1/embeddings", json!({"model": "m", "input": ["a", "b"]}), (5, 0, 0, 0)),
+        ("/openai/v1/images/generations", json!({"model": "m", "prompt": "a cat", "n": 1}), (3, 100, 0, 0)),
+        ("/openai/v1/responses", json!({"model": "m", "input": "hello", "stream": true}), (9, 4, 0, 2)),
+        (
+            "/anthropic/v1/messages?beta=true",
+            json!({"model": "claude-x", "max_tokens": 9, "messages": [], "stream": true}),
+            (10, 8, 4, 0),
+        ),
+    ];
+    for (path, body, _) in &cases {
+        let got = place.post(path, &token).body(body.to_string()).send().await.unwrap();
+        let (status, text) = (got.status().as_u16(), got.text().await.unwrap());
+        assert_eq!(status, 200, "{path}: {text}");
+        assert_eq!(place.upstream.last().body, body.to_string(), "{path}");
+    }
+    let records = place.records().await;
+    for ((path, _, wanted), record) in cases.iter().zip(&records) {
+        let used = &record.usage;
+        let used = (used.input_tokens, used.output_tokens, used.cached_tokens, used.reasoning_tokens);
+        assert_eq!(used, *wanted, "{path}");
+        assert_eq!(record.received, record.answered, "{path}");
+    }
+}

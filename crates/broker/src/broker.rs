@@ -198,6 +198,18 @@ impl Broker {
         Client { name: name.to_owned(), route, timeouts: self.timeouts, retries: self.retries }
     }
 
+    /// How long a call may take.
+    #[must_use]
+    pub const fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// How often a call is made again.
+    #[must_use]
+    pub const fn retries(&self) -> Retries {
+        self.retries
+    }
+
     /// The models that are called in turn when this one fails, as the settings say.
     #[must_use]
     pub fn fallbacks(&self, model: &str) -> &[String] {
@@ -272,7 +284,11 @@ impl Broker {
     /// A provider's key, and where it was looked for.
     fn credential(&self, provider: &Provider) -> Result<(Option<Credential>, String), BrokerError> {
         let usual = provider.name == self.default_provider;
-        let from = if usual { self.key_from.clone() } else { provider.keys.first().cloned().unwrap_or_default() };
+        let from = if usual {
+            self.key_from.clone()
+        } else {
+            provider.keys.first().cloned().unwrap_or_else(|| format!("key and auth below [provider.{}]", provider.name))
+        };
         if provider.auth == Auth::None {
             return Ok((None, from));
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autoshare_broker::{
-    BreakerSettings, Broker, BrokerError, Dialect, ModelError, Operation, Prices, ProviderSpec, Providers, Retries,
-    Settings, TlsSettings,
+    BreakerSettings, Broker, BrokerError, Credentials, Dialect, ModelError, Operation, Prices, ProviderSpec, Providers,
+    Retries, Settings, TlsSettings,
 };
 use autoshare_testkit::{Fault, Turn};
 use autoshare_vault::Sensitive;
@@ -14,12 +14,13 @@ use autoshare_vault::Sensitive;
 use crate::dialects::at;
 use crate::{ask, serve, settings};
 
-fn keys(names: &[&str]) -> Box<BTreeMap<String, Arc<Sensitive>>> {
+fn keys(names: &[&str]) -> Box<dyn Credentials> {
     let key = |name: &&str| ((*name).to_owned(), Arc::new(Sensitive::new(format!("key-of-{name}"))));
-    Box::new(names.iter().map(key).collect())
+    let keys: BTreeMap<String, Arc<Sensitive>> = names.iter().map(key).collect();
+    Box::new(keys)
 }
 
-fn all_keys() -> Box<BTreeMap<String, Arc<Sensitive>>> {
+fn all_keys() -> Box<dyn Credentials> {
     keys(&["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY", "OPENROUTER_API_KEY"])
 }
 

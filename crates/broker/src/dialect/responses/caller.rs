@@ -32,8 +32,8 @@ pub(crate) fn understand(request: Value) -> Result<Asked, FormError> {
     let mut fields = Fields::of(request, "")?;
     fields.harmless(&HARMLESS);
     let model = fields.needed_text("model")?;
-    let mut call = Call::default();
-    call.delivery = if fields.flag("stream")? == Some(true) { Delivery::Stream } else { Delivery::Whole };
+    let delivery = if fields.flag("stream")? == Some(true) { Delivery::Stream } else { Delivery::Whole };
+    let mut call = Call { delivery, ..Call::default() };
     call.items.extend(fields.text("instructions")?.filter(|text| !text.is_empty()).map(Item::System));
     match fields.take("input") {
         Some(Value::String(text)) => call.items.push(Item::User(vec![Part::Text(text)])),

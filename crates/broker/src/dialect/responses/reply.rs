@@ -43,9 +43,8 @@ impl Decoder {
                 words(text("delta"), pieces);
             }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                if !text("delta").is_empty() {
-                    pieces.push(Piece::Thought(text("delta").to_owned()));
-                }
+                let thought = Some(text("delta")).filter(|thought| !thought.is_empty());
+                pieces.extend(thought.map(|thought| Piece::Thought(thought.to_owned())));
             }
             "response.output_item.added" => {
                 if let Some(item) = event.get("item") {

@@ -243,6 +243,15 @@ async fn no_other_is_called_for_what_the_request_is_to_blame_for_or_once_a_part_
     assert!(spare.requests().is_empty());
 }
 
+#[test]
+fn a_chain_that_cannot_be_is_refused_at_the_start() {
+    for others in [vec!["gullible"], vec!["m@http://127.0.0.1:1/v1"], vec!["m"; 9], vec!["a b"]] {
+        let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
+        let fallbacks = BTreeMap::from([("m".to_owned(), others)]);
+        assert!(Broker::new(Settings { fallbacks, ..Settings::default() }).is_err());
+    }
+}
+
 #[tokio::test]
 async fn where_all_fail_the_first_is_told() {
     let server = serve([Turn::text("never").fault(failing(503))]);

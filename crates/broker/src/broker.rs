@@ -28,6 +28,8 @@ const MAX_RECORD: u64 = 64 * 1024 * 1024;
 /// A stand-in has no window of its own; one this large never gets in the way.
 const STAND_IN: Facts =
     Facts { window: 200_000, max_output: 8_192, input: MicroUsd(0), output: MicroUsd(0), ..UNKNOWN };
+/// Models that are called instead of one at most.
+const MAX_FALLBACKS: usize = 8;
 /// Addresses that one broker has connections for at most. They are a person's words, never a caller's.
 const MAX_UPSTREAMS: usize = 256;
 
@@ -71,7 +73,8 @@ impl Broker {
     /// Checks the settings; nothing is connected yet.
     ///
     /// # Errors
-    /// [`BrokerError`] for a base URL or key that cannot be one, and for providers and fallbacks that are not known.
+    /// [`BrokerError`] for a base URL or key that cannot be one, a default provider that is not known, and names of
+    /// fallbacks that cannot be any.
     pub fn new(settings: Settings) -> Result<Self, BrokerError> {
         let mut providers = settings.providers;
         let default_provider = settings.default_provider;
@@ -89,6 +92,17 @@ impl Broker {
                 Elsewhere::Yes
             }
         };
+        for others in settings.fallbacks.values() {
+            if others.len() > MAX_FALLBACKS {
+                return Err(BrokerError::TooMuch {
+                    what: "models that are called instead of one",
+                    limit: MAX_FALLBACKS,
+                });
+            }
+            for other in others {
+                named_alone(other)?;
+            }
+        }
         let key = settings.api_key.map(|key| Key::new(Arc::new(key), &key_from)).transpose()?;
         let cache_salt = match settings.cache_salt {
             Some(salt) => salt,
@@ -166,10 +180,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::NotHere`] for a name that holds an address or means a stand-in; else as [`Broker::model`].
     pub fn route(&self, model: &str) -> Result<Route, BrokerError> {
-        match ModelRef::parse(model)? {
-            ModelRef::Named { base_url: None, model } => self.resolve(&model, None),
-            _ => Err(BrokerError::NotHere { given: model.chars().take(80).collect() }),
-        }
+        self.resolve(&named_alone(model)?, None)
     }
 
     /// The same for a caller who speaks to one provider's interface: a name that says no provider, and that the table of
@@ -214,6 +225,18 @@ impl Broker {
 
     fn client(&self, name: &str, route: Route) -> Client {
         Client { name: name.to_owned(), route, timeouts: self.timeouts, retries: self.retries }
+    }
+
+    /// How long a call may take.
+    #[must_use]
+    pub const fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// How often a call is made again.
+    #[must_use]
+    pub const fn retries(&self) -> Retries {
+        self.retries
     }
 
     /// The models that are called in turn when this one fails, as the settings say.
@@ -290,7 +313,11 @@ impl Broker {
     /// A provider's key, and where it was looked for.
     fn credential(&self, provider: &Provider, origin: &str) -> Result<(Option<Credential>, String), BrokerError> {
         let usual = provider.name == self.default_provider;
-        let from = if usual { self.key_from.clone() } else { provider.keys.first().cloned().unwrap_or_default() };
+        let from = if usual {
+            self.key_from.clone()
+        } else {
+            provider.keys.first().cloned().unwrap_or_else(|| format!("key and auth below [provider.{}]", provider.name))
+        };
         if provider.auth == Auth::None {
             return Ok((None, from));
         }
@@ -341,6 +368,14 @@ impl Broker {
         }
         let client = client::http_client(https, &self.timeouts)?;
         Ok(cell.get_or_init(|| client).clone())
+    }
+}
+
+/// A name that holds neither an address nor a stand-in.
+fn named_alone(model: &str) -> Result<String, BrokerError> {
+    match ModelRef::parse(model)? {
+        ModelRef::Named { base_url: None, model } => Ok(model),
+        _ => Err(BrokerError::NotHere { given: model.chars().take(80).collect() }),
     }
 }
 

@@ -30,8 +30,10 @@ pub enum BrokerError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// OpenAI's own endpoint, and no key for it.
-    #[error("{who} needs a key and there is none: set {from}, or name another endpoint with OPENAI_BASE_URL")]
+    /// A provider that wants a key, and there is none for it.
+    #[error(
+        "{who} needs a key and there is none: set {from}, or name another endpoint (OPENAI_BASE_URL) or provider (docs/providers.md)"
+    )]
     NoKey {
         /// The endpoint's origin.
         who: String,
@@ -133,7 +135,9 @@ pub enum ModelError {
         status: u16,
     },
     /// HTTP 401 or 403, and no key was sent.
-    #[error("{who} wants a key (HTTP {status}) and none was sent: set {from}, and OPENAI_BASE_URL to {who}'s base URL")]
+    #[error(
+        "{who} wants a key (HTTP {status}) and none was sent: set {from}; a key goes to its own provider's address only (docs/providers.md)"
+    )]
     KeyMissing {
         /// The endpoint's origin.
         who: String,
@@ -232,7 +236,9 @@ pub enum ModelError {
         why: String,
     },
     /// The reply is larger than any limit that it must keep.
-    #[error("the reply of {who} is too large: {what} of more than {limit}; is this a chat-completions endpoint?")]
+    #[error(
+        "the reply of {who} is too large: {what} of more than {limit}; does this address speak the dialect that its provider is said to?"
+    )]
     TooLarge {
         /// The endpoint's origin.
         who: String,
@@ -242,7 +248,9 @@ pub enum ModelError {
         limit: usize,
     },
     /// The reply is not what the protocol says.
-    #[error("the reply of {who} makes no sense: {why}; is this a chat-completions endpoint?")]
+    #[error(
+        "the reply of {who} makes no sense: {why}; does this address speak the dialect that its provider is said to?"
+    )]
     Malformed {
         /// The endpoint's origin.
         who: String,

@@ -1,18 +1,20 @@
 //! Model providers and metering: the only opener of outbound sockets.
 //!
-//! A [`Broker`] holds a tenant's credential and turns a model's name into a [`Model`]; [`Model::complete`] makes one
-//! call: it sends the conversation, streams the reply, tries again where that makes sense, and says what was used.
-//! [`Model::reserve`] says beforehand what a call may take. [`discover`] finds model servers on this machine.
+//! A [`Broker`] is one tenant's. It turns a model's name into a [`Model`]; [`Model::complete`] makes one call: it sends
+//! the conversation, streams the reply, tries again or calls another where that makes sense, and says what was used.
+//! [`Model::reserve`] says beforehand what a call may take. [`Broker::route`] gives whoever speaks for others (the
+//! gateway) the way to a model alone: a [`Route`]. [`discover`] finds model servers on this machine.
 //!
-//! An endpoint is any that speaks OpenAI's chat completions with tools. The [`standin`]s answer in its place where no
-//! model is wanted.
+//! [`Providers`] are data. What is said to a model has one form ([`form`]), which [`dialect`] translates to what a
+//! provider speaks, and for callers the other way. The [`standin`]s answer where no model is wanted.
 //!
 //! [`egress`] is the way out of a cell: a proxy on the cell's own loopback that reaches the hosts it is told.
 //!
 //! **Invariants**
-//! - The key stands in the `Authorization` header of a request to the origin it was given for, and nowhere else: not
-//!   in an error, a `Debug` text or a reply (one that repeats it is thrown away). No redirect is followed and no proxy
-//!   is asked.
+//! - A key stands in one place of a request (`Route::request` puts it there) to the origin of its own provider, and
+//!   nowhere else: not in an error, a `Debug` text or a reply (one that repeats it is thrown away). No redirect is
+//!   followed and no proxy is asked. No name of a caller leads anywhere but to a provider of the settings.
+//! - Connections, TLS sessions, breakers and cache salts are one tenant's: no two brokers share any.
 //! - Plain HTTP goes to loopback only, and `localhost` is loopback whatever a resolver says.
 //! - A reply is whole or an error, never silently short. Every reply is bounded in bytes, pieces and time:
 //!   16 MiB on the wire, 1 MiB a line or event, 4 MiB of words and arguments, 64 calls, the [`Timeouts`].

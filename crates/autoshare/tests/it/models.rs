@@ -73,7 +73,7 @@ fn another_model_answers_where_the_settings_say_so() {
         mine(&server),
         failing.base_url()
     );
-    configure(&desk, &toml, "k");
+    configure(&desk, &toml, "sk-of-mine");
     let ran = desk.autoshare(["model", "test", "bad/some"]);
     assert!(ran.code == Some(0) && ran.out.contains("mine/other said: ready"), "{} {}", ran.out, ran.err);
     assert_eq!(failing.requests().len(), 1);
@@ -128,10 +128,9 @@ fn the_list_says_who_serves_what_and_what_it_can_do() {
     assert_eq!((&claude["provider"], &claude["cached_usd_per_million"]), (&"anthropic".into(), &0.5.into()));
     assert_eq!((&claude["abilities"]["tools"], &claude["abilities"]["images"]), (&true.into(), &true.into()));
     assert!(row("name", "kimi-k3")["abilities"]["images"].is_null(), "unknown is not false");
-    assert_eq!(
-        (&row("provider", "gemini")["dialect"], &row("provider", "azure")["at"]),
-        (&"gemini".into(), &serde_json::Value::Null)
-    );
+    let provider = |name: &str| rows.iter().find(|row| row["provider"] == name && row["dialect"].is_string()).unwrap();
+    assert_eq!(provider("gemini")["dialect"], "gemini");
+    assert!(provider("azure")["at"].is_null(), "it has no address before one is said");
     let words = desk.autoshare(["model", "list"]).out;
     assert!(words.contains("groq/NAME") && words.contains("key in GROQ_API_KEY"), "{words}");
 }

@@ -84,6 +84,10 @@ pub(crate) fn refusal(asked: Asked<'_>, status: u16, said: &Said, wait: Option<D
             || WINDOW_PHRASES.iter().any(|known| message.contains(known)));
     let error = match status {
         _ if too_long => ModelError::WindowExceeded { model: asked.model.to_owned(), said: quoted(&said.message) },
+        400 if message.contains("credit balance is too low") => ModelError::OutOfCredit { who },
+        400 if message.contains("api key not valid") => {
+            ModelError::KeyRefused { who, from: asked.key_from.to_owned(), status }
+        }
         300..=399 => ModelError::Redirected { who, status },
         401 | 403 => {
             let from = asked.key_from.to_owned();
@@ -144,6 +148,8 @@ mod tests {
             (400, "", "the request exceeds the available context size", "WindowExceeded", Again::No),
             (400, "", "prompt is too long: 210000 tokens > 200000 maximum", "WindowExceeded", Again::No),
             (413, "", "", "WindowExceeded", Again::No),
+            (400, "", "Your credit balance is too low to access the API.", "OutOfCredit", Again::No),
+            (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", "KeyRefused", Again::No),
             (422, "", "bad", "Refused", Again::No),
             (400, "", "Unsupported parameter: use 'max_completion_tokens'", "Refused", Again::OtherLimitName),
             (422, "", "stream_options: extra fields not permitted", "Refused", Again::NoStreamOptions),

@@ -268,6 +268,8 @@ fn results_of_calls_stand_together_where_they_must() {
     assert_eq!(sent["messages"].as_array().unwrap().len(), 3);
     assert_eq!(sent["messages"][2]["content"][1]["tool_use_id"], "b");
     assert_eq!(sent["messages"][2]["content"][1]["is_error"], true);
+    let declared: Vec<&Value> = sent["tools"].as_array().unwrap().iter().map(|tool| &tool["name"]).collect();
+    assert_eq!((declared, &sent["tool_choice"]["type"]), (vec![&json!("f_a"), &json!("f_b")], &json!("none")));
     let sent = encode(Dialect::Gemini, "m", &call, Quirks::default()).unwrap();
     assert_eq!(sent["contents"][2]["parts"][1]["functionResponse"]["name"], "f_b");
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autoshare_broker::{
-    BreakerSettings, Broker, BrokerError, Dialect, ModelError, Operation, Prices, ProviderSpec, Providers, Retries,
-    Settings, TlsSettings,
+    BreakerSettings, Broker, BrokerError, Credentials, Dialect, ModelError, Operation, Prices, ProviderSpec, Providers,
+    Retries, Settings, TlsSettings,
 };
 use autoshare_testkit::{Fault, Turn};
 use autoshare_vault::Sensitive;
@@ -14,12 +14,13 @@ use autoshare_vault::Sensitive;
 use crate::dialects::at;
 use crate::{ask, serve, settings};
 
-fn keys(names: &[&str]) -> Box<BTreeMap<String, Arc<Sensitive>>> {
+fn keys(names: &[&str]) -> Box<dyn Credentials> {
     let key = |name: &&str| ((*name).to_owned(), Arc::new(Sensitive::new(format!("key-of-{name}"))));
-    Box::new(names.iter().map(key).collect())
+    let keys: BTreeMap<String, Arc<Sensitive>> = names.iter().map(key).collect();
+    Box::new(keys)
 }
 
-fn all_keys() -> Box<BTreeMap<String, Arc<Sensitive>>> {
+fn all_keys() -> Box<dyn Credentials> {
     keys(&["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY", "OPENROUTER_API_KEY"])
 }
 
@@ -240,6 +241,15 @@ async fn no_other_is_called_for_what_the_request_is_to_blame_for_or_once_a_part_
         assert!(ask(&model).await.0.is_err(), "{fault:?}");
     }
     assert!(spare.requests().is_empty());
+}
+
+#[test]
+fn a_chain_that_cannot_be_is_refused_at_the_start() {
+    for others in [vec!["gullible"], vec!["m@http://127.0.0.1:1/v1"], vec!["m"; 9], vec!["a b"]] {
+        let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
+        let fallbacks = BTreeMap::from([("m".to_owned(), others)]);
+        assert!(Broker::new(Settings { fallbacks, ..Settings::default() }).is_err());
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A call in messages: instructions stand apart, and what tools bring is a user's message.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::form::{
@@ -22,7 +24,14 @@ pub(crate) fn encode(model: &str, call: &Call) -> Result<Value, FormError> {
         set("system", json!(instructions));
     }
     set("messages", json!(messages(&call.items)));
-    if !call.tools.is_empty() {
+    if call.tools.is_empty() {
+        // A conversation with calls in it is refused where no tool is declared; none of these may be called.
+        let known = called(&call.items);
+        if !known.is_empty() {
+            set("tools", known.iter().map(|name| json!({"name": name, "input_schema": {"type": "object"}})).collect());
+            set("tool_choice", json!({"type": "none"}));
+        }
+    } else {
         let tool = |tool: &crate::form::Tool| json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters});
         set("tools", call.tools.iter().map(tool).collect());
         if let Some(choice) = tool_choice(call) {
@@ -62,6 +71,13 @@ pub(crate) fn encode(model: &str, call: &Call) -> Result<Value, FormError> {
         set("output_config", Value::Object(config));
     }
     Ok(Value::Object(body))
+}
+
+/// The names of tools that were called.
+fn called(items: &[Item]) -> BTreeSet<String> {
+    let parts = items.iter().filter_map(|item| if let Item::Assistant(parts) = item { Some(parts) } else { None });
+    let name = |part: &SaidPart| if let SaidPart::Call(call) = part { Some(acceptable_name(&call.name)) } else { None };
+    parts.flatten().filter_map(name).collect()
 }
 
 fn tool_choice(call: &Call) -> Option<Value> {

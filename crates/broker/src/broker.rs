@@ -129,14 +129,6 @@ impl Broker {
         })
     }
 
-    pub(crate) const fn timeouts(&self) -> Timeouts {
-        self.timeouts
-    }
-
-    pub(crate) const fn retries(&self) -> Retries {
-        self.retries
-    }
-
     /// The models of the price table, sorted by name.
     #[must_use]
     pub fn known(&self) -> Vec<Known> {

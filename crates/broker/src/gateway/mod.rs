@@ -308,11 +308,10 @@ impl Gateway {
             Face::Anthropic => self.broker.route_of("anthropic", model),
         };
         route.map_err(|error| match error {
-            BrokerError::NoKey { .. } => Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "no_credential",
-                "the operator has set no key for this model's provider",
-            ),
+            BrokerError::NoKey { from, .. } => {
+                let words = format!("there is no key for this model's provider: the operator sets one with `autoshare secret set {from}`");
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "no_credential", words)
+            }
             other => unknown(other.to_string()),
         })
     }

@@ -20,6 +20,7 @@ mod relay;
 mod request;
 mod send;
 mod shape;
+mod sources;
 mod tools;
 mod translate;
 
@@ -223,6 +224,7 @@ impl Gateway {
         let (body, _room) = self.take_in(&parts.headers, body).await?;
         let asked = Asked::read(operation, &body, &self.settings.extra_fields)?;
         tools::check(operation, &asked, &self.settings.server_tools)?;
+        sources::check(operation, &asked, &self.settings.server_tools)?;
         let route = self.route(caller, face, &asked.model)?;
         let translated = translation(operation, &asked, &body, &route)?;
         let exchange = Exchange {

@@ -93,6 +93,11 @@ impl<'a> Asked<'a> {
         Ok(asked)
     }
 
+    /// A field's JSON, as it came.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
+        self.field(name).map(RawValue::get)
+    }
+
     fn field(&self, name: &str) -> Option<&'a RawValue> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }

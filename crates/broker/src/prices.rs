@@ -386,14 +386,10 @@ mod tests {
 
     #[test]
     fn the_embedded_table_parses_and_knows_a_few_dozen_models() {
-        let table = Prices {
-            models: BTreeMap::new(),
-            providers: BTreeMap::new(),
-            unknown: UNKNOWN,
-            unknown_is_priced: false,
-        }
-            .extended(EMBEDDED)
-            .expect("the embedded table");
+        let table =
+            Prices { models: BTreeMap::new(), providers: BTreeMap::new(), unknown: UNKNOWN, unknown_is_priced: false }
+                .extended(EMBEDDED)
+                .expect("the embedded table");
         assert!(table.models.len() >= 24, "{} models", table.models.len());
         assert_eq!(table.unknown, UNKNOWN);
     }

@@ -279,7 +279,10 @@ mod tests {
             (&deep, "nested more than 64"),
             (&format!(r#"{{"model":"m","messages":[{}{{}}]}}"#, "{},".repeat(100_000)), "100000 objects"),
             (&format!(r#"{{"model":"m","messages":[{}0]}}"#, "0,".repeat(1_000_000)), "1000000 values"),
-            (r#"{"model":"m","stream_options":{"include_usage":true,"include_usage":false}}"#, "stream_options must be"),
+            (
+                r#"{"model":"m","stream_options":{"include_usage":true,"include_usage":false}}"#,
+                "stream_options must be",
+            ),
             (&many, "fields"),
         ] {
             let said = read(body).unwrap_err().words;

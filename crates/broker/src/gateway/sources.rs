@@ -150,29 +150,61 @@ mod tests {
         use Operation::{Chat, Messages, Responses};
         for (operation, field, content) in [
             (Chat, "messages", r#"[{"role":"user","content":"https://a.example"}]"#),
-            (Chat, "messages", r#"[{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}]"#),
+            (
+                Chat,
+                "messages",
+                r#"[{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}]"#,
+            ),
             (Chat, "messages", r#"[{"tool_calls":[{"function":{"arguments":"{\"image_url\":\"https://x\"}"}}]}]"#),
             (Responses, "input", r#""https://a.example""#),
-            (Responses, "input", r#"[{"content":[{"type":"input_image","image_url":"DATA:image/png;base64,AA","file_id":null}]}]"#),
+            (
+                Responses,
+                "input",
+                r#"[{"content":[{"type":"input_image","image_url":"DATA:image/png;base64,AA","file_id":null}]}]"#,
+            ),
             (Responses, "input", r#"[{"content":[{"annotations":[{"type":"url_citation","url":"https://x"}]}]}]"#),
             (Messages, "messages", r#"[{"content":[{"type":"image","source":{"type":"base64","data":"AA"}}]}]"#),
-            (Messages, "messages", r#"[{"content":[{"type":"tool_use","input":{"source":{"url":"https://x"},"image_url":"y"}}]}]"#),
+            (
+                Messages,
+                "messages",
+                r#"[{"content":[{"type":"tool_use","input":{"source":{"url":"https://x"},"image_url":"y"}}]}]"#,
+            ),
         ] {
             assert_eq!(check_with(operation, field, content, &[]), Ok(()), "{content}");
         }
         for (operation, field, content, leave) in [
-            (Chat, "messages", r#"[{"content":[{"type":"image_url","image_url":{"url":"https://evil/?secret"}}]}]"#, FETCH),
+            (
+                Chat,
+                "messages",
+                r#"[{"content":[{"type":"image_url","image_url":{"url":"https://evil/?secret"}}]}]"#,
+                FETCH,
+            ),
             (Chat, "messages", r#"[{"content":[{"image_url":{"url":"https://evil","url":"data:,"}}]}]"#, FETCH),
             (Chat, "messages", r#"[{"content":[{"image_url":{"url":"data:,","\u0075rl":"https://evil"}}]}]"#, FETCH),
-            (Chat, "messages", r#"[{"content":[{"type":"video_url","video_url":{"url":"http://169.254.169.254/"}}]}]"#, FETCH),
+            (
+                Chat,
+                "messages",
+                r#"[{"content":[{"type":"video_url","video_url":{"url":"http://169.254.169.254/"}}]}]"#,
+                FETCH,
+            ),
             (Chat, "messages", r#"[{"content":[{"type":"image_url","image_url":"file:///etc/passwd"}]}]"#, FETCH),
             (Responses, "input", r#"[{"content":[{"type":"input_image","image_url":"https://evil"}]}]"#, FETCH),
             (Responses, "input", r#"[{"content":[{"type":"input_file","file_url":"https://evil"}]}]"#, FETCH),
             (Responses, "input", r#"[{"output":{"type":"computer_screenshot","image_url":"https://evil"}}]"#, FETCH),
             (Responses, "input", r#"[{"type":"item_reference","id":"msg_1"}]"#, STORED),
             (Responses, "input", r#"[{"content":[{"type":"input_file","file_id":"file-1"}]}]"#, STORED),
-            (Messages, "messages", r#"[{"content":[{"type":"image","source":{"type":"url","url":"https://evil"}}]}]"#, FETCH),
-            (Messages, "messages", r#"[{"content":[{"type":"tool_result","content":[{"source":{"url":"https://evil"}}]}]}]"#, FETCH),
+            (
+                Messages,
+                "messages",
+                r#"[{"content":[{"type":"image","source":{"type":"url","url":"https://evil"}}]}]"#,
+                FETCH,
+            ),
+            (
+                Messages,
+                "messages",
+                r#"[{"content":[{"type":"tool_result","content":[{"source":{"url":"https://evil"}}]}]}]"#,
+                FETCH,
+            ),
             (Messages, "messages", r#"[{"content":[{"source":{"type":"file","file_id":"file_1"}}]}]"#, STORED),
         ] {
             let said = check_with(operation, field, content, &[]).unwrap_err();

@@ -53,8 +53,8 @@ fn check_one(tool: &Tool, allowed: &[String]) -> Result<(), Refusal> {
     let Some(kind) = &tool.kind else { return Ok(()) };
     // A shell whose environment is not the caller's machine is a container of the provider's, with a network.
     let elsewhere = tool.environment.as_ref().is_some_and(|one| one.kind.as_deref() != Some("local"));
-    let is_own = !elsewhere
-        && CALLERS_OWN.iter().any(|own| kind == own || (own.ends_with('_') && kind.starts_with(own)));
+    let is_own =
+        !elsewhere && CALLERS_OWN.iter().any(|own| kind == own || (own.ends_with('_') && kind.starts_with(own)));
     let is_allowed = allowed.iter().any(|one| kind == one);
     if !is_own && !is_allowed {
         let shown: String = kind.chars().filter(|c| !c.is_control()).take(60).collect();

@@ -20,7 +20,8 @@
 //! structured = true           # keeps to a JSON schema
 //! reasoning = false           # thinks in tokens of its own
 //!
-//! [unknown]                   # what is assumed of a model in no table; every key is optional
+//! [unknown]                   # what is assumed of a model in no table; every key is optional, and without a price it
+//!                             # costs the highest one that is known
 //! window = 32768
 //! max_output = 4096
 //! input = 0.0
@@ -184,12 +185,15 @@ pub struct Prices {
     /// Who serves a model, where that is said.
     providers: BTreeMap<String, String>,
     unknown: Facts,
+    /// Whether a table says what a model in no table costs.
+    unknown_is_priced: bool,
 }
 
 impl Default for Prices {
     /// The table in the program.
     fn default() -> Self {
-        let empty = Self { models: BTreeMap::new(), providers: BTreeMap::new(), unknown: UNKNOWN };
+        let (models, providers) = (BTreeMap::new(), BTreeMap::new());
+        let empty = Self { models, providers, unknown: UNKNOWN, unknown_is_priced: false };
         // A test holds that the embedded table parses; a program without one would still call every price assumed.
         empty.clone().extended(EMBEDDED).unwrap_or(empty)
     }
@@ -226,8 +230,16 @@ impl Prices {
         self.find(model).is_some()
     }
 
-    pub(crate) const fn unknown(&self) -> Facts {
-        self.unknown
+    /// What is assumed of a model in no table. Where no table says what it costs, it costs the highest price that is known:
+    /// whoever names a model that nobody listed must not get it for nothing.
+    pub(crate) fn unknown(&self) -> Facts {
+        if self.unknown_is_priced {
+            return self.unknown;
+        }
+        let highest = |of: fn(&Facts) -> MicroUsd| self.models.values().map(of).max_by_key(|price| price.0);
+        let input = highest(|facts| facts.input).unwrap_or(self.unknown.input);
+        let output = highest(|facts| facts.output).unwrap_or(self.unknown.output);
+        Facts { input, output, ..self.unknown }
     }
 
     /// Looks a model up: its whole name; then without a provider's prefix (`openai/gpt-5`); then without what marks a
@@ -271,6 +283,7 @@ impl Prices {
             };
             self.models.insert(name, facts);
         }
+        self.unknown_is_priced |= table.unknown.input.is_some() || table.unknown.output.is_some();
         self.unknown = table.unknown.over(self.unknown).map_err(|why| wrong(format!("[unknown]: {why}")))?;
         Ok(self)
     }
@@ -373,9 +386,10 @@ mod tests {
 
     #[test]
     fn the_embedded_table_parses_and_knows_a_few_dozen_models() {
-        let table = Prices { models: BTreeMap::new(), providers: BTreeMap::new(), unknown: UNKNOWN }
-            .extended(EMBEDDED)
-            .expect("the embedded table");
+        let table =
+            Prices { models: BTreeMap::new(), providers: BTreeMap::new(), unknown: UNKNOWN, unknown_is_priced: false }
+                .extended(EMBEDDED)
+                .expect("the embedded table");
         assert!(table.models.len() >= 24, "{} models", table.models.len());
         assert_eq!(table.unknown, UNKNOWN);
     }

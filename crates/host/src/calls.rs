@@ -9,7 +9,7 @@ use std::time::Duration;
 use autoshare_access::Access;
 use autoshare_core::event::{AskMode, Event, Exchange, FinishReason, Goal, Thought};
 use autoshare_core::usage::{Limits, Usage};
-use autoshare_core::{BrainId, TokenId, TurnNo};
+use autoshare_core::{BrainId, TenantName, TokenId, TurnNo};
 use autoshare_store::{Durability, Lease, Store};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -78,6 +78,12 @@ impl Calls {
             begun: Instant::now(),
             most: MAX_CALLS,
         }
+    }
+
+    /// Whose calls are recorded.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantName {
+        self.access.tenant()
     }
 
     /// Where calls of a token are told. Needs a runtime of tokio's around it.

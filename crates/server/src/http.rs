@@ -2,6 +2,8 @@
 //!
 //! Served are the gateway ([`autoshare_broker::gateway`]), `/livez` and `/readyz`.
 
+mod patient;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -23,6 +25,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use self::patient::Patient;
+
 /// Bytes of a request's head at most.
 const MAX_HEAD: usize = 64 * 1024;
 /// Anthropic's header for a key.
@@ -39,6 +43,8 @@ pub struct HttpSettings {
     pub connections: usize,
     /// How long a request's head, and TLS's handshake, may take: 10 s.
     pub head_timeout: Duration,
+    /// How long whoever is answered may take nothing of it: 60 s.
+    pub write_timeout: Duration,
     /// How long answers that are under way may take when it is to end: 30 s.
     pub drain: Duration,
 }
@@ -50,6 +56,7 @@ impl Default for HttpSettings {
             hosts: Vec::new(),
             connections: 1_000,
             head_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(30),
         }
     }
@@ -155,6 +162,7 @@ impl Http {
                 continue;
             };
             let _ = stream.set_nodelay(true);
+            let stream = Patient::new(stream, settings.write_timeout);
             let (site, tls, ended, limit) = (Arc::clone(&site), tls.clone(), ended.clone(), settings.head_timeout);
             connections.spawn(async move {
                 match tls {
@@ -173,6 +181,8 @@ impl Http {
         let _ = ending.send(());
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(settings.drain, all).await;
+        // Those that are left are ended, and waited for: their calls are told to the recorder before it is closed.
+        connections.shutdown().await;
     }
 }
 
@@ -260,6 +270,8 @@ impl Site {
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let bearer: Bearer = presented(headers)
             .and_then(|token| self.faces.tokens.authenticate(token).ok())
+            // Tokens of all tenants lie in one place; keys, budgets and records here are one tenant's.
+            .filter(|bearer| bearer.access.tenant() == self.faces.calls.tenant())
             .filter(|bearer| bearer.has(Scope::Gateway))
             .ok_or_else(Refusal::stranger)?;
         let records = self.faces.calls.of(&bearer.token.id, &bearer.token.name).map_err(|_| Refusal::unrecorded())?;

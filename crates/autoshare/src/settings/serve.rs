@@ -19,6 +19,7 @@ pub(crate) struct ServeSection {
     hosts: Vec<String>,
     connections: Option<u64>,
     head_timeout_s: Option<u64>,
+    write_timeout_s: Option<u64>,
     drain_s: Option<u64>,
 }
 
@@ -63,12 +64,14 @@ impl ServeSection {
         let within = |name, set, usual, accepted| bounded_in("serve", name, set, usual, accepted);
         let connections = within("connections", self.connections, usual.connections as u64, 1..=1_000_000)?;
         let head = within("head_timeout_s", self.head_timeout_s, usual.head_timeout.as_secs(), 1..=600)?;
+        let write = within("write_timeout_s", self.write_timeout_s, usual.write_timeout.as_secs(), 1..=3_600)?;
         let drain = within("drain_s", self.drain_s, usual.drain.as_secs(), 0..=3_600)?;
         let http = HttpSettings {
             listen: self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?,
             hosts: self.hosts.clone(),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             head_timeout: Duration::from_secs(head),
+            write_timeout: Duration::from_secs(write),
             drain: Duration::from_secs(drain),
         };
         let tls = match (&self.tls_cert, &self.tls_key) {

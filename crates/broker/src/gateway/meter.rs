@@ -17,6 +17,9 @@ pub(super) const MAX_EVENT: usize = 4 * 1024 * 1024;
 pub(super) struct Meter {
     operation: Operation,
     tokens: Option<Tokens>,
+    /// Answers that were asked for, and those that ended so far.
+    answers: u64,
+    ended: u64,
     /// Whether the upstream said that the answer is whole.
     finished: bool,
     /// Whether it said that something went wrong.
@@ -48,14 +51,15 @@ struct Within {
 }
 
 impl Meter {
-    pub(super) const fn new(operation: Operation) -> Self {
-        Self { operation, tokens: None, finished: false, failed: false, bytes: 0 }
+    pub(super) const fn new(operation: Operation, answers: u64) -> Self {
+        Self { operation, tokens: None, answers, ended: 0, finished: false, failed: false, bytes: 0 }
     }
 
     /// Takes one event of a stream, its blank line included.
     pub(super) fn event(&mut self, event: &[u8]) -> Event {
         self.bytes = self.bytes.saturating_add(event.len() as u64);
-        self.finished |= is_last(self.operation, event);
+        self.ended = self.ended.saturating_add(endings(self.operation, event));
+        self.finished |= self.ended >= self.answers || data(event) == Some(b"[DONE]");
         self.failed |= memmem::find(event, b"\"error\"").is_some() && is_error(event);
         // In a text the quotes have backslashes before them.
         if memmem::find(event, b"\"usage\"").is_none() {
@@ -139,20 +143,23 @@ pub(super) fn data(event: &[u8]) -> Option<&[u8]> {
     line.get(5..).map(<[u8]>::trim_ascii)
 }
 
-/// Whether an event says that the answer is whole.
-fn is_last(operation: Operation, event: &[u8]) -> bool {
+/// How many answers end with an event. One of chat completions may hold several, each of which ends on its own.
+fn endings(operation: Operation, event: &[u8]) -> u64 {
     match operation {
-        Operation::Messages => data(event).is_some_and(|data| has_type(data, &["message_stop"])),
+        Operation::Messages => data(event).is_some_and(|data| has_type(data, &["message_stop"])).into(),
         Operation::Responses => {
             let ends = ["response.completed", "response.incomplete", "response.failed", "response.cancelled"];
-            memmem::find(event, b"\"response.").is_some() && data(event).is_some_and(|data| has_type(data, &ends))
+            let may_be = memmem::find(event, b"\"response.").is_some();
+            (may_be && data(event).is_some_and(|data| has_type(data, &ends))).into()
         }
         _ => {
-            let reason = memmem::find_iter(event, b"\"finish_reason\"").any(|at| {
+            let reasons = memmem::find_iter(event, b"\"finish_reason\"").filter(|at| {
                 let rest = event.get(at + 15..).unwrap_or_default().trim_ascii_start();
-                rest.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\""))
+                let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start).unwrap_or_default();
+                // Some say an empty one before the end.
+                value.starts_with(b"\"") && !value.starts_with(b"\"\"")
             });
-            reason || data(event) == Some(b"[DONE]")
+            reasons.count() as u64
         }
     }
 }
@@ -231,7 +238,7 @@ mod tests {
     use super::*;
 
     fn metered(operation: Operation, stream: &str) -> (Option<Tokens>, bool, bool) {
-        let mut meter = Meter::new(operation);
+        let mut meter = Meter::new(operation, 1);
         // However it is cut.
         let mut events = Events::default();
         for byte in stream.as_bytes() {
@@ -290,6 +297,27 @@ mod tests {
             ),
         ] {
             assert_eq!(metered(operation, stream), wanted, "{stream}");
+        }
+    }
+
+    #[test]
+    fn c8_of_several_answers_each_has_to_end() {
+        let part = |index: u8, reason: &str| {
+            format!("data: {{\"choices\":[{{\"index\":{index},\"delta\":{{}},\"finish_reason\":{reason}}}]}}\n\n")
+        };
+        let (done, stop) = ("data: [DONE]\n\n".to_owned(), "\"stop\"");
+        for (answers, events, is_whole) in [
+            (1, vec![part(0, stop)], true),
+            (1, vec![part(0, "\"\"")], false),
+            (2, vec![part(0, stop), part(1, "null")], false),
+            (2, vec![part(0, stop), part(1, "\"length\"")], true),
+            (2, vec![part(0, stop), done], true),
+        ] {
+            let mut meter = Meter::new(Operation::Chat, answers);
+            for event in &events {
+                meter.event(event.as_bytes());
+            }
+            assert_eq!(meter.is_whole(), is_whole, "{answers}: {events:?}");
         }
     }
 

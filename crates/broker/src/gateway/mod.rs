@@ -20,6 +20,7 @@ mod relay;
 mod request;
 mod send;
 mod shape;
+mod sources;
 mod tools;
 mod translate;
 
@@ -37,7 +38,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use hyper::{Request, Response, StatusCode};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 
 use self::paths::{Asks, Face, asks};
@@ -113,7 +114,7 @@ pub struct Gateway {
     broker: Arc<Broker>,
     ledger: Arc<Ledger>,
     settings: GatewaySettings,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
     /// KiB of bodies that may still be taken in.
     bodies: Semaphore,
 }
@@ -124,28 +125,47 @@ impl std::fmt::Debug for Gateway {
     }
 }
 
-/// A call under way: what is known of it so far, and where it is told when it has ended.
+/// A call under way: what is known of it so far, and where it is told when it has ended. One that is dropped ended because
+/// its caller went away.
 struct Call {
     exchange: Exchange,
     begun: Instant,
     reservation: Option<Reservation>,
-    records: mpsc::UnboundedSender<Exchange>,
+    /// Among the calls at once, until the answer has ended.
+    place: Option<OwnedSemaphorePermit>,
+    /// Gone when it was told.
+    records: Option<mpsc::UnboundedSender<Exchange>>,
 }
+
+/// What stands for a status where nobody was there to be told one.
+const NOBODY: u16 = 499;
 
 impl Call {
     /// Settles and records.
     fn end(mut self, used: Option<Usage>, status: StatusCode, error: Option<String>) {
+        self.finish(used, status.as_u16(), error);
+    }
+
+    fn finish(&mut self, used: Option<Usage>, status: u16, error: Option<String>) {
+        let Some(records) = self.records.take() else { return };
         if let Some(reservation) = self.reservation.take() {
             let how = if error.is_none() { Settled::Done } else { Settled::Failed };
             let used = used.unwrap_or(*reservation.wanted());
             self.exchange.usage = used;
             reservation.settle(used, how);
         }
-        self.exchange.status = status.as_u16();
+        self.exchange.status = status;
         self.exchange.error = error;
         self.exchange.millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Whoever recorded is gone: the process ends.
-        let _ = self.records.send(self.exchange);
+        let _ = records.send(self.exchange.clone());
+        self.place = None;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.finish(None, NOBODY, Some(relay::GONE.to_owned()));
     }
 }
 
@@ -154,7 +174,13 @@ impl Gateway {
     #[must_use]
     pub fn new(broker: Arc<Broker>, ledger: Arc<Ledger>, settings: GatewaySettings) -> Self {
         let kib = usize::try_from(settings.max_bodies / 1024).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { broker, ledger, calls: Semaphore::new(settings.max_calls), bodies: Semaphore::new(kib), settings }
+        Self {
+            broker,
+            ledger,
+            calls: Arc::new(Semaphore::new(settings.max_calls)),
+            bodies: Semaphore::new(kib),
+            settings,
+        }
     }
 
     /// Answers a request of `caller` below [`ROOT`].
@@ -223,6 +249,7 @@ impl Gateway {
         let (body, _room) = self.take_in(&parts.headers, body).await?;
         let asked = Asked::read(operation, &body, &self.settings.extra_fields)?;
         tools::check(operation, &asked, &self.settings.server_tools)?;
+        sources::check(operation, &asked, &self.settings.server_tools)?;
         let route = self.route(caller, face, &asked.model)?;
         let translated = translation(operation, &asked, &body, &route)?;
         let exchange = Exchange {
@@ -238,27 +265,22 @@ impl Gateway {
             answered: Digest::of(b""),
             error: None,
         };
-        let mut call = Call { exchange, begun, reservation: None, records: caller.records.clone() };
-        let place = self.calls.try_acquire().map_err(|_| {
+        let records = Some(caller.records.clone());
+        let mut call = Call { exchange, begun, reservation: None, place: None, records };
+        let place = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| {
             let words = format!("{} calls are under way, which is all this gateway takes", self.settings.max_calls);
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words).later(1)
         });
         let reserved = place.and_then(|place| {
-            let payer =
-                Payer { token: caller.token.clone(), brain: caller.brain.clone(), model: route.model().to_owned() };
-            let wanted = wanted(operation, &asked, &body, &route);
-            self.ledger.reserve(&payer, &caller.limits, wanted).map(|it| (place, it)).map_err(over_budget)
+            self.reserve(caller, &route, wanted(operation, &asked, &body, &route)).map(|it| (place, it))
         });
-        let _place = match reserved {
-            Ok((place, reservation)) => {
-                call.reservation = Some(reservation);
-                place
-            }
+        match reserved {
+            Ok((place, reservation)) => (call.place, call.reservation) = (Some(place), Some(reservation)),
             Err(refusal) => {
                 call.end(None, refusal.status, Some(refusal.words.clone()));
                 return Err(refusal);
             }
-        };
+        }
         let passed_on =
             PASSED_ON.iter().filter_map(|name| parts.headers.get(*name).map(|value| (*name, value.clone())));
         let mut sending = Sending { face, operation, asked: &asked, route, translated, headers: passed_on.collect() };
@@ -279,6 +301,17 @@ impl Gateway {
             match (other, failed) {
                 (Some((route, translated)), failed) => {
                     failed.blame();
+                    // It is another model's call now: charged to what that one's calls are charged to, at its price.
+                    if let Some(reservation) = call.reservation.take() {
+                        reservation.release();
+                    }
+                    match self.reserve(caller, &route, wanted(operation, &asked, &body, &route)) {
+                        Ok(reservation) => call.reservation = Some(reservation),
+                        Err(refusal) => {
+                            call.end(None, refusal.status, Some(refusal.words.clone()));
+                            return Err(refusal);
+                        }
+                    }
                     call.exchange.upstream = route.origin();
                     (sending.route, sending.translated) = (route, translated);
                 }
@@ -290,6 +323,12 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Sets aside what a call may take.
+    fn reserve(&self, caller: &Caller, route: &Route, wanted: Usage) -> Result<Reservation, Refusal> {
+        let payer = Payer { token: caller.token.clone(), brain: caller.brain.clone(), model: route.model().to_owned() };
+        self.ledger.reserve(&payer, &caller.limits, wanted).map_err(over_budget)
     }
 
     /// Where a call of this model goes. A caller names a model, never an address or a file.
@@ -328,33 +367,35 @@ impl Gateway {
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", words)
         };
         let told = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let length = told.unwrap_or(most);
-        if length > most {
+        if told.is_some_and(|length| length > most) {
             return Err(large());
         }
-        let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
-        let room = self.bodies.try_acquire_many(kib).map_err(|_| {
-            let words = "too many large requests at once; try again in a moment ([gateway] max_bodies)";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words).later(1)
-        })?;
+        let more = |kib: usize| {
+            self.bodies.try_acquire_many(u32::try_from(kib).unwrap_or(u32::MAX)).map_err(|_| {
+                let words = "too many large requests at once; try again in a moment ([gateway] max_bodies)";
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words).later(1)
+            })
+        };
         let reading = async {
-            let mut bytes = BytesMut::new();
+            // Room is taken for what has come: who only says how much will come keeps nobody out.
+            let (mut bytes, mut room) = (BytesMut::new(), more(0)?);
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| Refusal::bad(format!("the body cannot be read: {error}")))?;
                 let Ok(data) = frame.into_data() else { continue };
-                if bytes.len() as u64 + data.len() as u64 > length {
+                let length = bytes.len() + data.len();
+                if length as u64 > most {
                     return Err(large());
                 }
+                room.merge(more(length.div_ceil(1024).saturating_sub(room.num_permits()))?);
                 bytes.extend_from_slice(&data);
             }
-            Ok(bytes.freeze())
+            Ok((bytes.freeze(), room))
         };
         let limit = self.settings.body_timeout;
-        let bytes = timeout(limit, reading).await.map_err(|_| {
+        timeout(limit, reading).await.map_err(|_| {
             let words = format!("the body did not come within {} s", limit.as_secs());
             Refusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", words)
-        })??;
-        Ok((bytes, room))
+        })?
     }
 }
 

@@ -30,12 +30,17 @@ pub(super) struct Ended {
     pub(super) tokens: Option<Tokens>,
     /// Bytes that came.
     pub(super) bytes: u64,
+    /// Whether the upstream told the end.
+    pub(super) is_whole: bool,
     /// Why the answer is not whole.
     pub(super) error: Option<String>,
 }
 
 /// Said of an answer that nobody read to its end.
 pub(super) const GONE: &str = "the caller went away";
+
+/// Said of an upstream that is not to be trusted.
+pub(super) const ECHO: &str = "it repeated the key that it was sent: replace that key, and mistrust this upstream";
 
 /// From the words that say what went wrong until the connection is broken off.
 const FAREWELL: Duration = Duration::from_millis(20);
@@ -110,6 +115,7 @@ impl Relay {
                 answered: std::mem::take(&mut self.answered).finish(),
                 tokens: meter.tokens(),
                 bytes: meter.bytes(),
+                is_whole: meter.is_whole(),
                 error,
             });
         }
@@ -131,8 +137,8 @@ impl Relay {
 
     /// What an event comes to for the caller.
     fn look(&mut self, event: Bytes) -> Result<Option<Bytes>, String> {
-        if self.watch.key.as_ref().is_some_and(|key| memmem::find(&event, key.expose().as_bytes()).is_some()) {
-            return Err("it repeated the key that it was sent: replace that key, and mistrust this upstream".to_owned());
+        if self.repeats_key(&event) {
+            return Err(ECHO.to_owned());
         }
         match &mut self.watch.interpreter {
             None => {
@@ -142,10 +148,16 @@ impl Relay {
             }
             Some(interpreter) => {
                 let said = interpreter.event(meter::data(&event).unwrap_or_default())?;
+                // What was spelt with escapes is now spelt without.
+                let echoes = self.watch.key.as_ref().is_some_and(|key| key.is_in(&said));
                 self.watch.meter.told(&event, interpreter.tokens, interpreter.finished);
-                Ok((!said.is_empty()).then(|| Bytes::from(said)))
+                if echoes { Err(ECHO.to_owned()) } else { Ok((!said.is_empty()).then(|| Bytes::from(said))) }
             }
         }
+    }
+
+    fn repeats_key(&self, bytes: &[u8]) -> bool {
+        self.watch.key.as_ref().is_some_and(|key| memmem::find(bytes, key.expose().as_bytes()).is_some())
     }
 
     fn send(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
@@ -155,6 +167,7 @@ impl Relay {
 
     /// Tells the caller in its own dialect; what follows is the end of the connection.
     fn break_off(&mut self, why: &str) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let why = self.watch.key.as_ref().map_or_else(|| why.to_owned(), |key| key.struck_from(why));
         let words = format!("the answer of the upstream is not whole: {why}");
         let event = match &mut self.watch.interpreter {
             Some(interpreter) => interpreter.fail(&words),

@@ -12,6 +12,9 @@ use crate::provider::Operation;
 
 /// Depth of a body at most.
 const MAX_DEPTH: usize = 64;
+/// Values of a body at most, and objects among them: parsed, a small one takes a hundred times its bytes.
+const MAX_VALUES: usize = 1_000_000;
+const MAX_OBJECTS: usize = 100_000;
 /// Fields of a body at most.
 const MAX_FIELDS: usize = 128;
 /// Bytes of a model's name at most.
@@ -43,7 +46,7 @@ impl<'a> Asked<'a> {
     /// A [`Refusal`] of status 400, that names the field.
     pub(super) fn read(operation: Operation, body: &'a [u8], extra: &[String]) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body).map_err(|_| Refusal::bad("the body is not UTF-8"))?;
-        check_depth(body)?;
+        check_shape(body)?;
         let mut parser = serde_json::Deserializer::from_str(text);
         let Fields(fields) = parser
             .deserialize_map(FieldsVisitor)
@@ -87,10 +90,15 @@ impl<'a> Asked<'a> {
                 format!("n is {}: 1 to {MAX_ANSWERS} answers to a request", asked.answers),
             ));
         }
-        if let Some(options) = asked.parsed::<serde_json::Value>("stream_options", "an object")? {
-            asked.wants_usage = options.get("include_usage").and_then(serde_json::Value::as_bool).unwrap_or(false);
+        if let Some(options) = asked.parsed::<StreamOptions>("stream_options", "an object with no field twice")? {
+            asked.wants_usage = options.include_usage.unwrap_or(false);
         }
         Ok(asked)
+    }
+
+    /// A field's JSON, as it came.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
+        self.field(name).map(RawValue::get)
     }
 
     fn field(&self, name: &str) -> Option<&'a RawValue> {
@@ -178,20 +186,37 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
+/// Read strictly: an upstream that takes the other one of two `include_usage` would leave a call uncounted.
+#[derive(serde::Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Brackets that are open at once, outside strings.
-fn check_depth(body: &[u8]) -> Result<(), Refusal> {
+/// Brackets that are open at once, outside strings, and how many values there are.
+fn check_shape(body: &[u8]) -> Result<(), Refusal> {
     let (mut depth, mut is_string, mut is_escaped) = (0usize, false, false);
+    let (mut values, mut objects) = (0usize, 0usize);
     for byte in body {
         match byte {
             _ if is_escaped => is_escaped = false,
             b'\\' if is_string => is_escaped = true,
             b'"' => is_string = !is_string,
             _ if is_string => {}
+            b',' => {
+                values += 1;
+                if values > MAX_VALUES {
+                    return Err(Refusal::bad(format!("the body holds more than {MAX_VALUES} values")));
+                }
+            }
             b'{' | b'[' => {
                 depth += 1;
+                objects += 1;
+                if objects > MAX_OBJECTS {
+                    return Err(Refusal::bad(format!("the body holds more than {MAX_OBJECTS} objects and lists")));
+                }
                 if depth > MAX_DEPTH {
                     return Err(Refusal::bad(format!("the body is nested more than {MAX_DEPTH} deep")));
                 }
@@ -252,6 +277,12 @@ mod tests {
             (r#"{"model":"m","n":100}"#, "1 to 8 answers"),
             (r#"{"model":"m","n":0}"#, "1 to 8 answers"),
             (&deep, "nested more than 64"),
+            (&format!(r#"{{"model":"m","messages":[{}{{}}]}}"#, "{},".repeat(100_000)), "100000 objects"),
+            (&format!(r#"{{"model":"m","messages":[{}0]}}"#, "0,".repeat(1_000_000)), "1000000 values"),
+            (
+                r#"{"model":"m","stream_options":{"include_usage":true,"include_usage":false}}"#,
+                "stream_options must be",
+            ),
             (&many, "fields"),
         ] {
             let said = read(body).unwrap_err().words;

@@ -185,14 +185,15 @@ impl Gateway {
             }
             _ => None,
         };
-        let zero = Some(autoshare_core::usage::Usage::ZERO);
+        // One that says that it did it, in whatever way, may have charged for it.
+        let zero = (!status.is_success()).then_some(autoshare_core::usage::Usage::ZERO);
         match (words, body) {
             (None, Ok(body)) if sending.is_native() => {
                 call.exchange.answered = call.exchange.received;
                 call.end(zero, status, Some(format!("the upstream refused it (HTTP {})", status.as_u16())));
                 let mut answer = Response::new(Answer::from(body));
                 *answer.status_mut() = status;
-                tell(&headers, &mut answer);
+                tell(&sending.route, &headers, &mut answer);
                 Ok(answer)
             }
             (words, body) => {
@@ -222,9 +223,7 @@ impl Gateway {
         let body = self.read(response, self.settings.max_answer, until).await;
         let checked = body.and_then(|body| {
             if sending.route.repeats_key(&String::from_utf8_lossy(&body)) {
-                return Err(
-                    "it repeated the key that it was sent: replace that key, and mistrust this upstream".to_owned()
-                );
+                return Err(super::relay::ECHO.to_owned());
             }
             match serde_json::from_slice::<serde::de::IgnoredAny>(&body) {
                 Ok(_) => Ok(body),
@@ -244,12 +243,17 @@ impl Gateway {
         call.exchange.received = Digest::of(&body);
         let (body, used) = match &sending.translated {
             None => {
-                let mut meter = Meter::new(sending.operation);
+                let mut meter = Meter::new(sending.operation, 1);
                 meter.whole(&body);
                 let used = sending.used(meter.tokens(), body.len(), &call);
                 (body, used)
             }
             Some(translated) => match translated.whole(&body) {
+                Ok((said, _)) if sending.route.repeats_key(&String::from_utf8_lossy(&said)) => {
+                    let refusal = upstream_failed(&sending.route, super::relay::ECHO);
+                    call.end(None, refusal.status, Some(refusal.words.clone()));
+                    return Err(refusal);
+                }
                 Ok((said, tokens)) => {
                     let used = sending.used(tokens, body.len(), &call);
                     (said, used)
@@ -264,7 +268,7 @@ impl Gateway {
         call.exchange.answered = Digest::of(&body);
         call.end(Some(used), StatusCode::OK, None);
         let mut answer = Response::new(Answer::from(body));
-        tell(&headers, &mut answer);
+        tell(&sending.route, &headers, &mut answer);
         Ok(answer)
     }
 
@@ -274,7 +278,7 @@ impl Gateway {
         let key = sending.route.key().cloned();
         let watch = Watch {
             face: sending.face,
-            meter: Meter::new(sending.operation),
+            meter: Meter::new(sending.operation, sending.asked.answers),
             interpreter: sending.translated.as_ref().map(Translated::interpreter),
             key,
             usage: if sending.adds_usage() { Usage::Ours } else { Usage::Callers },
@@ -294,13 +298,19 @@ impl Gateway {
             call.exchange.answered = ended.answered;
             let used = match (ended.tokens, &ended.error) {
                 (Some(tokens), None) => Some(price.usage_of(&tokens)),
+                // All was there, and told: whoever takes his leave before the connection ends pays no more and no less.
+                (Some(tokens), Some(error)) if error == super::relay::GONE && ended.is_whole => {
+                    Some(price.usage_of(&tokens))
+                }
+                // What was told already may be more than was set aside.
+                (Some(tokens), Some(_)) => reserved.map(|reserved| higher(&reserved, &price.usage_of(&tokens))),
                 // Whole, and the upstream does not count: what came is what was used.
                 (None, None) => {
                     let input = reserved.map_or(0, |reserved| reserved.input_tokens);
                     Some(price.usage(input, ended.bytes.div_ceil(3)))
                 }
                 // Nobody knows how much was made before it was cut.
-                (_, Some(_)) => None,
+                (None, Some(_)) => None,
             };
             call.end(used, StatusCode::OK, ended.error);
         });
@@ -310,7 +320,7 @@ impl Gateway {
             None => Answer::relayed(relay),
         };
         let mut answer = Response::new(body);
-        tell(&headers, &mut answer);
+        tell(&sending.route, &headers, &mut answer);
         answer
     }
 
@@ -386,6 +396,17 @@ impl Sending<'_> {
     }
 }
 
+/// Of each number the higher one.
+fn higher(one: &autoshare_core::usage::Usage, other: &autoshare_core::usage::Usage) -> autoshare_core::usage::Usage {
+    autoshare_core::usage::Usage {
+        input_tokens: one.input_tokens.max(other.input_tokens),
+        output_tokens: one.output_tokens.max(other.output_tokens),
+        cached_tokens: one.cached_tokens.max(other.cached_tokens),
+        reasoning_tokens: one.reasoning_tokens.max(other.reasoning_tokens),
+        cost: one.cost.max(other.cost),
+    }
+}
+
 /// Whether a status is the provider's own fault, and another try may help.
 fn is_fault(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504 | 529)
@@ -396,14 +417,17 @@ fn words_are_ours(status: StatusCode) -> bool {
 }
 
 fn upstream_failed(route: &Route, why: &str) -> Refusal {
-    let words = format!("{} failed: {why}", route.origin());
+    // What it said is not to be said on, if it is the key, in whatever spelling it came.
+    let words = format!("{} failed: {}", route.origin(), route.without_key(why));
     Refusal::new(StatusCode::BAD_GATEWAY, "upstream_error", words)
 }
 
-fn tell(upstream: &hyper::HeaderMap, answer: &mut Response<Answer>) {
+/// The upstream's headers that its caller is told, but for one that repeats the key.
+fn tell(route: &Route, upstream: &hyper::HeaderMap, answer: &mut Response<Answer>) {
     let headers = answer.headers_mut();
     for name in std::iter::once("content-type").chain(TOLD) {
-        if let (Some(value), Ok(name)) = (upstream.get(name), HeaderName::from_bytes(name.as_bytes())) {
+        let value = upstream.get(name).filter(|value| !route.repeats_key(&String::from_utf8_lossy(value.as_bytes())));
+        if let (Some(value), Ok(name)) = (value, HeaderName::from_bytes(name.as_bytes())) {
             headers.insert(name, value.clone());
         }
     }

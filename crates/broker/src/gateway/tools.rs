@@ -28,6 +28,15 @@ struct Tool {
     kind: Option<String>,
     #[serde(default)]
     tools: Option<Vec<Tool>>,
+    /// Of OpenAI's `shell`: where its commands run.
+    #[serde(default)]
+    environment: Option<Environment>,
+}
+
+#[derive(Deserialize)]
+struct Environment {
+    #[serde(rename = "type")]
+    kind: Option<String>,
 }
 
 /// Whether all tools of a request are the caller's own, or allowed.
@@ -42,7 +51,10 @@ pub(super) fn check(operation: Operation, asked: &Asked<'_>, allowed: &[String])
 fn check_one(tool: &Tool, allowed: &[String]) -> Result<(), Refusal> {
     // Anthropic's interface leaves the kind out for a tool of the caller's.
     let Some(kind) = &tool.kind else { return Ok(()) };
-    let is_own = CALLERS_OWN.iter().any(|own| kind == own || (own.ends_with('_') && kind.starts_with(own)));
+    // A shell whose environment is not the caller's machine is a container of the provider's, with a network.
+    let elsewhere = tool.environment.as_ref().is_some_and(|one| one.kind.as_deref() != Some("local"));
+    let is_own =
+        !elsewhere && CALLERS_OWN.iter().any(|own| kind == own || (own.ends_with('_') && kind.starts_with(own)));
     let is_allowed = allowed.iter().any(|one| kind == one);
     if !is_own && !is_allowed {
         let shown: String = kind.chars().filter(|c| !c.is_control()).take(60).collect();
@@ -73,6 +85,7 @@ mod tests {
                 Operation::Responses,
                 r#"[{"type":"function","name":"f"},{"type":"custom","name":"p"},{"type":"local_shell"}]"#,
             ),
+            (Operation::Responses, r#"[{"type":"shell"},{"type":"shell","environment":{"type":"local"}}]"#),
             (Operation::Messages, r#"[{"name":"f","input_schema":{}},{"type":"bash_20250124","name":"bash"}]"#),
             (Operation::Messages, "null"),
             (Operation::Messages, "[]"),
@@ -84,6 +97,8 @@ mod tests {
             (Operation::Responses, r#"[{"type":"function","name":"f"},{"type":"web_search"}]"#, "web_search"),
             (Operation::Responses, r#"[{"type":"namespace","tools":[{"type":"mcp"}]}]"#, "mcp"),
             (Operation::Responses, r#"[{"type":"code_interpreter"}]"#, "code_interpreter"),
+            (Operation::Responses, r#"[{"type":"shell","environment":{"type":"container_auto"}}]"#, "shell"),
+            (Operation::Responses, r#"[{"type":"shell","environment":{"container_id":"c"}}]"#, "shell"),
             (Operation::Messages, r#"[{"type":"web_fetch_20250910","name":"web_fetch"}]"#, "web_fetch_20250910"),
             (Operation::Messages, r#"[{"type":"mcp_toolset"}]"#, "mcp_toolset"),
             (Operation::Messages, r#"[{"type":"bash","name":"bash"}]"#, "bash"),

@@ -122,3 +122,19 @@ fn an_unknown_model_has_stated_defaults() {
         assert_eq!((model.price().source, model.price().input), (source, MicroUsd(input)), "{url}");
     }
 }
+
+/// A cap in money that any name outside of the table passes is none.
+#[test]
+fn an_unknown_model_is_not_for_nothing() {
+    let row = |name: &str, input: u32, output: u32| {
+        format!("[[model]]\nname = \"{name}\"\nwindow = 9000\nmax_output = 9\ninput = {input}\noutput = {output}\n")
+    };
+    let table = format!("version = 1\n{}{}", row("a", 70_000, 2), row("b", 3, 80_000));
+    for (table, expected) in
+        [(table.clone(), (70_000, 80_000)), (format!("{table}[unknown]\ninput = 0\noutput = 0\n"), (0, 0))]
+    {
+        let settings = Settings { prices: Prices::parse(&table).unwrap(), ..settings("https://models.example.com/v1") };
+        let price = Broker::new(settings).unwrap().model("nobody-listed-it").unwrap().price();
+        assert_eq!((price.input.0 / 1_000_000, price.output.0 / 1_000_000), expected, "{table}");
+    }
+}

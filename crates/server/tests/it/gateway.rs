@@ -23,18 +23,18 @@ use tokio::task::JoinHandle;
 
 use crate::upstream::{Came, Says, Upstream};
 
-const KEY: &str = "sk-upstream-canary-0123456789";
+pub(crate) const KEY: &str = "sk-upstream-canary-0123456789";
 const PRICES: &str =
     "version = 1\n[[model]]\nname = \"m\"\nwindow = 100000\nmax_output = 1000\ninput = 1.0\noutput = 10.0\n";
 
 /// A server with its upstream.
-struct Place {
-    upstream: Upstream,
+pub(crate) struct Place {
+    pub(crate) upstream: Upstream,
     data: tempfile::TempDir,
     access: Access,
     store: Arc<Store>,
     tokens: Tokens,
-    base: String,
+    pub(crate) base: String,
     http: Client,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
@@ -42,11 +42,11 @@ struct Place {
 }
 
 impl Place {
-    async fn open(answers: impl Fn(&Came) -> Says + Send + Sync + 'static) -> Self {
+    pub(crate) async fn open(answers: impl Fn(&Came) -> Says + Send + Sync + 'static) -> Self {
         Self::with(answers, GatewaySettings::default(), Budgets::default()).await
     }
 
-    async fn with(
+    pub(crate) async fn with(
         answers: impl Fn(&Came) -> Says + Send + Sync + 'static,
         settings: GatewaySettings,
         budgets: Budgets,
@@ -87,7 +87,17 @@ impl Place {
             calls: Calls::new(access.clone(), Arc::clone(&store)),
         });
         let listen = "127.0.0.1:0".parse().unwrap();
-        let http = Http::bind(HttpSettings { listen, ..HttpSettings::default() }, None).await.unwrap();
+        let http = Http::bind(
+            HttpSettings {
+                listen,
+                drain: Duration::from_millis(500),
+                write_timeout: Duration::from_millis(500),
+                ..HttpSettings::default()
+            },
+            None,
+        )
+        .await
+        .unwrap();
         let base = format!("http://{}/gateway", http.at().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&faces);
@@ -111,28 +121,33 @@ impl Place {
         }
     }
 
-    fn token(&self, grant: Grant) -> String {
+    pub(crate) fn token(&self, grant: Grant) -> String {
         self.tokens.mint(&self.access, grant).unwrap().token.expose().to_owned()
     }
 
-    fn anybody(&self) -> String {
+    pub(crate) fn anybody(&self) -> String {
         self.token(Grant::gateway("test"))
     }
 
-    fn post(&self, path: &str, token: &str) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str, token: &str) -> RequestBuilder {
         self.http.post(format!("{}{path}", self.base)).bearer_auth(token).header("content-type", "application/json")
     }
 
-    async fn chat(&self, token: &str, body: &Value) -> Response {
+    pub(crate) async fn chat(&self, token: &str, body: &Value) -> Response {
         self.post("/openai/v1/chat/completions", token).body(body.to_string()).send().await.unwrap()
     }
 
     /// Ends the server, and gives what was recorded.
-    async fn records(&mut self) -> Vec<Exchange> {
+    pub(crate) async fn records(&mut self) -> Vec<Exchange> {
         self.stop.take().unwrap().send(()).unwrap();
         self.serving.take().unwrap().await.unwrap();
         let faces = Arc::into_inner(self.faces.take().unwrap()).unwrap();
         faces.calls.finish().await;
+        self.recorded()
+    }
+
+    /// What was recorded so far.
+    pub(crate) fn recorded(&self) -> Vec<Exchange> {
         let mut all = Vec::new();
         for row in self.store.brains(&self.access).unwrap() {
             for record in self.store.read(&self.access, &row.id, Seq(1)).unwrap() {
@@ -145,13 +160,13 @@ impl Place {
     }
 }
 
-fn hello(model: &str) -> Value {
+pub(crate) fn hello(model: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 50})
 }
 
-const WHOLE: &str = "{ \"id\":\"x\", \"choices\" : [{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"h\\u00e4\"},\
+pub(crate) const WHOLE: &str = "{ \"id\":\"x\", \"choices\" : [{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"h\\u00e4\"},\
                      \"finish_reason\":\"stop\"}],\n\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}, \"new_field\": null }";
-const PARTS: [&str; 5] = [
+pub(crate) const PARTS: [&str; 5] = [
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hel",
     "lo\"},\"finish_reason\":null}]}\n\n: a comment\n\n",
@@ -605,12 +620,13 @@ async fn bodies_that_are_too_large_or_too_slow_are_refused_and_take_no_room() {
     let mut large = hello("m");
     large["messages"][0]["content"] = json!("x".repeat(200_000));
     assert_eq!(place.chat(&token, &large).await.status().as_u16(), 413);
-    // Those who say how much will come, and do not send it, keep others out for the time of a timeout and no longer.
+    // Those who send much, and do not end, keep others out for the time of a timeout and no longer.
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let at = place.base.trim_start_matches("http://").trim_end_matches("/gateway").to_owned();
     let head = format!(
         "POST /gateway/openai/v1/chat/completions HTTP/1.1\r\nhost: {at}\r\nauthorization: Bearer {token}\r\n\
-         content-type: application/json\r\ncontent-length: 90000\r\n\r\n{{"
+         content-type: application/json\r\ncontent-length: 90000\r\n\r\n{}",
+        " ".repeat(80_000)
     );
     let mut slow = Vec::new();
     for _ in 0..2 {

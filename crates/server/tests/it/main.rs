@@ -11,6 +11,7 @@
 )]
 
 mod gateway;
+mod hostile;
 mod upstream;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

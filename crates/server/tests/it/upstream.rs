@@ -30,6 +30,10 @@ pub(crate) struct Says {
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The pieces of the body; `None` breaks the connection off.
     pub(crate) pieces: Vec<Option<Bytes>>,
+    /// Before anything is said.
+    pub(crate) wait: Duration,
+    /// Whether the end is told.
+    pub(crate) ends: bool,
 }
 
 impl Says {
@@ -46,7 +50,19 @@ impl Says {
             status,
             headers: vec![("content-type", kind.to_owned())],
             pieces: pieces.iter().map(|piece| Some(Bytes::from((*piece).to_owned()))).collect(),
+            wait: Duration::ZERO,
+            ends: true,
         }
+    }
+
+    /// Says nothing for so long.
+    pub(crate) fn after(self, wait: Duration) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// Says nothing more after its pieces, and does not end.
+    pub(crate) fn endless(self) -> Self {
+        Self { ends: false, ..self }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -112,7 +128,8 @@ async fn answer(
     let came = Came { path, headers: parts.headers, body };
     let says = answers(&came);
     kept.lock().unwrap().push(came);
-    let mut response = Response::new(Pieces { left: says.pieces.into(), breath: None });
+    tokio::time::sleep(says.wait).await;
+    let mut response = Response::new(Pieces { left: says.pieces.into(), breath: None, ends: says.ends });
     *response.status_mut() = hyper::StatusCode::from_u16(says.status).unwrap();
     for (name, value) in says.headers {
         response.headers_mut().append(name, value.parse().unwrap());
@@ -124,6 +141,7 @@ async fn answer(
 struct Pieces {
     left: VecDeque<Option<Bytes>>,
     breath: Option<Pin<Box<tokio::time::Sleep>>>,
+    ends: bool,
 }
 
 impl Body for Pieces {
@@ -137,6 +155,9 @@ impl Body for Pieces {
         if self.left.front() == Some(&None) {
             let breath = self.breath.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(50))));
             std::task::ready!(breath.as_mut().poll(cx));
+        }
+        if self.left.is_empty() && !self.ends {
+            return Poll::Pending;
         }
         let broken = || std::io::Error::other("broken off");
         Poll::Ready(self.left.pop_front().map(|piece| piece.map(Frame::data).ok_or_else(broken)))

@@ -1,0 +1,221 @@
+//! Callers and upstreams that do not keep to what is usual: nothing is spent uncounted, nothing goes unrecorded, and nobody
+//! keeps others out for nothing.
+
+use std::time::Duration;
+
+use autoshare_access::Grant;
+use autoshare_broker::gateway::GatewaySettings;
+use autoshare_core::budget::{Budget, Cap, Caps, ModelPattern};
+use autoshare_store::ledger::Budgets;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::gateway::{KEY, PARTS, Place, WHOLE, hello};
+use crate::upstream::Says;
+
+const FOREVER: Duration = Duration::from_secs(3_600);
+const CHUNKED: &str = "transfer-encoding: chunked";
+
+/// Sends a request by hand; `head` is its last header.
+async fn send(place: &Place, path: &str, token: &str, head: &str, body: &str) -> TcpStream {
+    let at = place.base.trim_start_matches("http://").trim_end_matches("/gateway");
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let head = format!(
+        "POST /gateway{path} HTTP/1.1\r\nhost: {at}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\n{head}\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    stream
+}
+
+async fn ask(place: &Place, path: &str, token: &str, body: &Value) -> TcpStream {
+    let body = body.to_string();
+    send(place, path, token, &format!("content-length: {}", body.len()), &body).await
+}
+
+async fn until(what: impl Fn() -> bool) {
+    for _ in 0..200 {
+        if what() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it did not come about in 4 s");
+}
+
+const CHAT: &str = "/openai/v1/chat/completions";
+const MESSAGES: &str = "/anthropic/v1/messages";
+
+fn streamed(model: &str) -> Value {
+    let mut body = hello(model);
+    body["stream"] = json!(true);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_caller_goes_away_before_the_answer_is_counted_and_recorded() {
+    let mut place = Place::open(|_| Says::json(WHOLE).after(FOREVER)).await;
+    let stream = ask(&place, CHAT, &place.anybody(), &hello("m")).await;
+    until(|| place.upstream.came().len() == 1).await;
+    drop(stream);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let records = place.records().await;
+    assert_eq!(records.len(), 1, "one that was sent and paid for");
+    assert_eq!((records[0].usage.output_tokens, records[0].tries), (50, 1), "{records:?}");
+    assert!(records[0].error.as_deref().unwrap().contains("went away"), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_when_the_server_ends_is_recorded() {
+    let mut place = Place::open(|_| Says::events(&PARTS[..1]).endless()).await;
+    let token = place.anybody();
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        streams.push(ask(&place, CHAT, &token, &streamed("m")).await);
+    }
+    until(|| place.upstream.came().len() == 20).await;
+    assert_eq!(place.records().await.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e7_who_does_not_read_his_answer_is_let_go() {
+    let large = format!("data: {}\n\n", "x".repeat(64 * 1024));
+    let pieces: Vec<&str> = vec![&large; 500];
+    let says = Says::events(&pieces);
+    let place = Place::open(move |_| says.clone()).await;
+    let _unread = ask(&place, CHAT, &place.anybody(), &streamed("m")).await;
+    until(|| place.upstream.came().len() == 1).await;
+    until(|| place.recorded().len() == 1).await;
+    assert_eq!(place.recorded()[0].usage.output_tokens, 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e7_who_sends_nothing_takes_no_room() {
+    let settings = GatewaySettings { max_body: 100_000, max_bodies: 200_000, ..GatewaySettings::default() };
+    let place = Place::with(|_| Says::json(WHOLE), settings, Budgets::default()).await;
+    let token = place.anybody();
+    let mut slow = Vec::new();
+    for head in [CHUNKED, "content-length: 90000", CHUNKED, "content-length: 90000"] {
+        slow.push(send(&place, CHAT, &token, head, "1\r\n{").await);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut middling = hello("m");
+    middling["messages"][0]["content"] = json!("x".repeat(50_000));
+    assert_eq!(place.chat(&token, &middling).await.status().as_u16(), 200);
+    // What was really sent does take room.
+    let much = format!("{{\"model\":\"{}", "x".repeat(80_000));
+    for _ in 0..2 {
+        slow.push(send(&place, CHAT, &token, "content-length: 90000", &much).await);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(place.chat(&token, &middling).await.status().as_u16(), 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_a_call_under_way_until_it_ends() {
+    let settings = GatewaySettings { max_calls: 1, ..GatewaySettings::default() };
+    let answers = |_: &_| Says::events(&PARTS[..1]).endless();
+    let place = Place::with(answers, settings, Budgets::default()).await;
+    let token = place.anybody();
+    let stream = ask(&place, CHAT, &token, &streamed("m")).await;
+    until(|| place.upstream.came().len() == 1).await;
+    assert_eq!(place.chat(&token, &streamed("m")).await.status().as_u16(), 503);
+    drop(stream);
+    until(|| !place.recorded().is_empty()).await;
+    assert_eq!(place.chat(&token, &streamed("m")).await.status().as_u16(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_before_a_caller_went_away_counts_where_it_is_more() {
+    const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":90000,\"output_tokens\":1}}}\n\n";
+    let mut place = Place::open(|_| Says::events(&[START]).endless()).await;
+    let mut got =
+        place.post(MESSAGES, &place.anybody()).body(streamed("anthropic/m").to_string()).send().await.unwrap();
+    assert!(got.chunk().await.unwrap().is_some());
+    drop(got);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let records = place.records().await;
+    assert_eq!((records[0].usage.input_tokens, records[0].usage.output_tokens), (90_000, 50), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_after_the_last_event_pays_what_was_used() {
+    let mut place = Place::open(|_| Says::events(&PARTS).endless()).await;
+    let mut body = streamed("m");
+    body["stream_options"] = json!({"include_usage": true});
+    let mut got = place.chat(&place.anybody(), &body).await;
+    let mut text = String::new();
+    while !text.contains("[DONE]") {
+        text.push_str(std::str::from_utf8(&got.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    drop(got);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let records = place.records().await;
+    assert_eq!((records[0].usage.input_tokens, records[0].usage.output_tokens), (7, 3), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_another_success_is_not_free() {
+    let mut place = Place::open(|_| Says::new(201, "application/json", &[WHOLE])).await;
+    assert_eq!(place.chat(&place.anybody(), &hello("m")).await.status().as_u16(), 201);
+    assert_eq!(place.records().await[0].usage.output_tokens, 50);
+}
+
+/// A call that another model answers is that model's, for its cap as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_is_charged_to_its_own_models_budget() {
+    let day = Cap { requests: Some(1), ..Cap::NONE };
+    let budget = Budget { hard: Caps { day, ..Caps::NONE }, soft: Caps::NONE };
+    let budgets = Budgets { tenant: Budget::NONE, models: vec![(ModelPattern::parse("well").unwrap(), budget)] };
+    let answers = |came: &crate::upstream::Came| match came.path.as_str() {
+        "/v1/messages" => Says::json(
+            "{\"content\":[{\"type\":\"text\",\"text\":\"well\"}],\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}",
+        ),
+        _ => Says::new(503, "application/json", &["{}"]),
+    };
+    let place = Place::with(answers, GatewaySettings::default(), budgets).await;
+    let token = place.token(Grant::gateway("test"));
+    assert_eq!(place.chat(&token, &hello("openai/ill")).await.status().as_u16(), 200);
+    let got = place.chat(&token, &hello("openai/ill")).await;
+    assert_eq!(got.status().as_u16(), 429, "{}", got.text().await.unwrap());
+    assert_eq!(place.chat(&token, &hello("openai/m")).await.status().as_u16(), 503, "the control");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c6_the_key_does_not_come_back_in_headers_nor_spelt_with_escapes() {
+    let escaped: String = KEY.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let shown = [
+        Says::json(WHOLE).header("x-request-id", KEY),
+        Says::new(200, &format!("text/x-{KEY}"), &["?"]),
+        Says::json(&format!(
+            "{{\"content\":[{{\"type\":\"text\",\"text\":\"{escaped}\"}}],\"stop_reason\":\"end_turn\"}}"
+        )),
+        Says::json(&format!("{{\"type\":\"error\",\"error\":{{\"message\":\"{escaped}\"}}}}")),
+        Says::events(&[
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{}}\n\n",
+            "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            &format!(
+                "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{escaped}\"}}}}\n\n"
+            ),
+        ]),
+        Says::events(&[&format!(
+            "event: error\ndata: {{\"type\":\"error\",\"error\":{{\"message\":\"{escaped}\"}}}}\n\n"
+        )]),
+    ];
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let count = shown.len();
+    let mut place = Place::open(move |_| shown[turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed)].clone()).await;
+    let token = place.anybody();
+    for case in 0..count {
+        let model = if case < 2 { "m" } else { "anthropic/m" };
+        let mut got = place.chat(&token, &if case < 4 { hello(model) } else { streamed(model) }).await;
+        let mut text = format!("{:?}", got.headers());
+        while let Ok(Some(chunk)) = got.chunk().await {
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        assert!(!text.contains(KEY), "{case}: {text}");
+    }
+    let text = format!("{:?}", place.records().await);
+    assert!(!text.contains(KEY), "{text}");
+}

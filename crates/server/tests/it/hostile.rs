@@ -170,6 +170,18 @@ async fn c8_an_answer_that_ends_within_an_event_is_told_in_one_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c8_json_that_holds_no_answer_is_not_said_to_be_an_empty_one() {
+    for body in ["{}", "{\"choices\":[]}", "{\"content\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}"] {
+        let place = Place::open(move |_| Says::json(body)).await;
+        let token = place.anybody();
+        let got = place.chat(&token, &hello("anthropic/m")).await;
+        assert_eq!(got.status().as_u16(), 502, "{body}: {}", got.text().await.unwrap());
+        let got = place.post(MESSAGES, &token).body(hello("openai/m").to_string()).send().await.unwrap();
+        assert_eq!(got.status().as_u16(), 502, "{body}: {}", got.text().await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_another_success_is_not_free() {
     let mut place = Place::open(|_| Says::new(201, "application/json", &[WHOLE])).await;
     assert_eq!(place.chat(&place.anybody(), &hello("m")).await.status().as_u16(), 201);

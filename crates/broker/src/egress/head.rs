@@ -16,6 +16,16 @@ use super::credential::{Credential, put_into};
 use super::proxy::Shared;
 use super::strike::{Striker, Struck};
 
+/// Headers by which a request says another method or path than its own.
+const INSTEAD: [&str; 6] = [
+    "x-forwarded-uri",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
 pub(super) type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 /// An answer of the proxy's own, instead of what was asked for.
 pub(super) type Refused = Box<Response<Body>>;
@@ -44,6 +54,10 @@ pub(super) fn prepare(
         return Err(refusal(StatusCode::FORBIDDEN, &words));
     }
     let (mut parts, body) = request.into_parts();
+    if !rules.iter().any(|rule| rule.is_whole()) {
+        // Some servers believe these instead of what was judged.
+        INSTEAD.iter().for_each(|name| drop(parts.headers.remove(*name)));
+    }
     let origin = target.origin(scheme);
     rewrite(&mut parts, &origin).ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "this URL cannot be asked for"))?;
     let borne = put_into(&mut parts, &origin, &shared.policy.credentials).map_err(|(error, credential)| {

@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::allow::Target;
 use super::counts::Counts;
@@ -111,7 +111,10 @@ pub(super) fn server() -> http1::Builder {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(shared.policy.connections));
+    // When this ends, they end: a call of a model that is under way then is settled and recorded.
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         let Ok(place) = Arc::clone(&places).acquire_owned().await.map(Arc::new) else { return };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, perhaps: some will be given back.
@@ -119,7 +122,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             continue;
         };
         let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = service_fn(move |request| {
                 let (shared, place) = (Arc::clone(&shared), Arc::clone(&place));
                 async move {

@@ -99,7 +99,8 @@ impl Meter {
         let first = |pointers: [&str; 2]| pointers.into_iter().find_map(at);
         let written = at("/cache_creation_input_tokens").unwrap_or(0);
         let read = at("/cache_read_input_tokens").unwrap_or(0);
-        let input = first(["/prompt_tokens", "/input_tokens"]).map(|input| input.saturating_add(written + read));
+        let input =
+            first(["/prompt_tokens", "/input_tokens"]).map(|input| input.saturating_add(written).saturating_add(read));
         let output = first(["/completion_tokens", "/output_tokens"]);
         let cached = first(["/prompt_tokens_details/cached_tokens", "/input_tokens_details/cached_tokens"]);
         let reasoning =
@@ -294,6 +295,11 @@ mod tests {
                 Operation::Responses,
                 "data: {\"type\":\"response.output_text.delta\",\"delta\":\"response.completed\"}\n\n",
                 (None, false, false),
+            ),
+            (
+                Operation::Messages,
+                "data: {\"type\":\"message_delta\",\"usage\":{\"input_tokens\":9,\"cache_read_input_tokens\":18446744073709551615,\"cache_creation_input_tokens\":18446744073709551615}}\n\n",
+                (tokens(u64::MAX, 0, u64::MAX, u64::MAX, 0), false, false),
             ),
         ] {
             assert_eq!(metered(operation, stream), wanted, "{stream}");

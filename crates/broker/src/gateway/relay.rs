@@ -223,15 +223,15 @@ impl Body for Relay {
                 }
                 Poll::Ready(None) => {
                     let rest = this.events.rest();
-                    if !rest.is_empty() {
-                        match this.look(rest) {
-                            Ok(Some(said)) => return this.send(said),
-                            Ok(None) => {}
-                            Err(why) => return this.break_off(&why),
-                        }
-                    }
-                    if !this.watch.meter.is_whole() && !this.watch.meter.has_failed() {
+                    let said = if rest.is_empty() { Ok(None) } else { this.look(rest) };
+                    if said.is_ok() && !this.watch.meter.is_whole() && !this.watch.meter.has_failed() {
+                        // Half an event is none, and the error that is told now must not become its other half.
                         return this.break_off("it ended without saying why");
+                    }
+                    match said {
+                        Ok(Some(said)) => return this.send(said),
+                        Ok(None) => {}
+                        Err(why) => return this.break_off(&why),
                     }
                     let last = this.watch.interpreter.take().map(|mut interpreter| interpreter.end());
                     if let Some(last) = last.filter(|last| !last.is_empty()) {

@@ -89,6 +89,9 @@ impl Translated {
         Decoder::new(self.upstream).whole(text, &mut pieces).map_err(|wrong| words(&wrong))?;
         let mut assembler = Assembler::default();
         pieces.iter().try_for_each(|piece| assembler.push(piece)).map_err(|wrong| words(&wrong))?;
+        if assembler.finish.is_none() && pieces.iter().all(|piece| matches!(piece, Piece::Usage(_))) {
+            return Err("its answer holds none".to_owned());
+        }
         let tokens = assembler.usage;
         let assembled = assembler.into_reply().map_err(|wrong| words(&wrong))?;
         let said = dialect::whole(self.caller, &self.id, &self.model, &assembled);

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use autoshare_access::Grant;
-use autoshare_broker::gateway::GatewaySettings;
+use autoshare_broker::egress::{Egress, Policy};
+use autoshare_broker::gateway::{Caller, Gateway, GatewaySettings};
 use autoshare_core::budget::{Budget, Cap, Caps, ModelPattern};
-use autoshare_store::ledger::Budgets;
+use autoshare_store::ledger::{Budgets, Ledger};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -156,10 +157,68 @@ async fn who_leaves_after_the_last_event_pays_what_was_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn c8_an_answer_that_ends_within_an_event_is_told_in_one_of_its_own() {
+    let place = Place::open(|_| Says::events(&[PARTS[0], PARTS[1]])).await;
+    let mut got = place.chat(&place.anybody(), &streamed("m")).await;
+    let mut text = String::new();
+    while let Ok(Some(chunk)) = got.chunk().await {
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    let last = text.trim_end().rsplit("\n\n").next().unwrap().strip_prefix("data: ").unwrap();
+    let told: Value = serde_json::from_str(last).unwrap();
+    assert!(told["error"]["message"].as_str().unwrap().contains("without saying why"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c8_json_that_holds_no_answer_is_not_said_to_be_an_empty_one() {
+    for body in ["{}", "{\"choices\":[]}", "{\"content\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}"] {
+        let place = Place::open(move |_| Says::json(body)).await;
+        let token = place.anybody();
+        let got = place.chat(&token, &hello("anthropic/m")).await;
+        assert_eq!(got.status().as_u16(), 502, "{body}: {}", got.text().await.unwrap());
+        let got = place.post(MESSAGES, &token).body(hello("openai/m").to_string()).send().await.unwrap();
+        assert_eq!(got.status().as_u16(), 502, "{body}: {}", got.text().await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_another_success_is_not_free() {
     let mut place = Place::open(|_| Says::new(201, "application/json", &[WHOLE])).await;
     assert_eq!(place.chat(&place.anybody(), &hello("m")).await.status().as_u16(), 201);
     assert_eq!(place.records().await[0].usage.output_tokens, 50);
+}
+
+/// A program that asks and ends at once: its call is in its journal like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cell_asked_for_is_recorded_when_its_way_out_is_closed() {
+    let upstream = crate::upstream::Upstream::start(|_| Says::json(WHOLE).after(FOREVER)).await;
+    let data = tempfile::tempdir().unwrap();
+    let access = autoshare_access::Access::local(data.path()).unwrap();
+    let ledger = std::sync::Arc::new(Ledger::open(data.path(), &access, Budgets::default()).unwrap());
+    let settings =
+        autoshare_broker::Settings { base_url: Some(upstream.base()), ..autoshare_broker::Settings::default() };
+    let broker = std::sync::Arc::new(autoshare_broker::Broker::new(settings).unwrap());
+    let (records, mut recorded) = tokio::sync::mpsc::unbounded_channel();
+    let caller = Caller { token: None, brain: None, limits: [].into(), allows: std::sync::Arc::new(|_| true), records };
+    let gateway = Gateway::new(broker, ledger, GatewaySettings::default());
+    let policy = Policy::new(Vec::new(), Vec::new(), 16, None).unwrap().with_gateway(gateway, caller);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let egress = Egress::serve(listener, policy).unwrap();
+    let body = hello("m").to_string();
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let head = format!(
+        "POST /gateway{CHAT} HTTP/1.1\r\nhost: {at}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    until(|| upstream.came().len() == 1).await;
+    drop(stream);
+    drop(egress);
+    let record = tokio::time::timeout(Duration::from_secs(1), recorded.recv()).await.expect("a record").unwrap();
+    assert_eq!((record.usage.output_tokens, record.tries), (50, 1), "{record:?}");
+    let end = tokio::time::timeout(Duration::from_secs(1), recorded.recv()).await.expect("an end of records");
+    assert!(end.is_none());
 }
 
 /// A call that another model answers is that model's, for its cap as well.

@@ -174,8 +174,8 @@ impl Way {
         events
     }
 
-    /// Ends it, and gives what is left to record. The program is gone, and so are soon its connections, each of which
-    /// settles its call then.
+    /// Ends it, and gives what is left to record. The program is gone, and so are soon its connections, which end with it:
+    /// each settles its call then.
     async fn close(mut self) -> Vec<Event> {
         let mut events = self.events();
         for line in self.egress.iter().flat_map(Egress::words) {

@@ -22,7 +22,7 @@ fail() { printf 'benches/gateway.sh: %s\n' "$*" >&2; exit 1; }
 
 # Starts a program in the background that prints its base URL; leaves `url` and `pid`.
 serve() {
-  "$bench" "$@" >"$dir/url" &
+  "$bench" "$@" >"$dir/url" 2>/dev/null </dev/null &
   pid=$!
   pids+=("$pid")
   until [[ -s $dir/url ]]; do sleep 0.02; done

@@ -116,7 +116,8 @@ fn at(sorted: &[Duration], place: f64) -> f64 {
 }
 
 fn body(stream: bool) -> String {
-    let system = "You are a helper. Answer in few words, say what you do not know, and ask when it is unclear. ".repeat(5);
+    let system =
+        "You are a helper. Answer in few words, say what you do not know, and ask when it is unclear. ".repeat(5);
     let user = "What does the quick brown fox do, and over whom? ".repeat(5);
     let messages = serde_json::json!([{"role": "system", "content": system}, {"role": "user", "content": user}]);
     let body = serde_json::json!({"model": "gpt-4.1-mini", "messages": messages, "max_tokens": 200, "stream": stream});

@@ -55,7 +55,10 @@ pub(crate) async fn mock() {
             let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
             ("text/event-stream", Pieces { sent: 0, timer }.boxed())
         } else {
-            ("application/json", Full::new(Bytes::from_static(WHOLE.as_bytes())).map_err(|never| match never {}).boxed())
+            (
+                "application/json",
+                Full::new(Bytes::from_static(WHOLE.as_bytes())).map_err(|never| match never {}).boxed(),
+            )
         };
         let mut response = Response::new(body);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

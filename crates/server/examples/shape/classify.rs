@@ -67,7 +67,13 @@ fn tried(learn: &[(&[f64], bool)], on: &[(&[f64], bool)]) -> f64 {
     let (mut right, mut pairs) = (0.0, 0.0);
     for (high, _) in scores.iter().filter(|(_, is)| *is) {
         for (low, _) in scores.iter().filter(|(_, is)| !*is) {
-            right += if high > low { 1.0 } else if high < low { 0.0 } else { 0.5 };
+            right += if high > low {
+                1.0
+            } else if high < low {
+                0.0
+            } else {
+                0.5
+            };
             pairs += 1.0;
         }
     }

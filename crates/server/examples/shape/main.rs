@@ -91,7 +91,8 @@ fn main() {
     }
     rows.iter().for_each(|row| println!("{row}"));
     println!("\n| cost of a stream | as it comes | padded |\n|---|---|---|");
-    let both = |what: &str, of: &dyn Fn(&[Seen]) -> String| println!("| {what} | {} | {} |", of(&costs[0]), of(&costs[1]));
+    let both =
+        |what: &str, of: &dyn Fn(&[Seen]) -> String| println!("| {what} | {} | {} |", of(&costs[0]), of(&costs[1]));
     let mean = |seen: &[Seen], of: &dyn Fn(&Seen) -> f64| seen.iter().map(of).sum::<f64>() / seen.len() as f64;
     both("bytes on the way", &|seen| format!("{:.0}", mean(seen, &Seen::bytes)));
     both("TLS records", &|seen| format!("{:.0}", mean(seen, &|seen| seen.records.len() as f64)));

@@ -223,7 +223,9 @@ impl Body for Pieces {
             Some((_, text)) => {
                 let delta = serde_json::json!({"content": text});
                 let at = now_ns();
-                format!("data: {head},\"at\":{at},\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n")
+                format!(
+                    "data: {head},\"at\":{at},\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n"
+                )
             }
             None => format!(
                 "data: {head},\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\ndata: [DONE]\n\n"

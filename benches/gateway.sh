@@ -22,7 +22,7 @@ fail() { printf 'benches/gateway.sh: %s\n' "$*" >&2; exit 1; }
 
 # Starts a program in the background that prints its base URL; leaves `url` and `pid`.
 serve() {
-  "$bench" "$@" >"$dir/url" &
+  "$bench" "$@" >"$dir/url" 2>/dev/null </dev/null &
   pid=$!
   pids+=("$pid")
   until [[ -s $dir/url ]]; do sleep 0.02; done
@@ -42,36 +42,47 @@ target() {
 }
 # measure STREAM TARGET...
 measure() {
-  local IFS=,
-  printf '{"stream": %s, "rounds": %d, "block_ms": 500, "targets": [%s]}' "$1" "$ROUNDS" "${*:2}" | "$bench" load
+  local targets
+  targets=$(IFS=,; echo "${*:2}")
+  printf '{"stream": %s, "rounds": %d, "block_ms": 500, "targets": [%s]}' "$1" "$ROUNDS" "$targets" | "$bench" load
 }
 readonly HEAD='| who | asked | calls | failed | CPU ms a call |'
 
 serve mock
-readonly mock=${url#http://} mock_pid=$pid
+readonly mock=${url#http://}
+# Another of them, so that what it uses for those that pass by somebody is not counted.
+serve mock
+readonly alone=${url#http://} alone_pid=$pid
 serve proxy "${mock%/v1}"
 readonly proxy=${url#http://} proxy_pid=$pid
 
-mkdir -m 700 "$dir/data"
-"$bench" tokens "$dir/data" 100 | sed 's/.*/"&"/' >"$dir/tokens"
-readonly one=$(head -n 1 "$dir/tokens") hundred=$(paste -sd , "$dir/tokens")
 export OPENAI_BASE_URL=http://$mock OPENAI_API_KEY=sk-a-key-of-the-operators-which-nobody-sees
-port=$(free_port)
-launch "http://127.0.0.1:$port/readyz" "$autoshare" --data-dir "$dir/data" serve --listen "127.0.0.1:$port"
-readonly ours=127.0.0.1:$port ours_pid=$pid
+# gateway TOKENS: one with so many; leaves `keys`, `pid`, `port`, `millis`.
+gateway() {
+  local data=$dir/data-$1
+  mkdir -m 700 "$data"
+  keys=$("$bench" tokens "$data" "$1" | sed 's/.*/"&"/' | paste -sd ,)
+  port=$(free_port)
+  launch "http://127.0.0.1:$port/readyz" "$autoshare" --data-dir "$data" serve --listen "127.0.0.1:$port"
+}
+gateway 1
+readonly one=127.0.0.1:$port one_pid=$pid one_key=$keys
 started="AutoSHARE $millis ms"
+gateway 100
+readonly hundred=127.0.0.1:$port hundred_pid=$pid hundred_keys=$keys
 readonly chat=/v1/chat/completions
-direct() { target 'the upstream itself, a bare hyper server' "$mock_pid" "${mock%/v1}" $chat "$1" '"sk"'; }
+direct() { target 'the upstream itself, a bare hyper server' "$alone_pid" "${alone%/v1}" $chat "$1" '"sk"'; }
 bare() { target 'a bare hyper proxy' "$proxy_pid" "${proxy%/v1}" $chat "$1" '"sk"'; }
-own() { target "AutoSHARE, $2" "$ours_pid" "$ours" "/gateway/openai$chat" "$1" "$3"; }
+own() { target 'AutoSHARE, one token' "$one_pid" "$one" "/gateway/openai$chat" "$1" "$one_key"; }
+many() { target 'AutoSHARE, 100 tokens' "$hundred_pid" "$hundred" "/gateway/openai$chat" "$1" "$hundred_keys"; }
 
 whole() { printf '\n%s p50 ms | p99 ms | memory MiB |\n|---|---|---|---|---|---|---|---|\n' "$HEAD"; }
 echo "Whole answers:"
 whole
-measure false "$(direct 1000)" "$(bare 1000)" "$(own 1000 'one token' "$one")" "$(own 1000 '100 tokens' "$hundred")"
+measure false "$(direct 1000)" "$(bare 1000)" "$(own 1000)" "$(many 1000)"
 printf '\nStreams of 20 pieces, 5 ms apart:\n\n%s first byte p50 ms | p99 ms | a piece p50 ms | p99 ms | memory MiB |\n' "$HEAD"
 echo '|---|---|---|---|---|---|---|---|---|---|'
-measure true "$(direct 50)" "$(bare 50)" "$(own 50 'one token' "$one")" "$(own 50 '100 tokens' "$hundred")"
+measure true "$(direct 50)" "$(bare 50)" "$(own 50)" "$(many 50)"
 
 if [[ ${1:-} == peers ]]; then
   peers=$PWD/$target/peers
@@ -100,7 +111,7 @@ YAML
   route='"x-portkey-provider": "openai", "x-portkey-custom-host": "http://'$mock'"'
   printf '\nPeers, whole answers, each at a rate it can take:\n'
   whole
-  measure false "$(direct 200)" "$(own 200 'one token' "$one")" \
+  measure false "$(direct 200)" "$(own 200)" \
     "$(target "Portkey $PORTKEY" "$portkey_pid" "127.0.0.1:$portkey" $chat 200 '"sk"' "$route")" \
     "$(target "LiteLLM $LITELLM" "$lite_pid" "127.0.0.1:$lite" $chat 20 '"sk"')"
 fi

@@ -6,6 +6,7 @@ import os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it asks GitHub for prices when it is imported
 import litellm
 
+litellm.suppress_debug_info = True  # it prints advice on standard output
 from said import TOOL, WEATHER, base, env, tell
 
 messages = [{"role": "user", "content": "What is the weather in Oslo?"}]
@@ -40,4 +41,4 @@ for face, url in faces:
     spent.append(error(face, url, token="ONCE"))
 tell("over-budget", spent)
 rows = litellm.embedding(model=f"openai/{env('MODEL')}", input=["one", "three"], api_base=faces[0][1], api_key=env("TOKEN"), encoding_format="float")
-tell("embeddings", [row["embedding"] for row in rows.data])
+tell("embeddings", [[int(number) for number in row["embedding"]] for row in rows.data])

@@ -46,7 +46,7 @@ with client.responses.stream(model=model, input=messages) as stream:
 tell("responses-stream", "".join(deltas))
 
 rows = client.embeddings.create(model=model, input=["one", "three"], encoding_format="float").data
-tell("embeddings", [row.embedding for row in rows])
+tell("embeddings", [[int(number) for number in row.embedding] for row in rows])
 tell("models", len(list(client.models.list())) > 0)
 
 

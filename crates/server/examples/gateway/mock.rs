@@ -112,7 +112,11 @@ pub(crate) async fn proxy(upstream: SocketAddr) {
     serve(move |mut request: Request<Incoming>| {
         let free = Arc::clone(&free);
         async move {
-            let kept = free.lock().unwrap().pop();
+            let kept = {
+                let mut free = free.lock().unwrap();
+                let ready = free.iter().position(SendRequest::is_ready);
+                ready.map(|at| free.swap_remove(at))
+            };
             let mut connection = match kept {
                 Some(connection) => connection,
                 None => connect(upstream).await,

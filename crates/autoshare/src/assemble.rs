@@ -57,8 +57,14 @@ pub(crate) fn secrets(settings: &Settings) -> Result<Secrets, Failure> {
 /// The tenant's credentials as keys of providers: each for the hosts it is bound to.
 struct Kept {
     secrets: Secrets,
-    /// What was found, and when, by name and origin.
-    found: Mutex<BTreeMap<(String, String), (Instant, Option<Arc<Sensitive>>)>>,
+    /// By name and origin.
+    found: Mutex<BTreeMap<(String, String), Found>>,
+}
+
+/// What was found, and when.
+struct Found {
+    key: Option<Arc<Sensitive>>,
+    when: Instant,
 }
 
 /// For how long a credential is not read again.
@@ -68,14 +74,12 @@ impl Credentials for Kept {
     fn find(&self, name: &str, origin: &str) -> Option<Arc<Sensitive>> {
         let place = (name.to_owned(), origin.to_owned());
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((when, key)) = found.get(&place)
-            && when.elapsed() < FRESH
-        {
-            return key.clone();
+        if let Some(known) = found.get(&place).filter(|known| known.when.elapsed() < FRESH) {
+            return known.key.clone();
         }
         let (name, at) = (SecretName::parse(name).ok()?, Origin::of_url(origin)?);
         let key = self.secrets.value_for(&name, &at).ok()?.map(Arc::new);
-        found.insert(place, (Instant::now(), key.clone()));
+        found.insert(place, Found { key: key.clone(), when: Instant::now() });
         key
     }
 }

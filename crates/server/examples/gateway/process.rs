@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Starts a program, waits until it answers, and leaves it running.
+#[expect(clippy::zombie_processes, reason = "it is to go on when this process has ended")]
 pub(crate) fn launch(url: &str, log: &str, command: &[&str]) {
     let (at, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let (out, begun) = (File::create(log).unwrap(), Instant::now());
@@ -32,7 +33,7 @@ fn answers(at: &str, path: &str) -> bool {
 pub(crate) fn cpu_ms(pid: u32) -> u64 {
     let Ok(stat) = read_to_string(format!("/proc/{pid}/stat")) else { return 0 };
     // After the name, which may hold anything.
-    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     ticks * 10 + children(pid).into_iter().map(cpu_ms).sum::<u64>()
 }

@@ -31,6 +31,7 @@ pub(crate) struct GatewaySection {
     max_bodies: Option<u64>,
     body_timeout_s: Option<u64>,
     max_calls: Option<u64>,
+    max_calls_each: Option<u64>,
     extra_fields: Vec<String>,
     server_tools: Vec<String>,
     stream_shape: Option<StreamShape>,
@@ -104,6 +105,7 @@ impl GatewaySection {
         let usual = GatewaySettings::default();
         let within = |name, set, usual, accepted| bounded_in("gateway", name, set, usual, accepted);
         let max_calls = within("max_calls", self.max_calls, usual.max_calls as u64, 1..=1_000_000)?;
+        let each = within("max_calls_each", self.max_calls_each, usual.max_calls_each as u64, 1..=1_000_000)?;
         let timeout = within("body_timeout_s", self.body_timeout_s, usual.body_timeout.as_secs(), 1..=3_600)?;
         let shape = Shape::default();
         let record = within("shape_record", self.shape_record, shape.record as u64, 64..=65_536)?;
@@ -120,6 +122,7 @@ impl GatewaySection {
             max_bodies: within("max_bodies", self.max_bodies, usual.max_bodies, 1_024..=1 << 40)?,
             body_timeout: Duration::from_secs(timeout),
             max_calls: usize::try_from(max_calls).unwrap_or(usize::MAX),
+            max_calls_each: usize::try_from(each).unwrap_or(usize::MAX),
             extra_fields: self.extra_fields.clone(),
             server_tools: self.server_tools.clone(),
             stream_shape: (self.stream_shape == Some(StreamShape::Padded)).then_some(shape),

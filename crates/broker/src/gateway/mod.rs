@@ -15,6 +15,7 @@
 
 mod meter;
 mod paths;
+mod places;
 mod refusal;
 mod relay;
 mod request;
@@ -25,7 +26,7 @@ mod tools;
 mod translate;
 
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use autoshare_core::budget::Limit;
@@ -38,10 +39,11 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use hyper::{Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 
 use self::paths::{Asks, Face, asks};
+use self::places::{Place, Places};
 use self::request::Asked;
 use self::send::{Billed, Failed, Sending};
 use self::translate::Translated;
@@ -72,6 +74,8 @@ pub struct GatewaySettings {
     pub body_timeout: Duration,
     /// Calls at once: 1,000.
     pub max_calls: usize,
+    /// Calls of one caller at once: 250.
+    pub max_calls_each: usize,
     /// Fields of a request that are sent on beside the known ones.
     pub extra_fields: Vec<String>,
     /// Kinds of tools that the provider itself runs, which callers may ask for: they reach the network from there.
@@ -88,6 +92,7 @@ impl Default for GatewaySettings {
             max_bodies: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(60),
             max_calls: 1_000,
+            max_calls_each: 250,
             extra_fields: Vec::new(),
             server_tools: Vec::new(),
             stream_shape: None,
@@ -114,7 +119,9 @@ pub struct Gateway {
     broker: Arc<Broker>,
     ledger: Arc<Ledger>,
     settings: GatewaySettings,
-    calls: Arc<Semaphore>,
+    calls: Arc<Places>,
+    /// When a call was last recorded that was refused before anything was sent.
+    refused: Mutex<Option<Instant>>,
     /// KiB of bodies that may still be taken in.
     bodies: Semaphore,
 }
@@ -132,11 +139,13 @@ struct Call {
     begun: Instant,
     reservation: Option<Reservation>,
     /// Among the calls at once, until the answer has ended.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     /// Gone when it was told.
     records: Option<mpsc::UnboundedSender<Exchange>>,
 }
 
+/// Between two records of calls that were refused before anything was sent.
+const REFUSALS_APART: Duration = Duration::from_secs(1);
 /// What stands for a status where nobody was there to be told one.
 const NOBODY: u16 = 499;
 
@@ -177,7 +186,8 @@ impl Gateway {
         Self {
             broker,
             ledger,
-            calls: Arc::new(Semaphore::new(settings.max_calls)),
+            calls: Places::new(settings.max_calls, settings.max_calls_each),
+            refused: Mutex::default(),
             bodies: Semaphore::new(kib),
             settings,
         }
@@ -267,16 +277,17 @@ impl Gateway {
         };
         let records = Some(caller.records.clone());
         let mut call = Call { exchange, begun, reservation: None, place: None, records };
-        let place = Arc::clone(&self.calls).try_acquire_owned().map_err(|_| {
-            let words = format!("{} calls are under way, which is all this gateway takes", self.settings.max_calls);
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words).later(1)
-        });
+        let place = self.calls.enter(&caller.token);
         let reserved = place.and_then(|place| {
             self.reserve(caller, &route, wanted(operation, &asked, &body, &route)).map(|it| (place, it))
         });
         match reserved {
             Ok((place, reservation)) => (call.place, call.reservation) = (Some(place), Some(reservation)),
             Err(refusal) => {
+                // Whoever asks in vain without end is not to fill the disk.
+                if !self.is_worth_a_record() {
+                    call.records = None;
+                }
                 call.end(None, refusal.status, Some(refusal.words.clone()));
                 return Err(refusal);
             }
@@ -323,6 +334,16 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Of the calls that are refused before anything is sent, one a second is recorded.
+    fn is_worth_a_record(&self) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let is = refused.is_none_or(|last| last.elapsed() >= REFUSALS_APART);
+        if is {
+            *refused = Some(Instant::now());
+        }
+        is
     }
 
     /// Sets aside what a call may take.

@@ -99,7 +99,8 @@ model_list:
     litellm_params: {model: openai/gpt-4.1-mini, api_base: "http://$mock", api_key: "$OPENAI_API_KEY"}
 YAML
   lite=$(free_port)
-  LITELLM_MODE=PRODUCTION LITELLM_LOCAL_MODEL_COST_MAP=True launch "http://127.0.0.1:$lite/health/liveliness" \
+  master=sk-$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
+  LITELLM_MASTER_KEY=$master LITELLM_MODE=PRODUCTION LITELLM_LOCAL_MODEL_COST_MAP=True launch "http://127.0.0.1:$lite/health/liveliness" \
     "$peers/litellm-$LITELLM/bin/litellm" --config "$dir/litellm.yaml" --host 127.0.0.1 --port "$lite" --num_workers 1
   lite_pid=$pid
   started+=", LiteLLM $LITELLM $millis ms"
@@ -113,6 +114,6 @@ YAML
   whole
   measure false "$(direct 200)" "$(own 200)" \
     "$(target "Portkey $PORTKEY" "$portkey_pid" "127.0.0.1:$portkey" $chat 200 '"sk"' "$route")" \
-    "$(target "LiteLLM $LITELLM" "$lite_pid" "127.0.0.1:$lite" $chat 20 '"sk"')"
+    "$(target "LiteLLM $LITELLM" "$lite_pid" "127.0.0.1:$lite" $chat 20 "\"$master\"")"
 fi
 printf '\nFrom start to the first answer: %s.\n' "$started"

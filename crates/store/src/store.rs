@@ -195,7 +195,8 @@ impl Store {
     }
 
     /// Appends to many journals, each as [`Store::append`] does, in few transactions instead of one for each. Each has
-    /// its own result, in the order given.
+    /// its own result, in the order given: the errors are those of [`Store::append`]. (The kill points of tests are not
+    /// counted here.)
     pub fn append_each(
         &self,
         access: &Access,

@@ -265,7 +265,7 @@ impl Gateway {
                 }
             },
         };
-        call.exchange.answered = Digest::of(&body);
+        call.exchange.answered = if sending.is_native() { call.exchange.received } else { Digest::of(&body) };
         call.end(Some(used), StatusCode::OK, None);
         let mut answer = Response::new(Answer::from(body));
         tell(&sending.route, &headers, &mut answer);

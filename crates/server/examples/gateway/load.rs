@@ -96,7 +96,7 @@ pub(crate) fn load(plan: Plan) {
         let figures: Vec<f64> = told.iter().flat_map(|all| [at(all, 0.5), at(all, 0.99)]).collect();
         let base = base.get_or_insert_with(|| figures.clone());
         let figures: Vec<String> =
-            figures.iter().zip(base).map(|(own, base)| format!("{own:.2} (+{:.2})", own - *base)).collect();
+            figures.iter().zip(base).map(|(own, base)| format!("{own:.2} ({:+.2})", own - *base)).collect();
         let (count, bad) = (samples.len(), samples.iter().filter(|sample| !sample.is_good).count());
         println!(
             "| {} | {}/s | {count} | {bad} | {:.3} | {} | {:.1} |",

@@ -12,6 +12,8 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::string_slice,
+    clippy::zombie_processes,
     reason = "a measurement for people"
 )]
 
@@ -33,7 +35,6 @@ fn main() {
         ["mock"] => on_one_thread(mock::mock()),
         ["proxy", upstream] => on_one_thread(mock::proxy(upstream.parse().unwrap())),
         ["tokens", data, count] => tokens(Path::new(data), count.parse().unwrap()),
-        ["serve", data, at] => serve(Path::new(data), at.parse().unwrap()),
         ["launch", url, log, command @ ..] => process::launch(url, log, command),
         ["load"] => load::load(serde_json::from_reader(std::io::stdin()).unwrap()),
         _ => panic!("what it takes is said at the top of crates/server/examples/gateway/main.rs"),
@@ -61,30 +62,4 @@ fn tokens(data: &Path, count: usize) {
         };
         println!("{}", tokens.mint(&access, grant).unwrap().token.expose());
     }
-}
-
-/// What `autoshare serve` puts together, without the rest of that program, which takes long to build.
-fn serve(data: &Path, listen: std::net::SocketAddr) {
-    use std::sync::Arc;
-    let vault = Vault::open(data).unwrap();
-    let access = Access::local(data).unwrap();
-    let store = Arc::new(autoshare_store::Store::open(data, &access, &vault).unwrap());
-    let ledger = Arc::new(autoshare_store::ledger::Ledger::open(data, &access, Default::default()).unwrap());
-    let settings = autoshare_broker::Settings {
-        api_key: Some(autoshare_vault::Sensitive::new(std::env::var("OPENAI_API_KEY").unwrap())),
-        base_url: Some(std::env::var("OPENAI_BASE_URL").unwrap()),
-        ..autoshare_broker::Settings::default()
-    };
-    let broker = Arc::new(autoshare_broker::Broker::new(settings).unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let faces = autoshare_server::http::Faces {
-            tokens: Tokens::open(data, &vault).unwrap(),
-            gateway: autoshare_broker::gateway::Gateway::new(broker, ledger, Default::default()),
-            calls: autoshare_host::calls::Calls::new(access.clone(), store),
-        };
-        let settings = autoshare_server::http::HttpSettings { listen, ..Default::default() };
-        let http = autoshare_server::http::Http::bind(settings, None).await.unwrap();
-        http.serve(Arc::new(faces), std::future::pending()).await;
-    });
 }

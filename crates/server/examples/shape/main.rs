@@ -14,6 +14,7 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::string_slice,
     reason = "a measurement for people"
 )]
 

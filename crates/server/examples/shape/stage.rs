@@ -134,7 +134,8 @@ fn mint(data: &Path) -> String {
 fn certificate(folder: &Path) {
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
-    command.args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "tls.key", "-out", "tls.pem"]);
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    command.args(["-keyout", "tls.key", "-out", "tls.pem"]);
     let done = command.current_dir(folder).stderr(Stdio::null()).status().unwrap();
     assert!(done.success(), "openssl could not make a certificate");
 }

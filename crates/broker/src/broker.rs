@@ -179,7 +179,11 @@ impl Broker {
     /// models does not know, is one of that provider's.
     pub(crate) fn route_of(&self, provider: &str, model: &str) -> Result<Route, BrokerError> {
         let is_known = self.providers.get(model.split('/').next().unwrap_or_default()).is_some();
-        if is_known || self.prices.provider_of(model).is_some_and(|theirs| theirs != provider) {
+        // Who has named one address for all that says no provider means these as well.
+        if is_known
+            || self.elsewhere == Elsewhere::Yes
+            || self.prices.provider_of(model).is_some_and(|theirs| theirs != provider)
+        {
             return self.route(model);
         }
         self.route(&format!("{provider}/{model}"))

@@ -16,7 +16,7 @@ mod tests;
 
 use serde_json::Value;
 
-use crate::form::{Assembled, Call, FormError, Piece, Wrong};
+use crate::form::{Assembled, Call, FormError, Piece, ToolChoice, Wrong};
 use crate::provider::Dialect;
 
 /// What an endpoint of chat completions turned out to want; learnt from its refusals.
@@ -106,6 +106,19 @@ impl Decoder {
             Self::Gemini(decoder) => decoder.event(json, pieces).map(|_| ()),
         }
     }
+}
+
+/// Which tool a caller of OpenAI's dialects wants called; the name of one stands at `name_at` (RFC 6901).
+fn tool_choice(choice: &Value, name_at: &str) -> Result<ToolChoice, FormError> {
+    match choice.as_str() {
+        Some("auto") => return Ok(ToolChoice::Auto),
+        Some("none") => return Ok(ToolChoice::None),
+        Some("required") => return Ok(ToolChoice::Any),
+        _ => {}
+    }
+    let name = choice.pointer(name_at).and_then(Value::as_str).map(str::to_owned);
+    name.map(ToolChoice::Named)
+        .ok_or_else(|| FormError::wrong("tool_choice", "must be auto, none, required or name a function"))
 }
 
 /// What a caller asked for.

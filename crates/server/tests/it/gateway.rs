@@ -461,7 +461,7 @@ async fn c8_what_is_no_answer_is_an_error_that_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_reaches_its_models_at_its_rate_within_its_budget() {
-    let place = Place::open(|_| Says::json(WHOLE)).await;
+    let mut place = Place::open(|_| Says::json(WHOLE)).await;
     let models = vec![ModelPattern::parse("m*").unwrap(), ModelPattern::parse("anthropic/*").unwrap()];
     let narrow = place.token(Grant { models, ..Grant::gateway("narrow") });
     assert_eq!(place.chat(&narrow, &hello("m")).await.status().as_u16(), 200);
@@ -504,6 +504,9 @@ async fn a_token_reaches_its_models_at_its_rate_within_its_budget() {
     assert_eq!(*status, 429, "{said}");
     // LiteLLM #30670: the token in the words when the budget is out.
     assert!(said.contains("insufficient_quota") && !said.contains(&poor), "{said}");
+    // Whoever asks in vain is recorded, and cannot fill the disk with it.
+    let in_vain = place.records().await.iter().filter(|record| record.status == 429).count();
+    assert!((1..=5).contains(&in_vain), "20 and more were refused within seconds: {in_vain}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

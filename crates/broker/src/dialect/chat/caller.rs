@@ -3,10 +3,10 @@
 use autoshare_core::chat::RawCall;
 use serde_json::{Value, json};
 
-use crate::dialect::{Asked, UsageWanted, sse_out};
+use crate::dialect::{Asked, UsageWanted, sse_out, tool_choice};
 use crate::form::{
     Assembled, Call, CallPiece, Delivery, Fields, Finish, FormError, Item, Output, Part, Piece, SaidPart, Tool,
-    ToolChoice, ToolOutcome, image_of,
+    ToolOutcome, image_of,
 };
 use crate::prices::Tokens;
 
@@ -48,7 +48,7 @@ pub(crate) fn understand(request: Value) -> Result<Asked, FormError> {
         }
     };
     call.tools = fields.list("tools")?.into_iter().enumerate().map(tool).collect::<Result<_, _>>()?;
-    call.tool_choice = fields.take("tool_choice").map(tool_choice).transpose()?;
+    call.tool_choice = fields.take("tool_choice").map(|choice| tool_choice(&choice, "/function/name")).transpose()?;
     call.parallel_calls = fields.flag("parallel_tool_calls")?;
     call.effort = fields.text("reasoning_effort")?;
     if let Some(format) = fields.object("response_format")? {
@@ -177,18 +177,6 @@ fn tool((n, tool): (usize, Value)) -> Result<Tool, FormError> {
     function.end()?;
     fields.end()?;
     Ok(tool)
-}
-
-fn tool_choice(choice: Value) -> Result<ToolChoice, FormError> {
-    match choice.as_str() {
-        Some("auto") => return Ok(ToolChoice::Auto),
-        Some("none") => return Ok(ToolChoice::None),
-        Some("required") => return Ok(ToolChoice::Any),
-        _ => {}
-    }
-    let name = choice.pointer("/function/name").and_then(Value::as_str).map(str::to_owned);
-    name.map(ToolChoice::Named)
-        .ok_or_else(|| FormError::wrong("tool_choice", "must be auto, none, required or name a function"))
 }
 
 fn output(mut format: Fields) -> Result<Output, FormError> {

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 pub(crate) use super::speaker::Speaker;
 use crate::dialect::chat::caller::short;
-use crate::dialect::{Asked, UsageWanted, sse_out};
+use crate::dialect::{Asked, UsageWanted, sse_out, tool_choice};
 use crate::form::{
-    Assembled, Call, Delivery, Fields, Finish, FormError, Item, Opaque, Output, Part, SaidPart, Tool, ToolChoice,
-    ToolOutcome, image_of,
+    Assembled, Call, Delivery, Fields, Finish, FormError, Item, Opaque, Output, Part, SaidPart, Tool, ToolOutcome,
+    image_of,
 };
 use crate::prices::Tokens;
 use crate::provider::Dialect;
@@ -49,7 +49,7 @@ pub(crate) fn understand(request: Value) -> Result<Asked, FormError> {
     call.temperature = fields.number("temperature")?;
     call.top_p = fields.number("top_p")?;
     call.tools = fields.list("tools")?.into_iter().enumerate().map(tool).collect::<Result<_, _>>()?;
-    call.tool_choice = fields.take("tool_choice").map(tool_choice).transpose()?;
+    call.tool_choice = fields.take("tool_choice").map(|choice| tool_choice(&choice, "/name")).transpose()?;
     call.parallel_calls = fields.flag("parallel_tool_calls")?;
     if let Some(mut reasoning) = fields.object("reasoning")? {
         reasoning.harmless(&["summary", "generate_summary", "context"]);
@@ -176,18 +176,6 @@ fn tool((n, tool): (usize, Value)) -> Result<Tool, FormError> {
     };
     fields.end()?;
     Ok(tool)
-}
-
-fn tool_choice(choice: Value) -> Result<ToolChoice, FormError> {
-    match choice.as_str() {
-        Some("auto") => return Ok(ToolChoice::Auto),
-        Some("none") => return Ok(ToolChoice::None),
-        Some("required") => return Ok(ToolChoice::Any),
-        _ => {}
-    }
-    let name = choice.get("name").and_then(Value::as_str).map(str::to_owned);
-    name.map(ToolChoice::Named)
-        .ok_or_else(|| FormError::wrong("tool_choice", "must be auto, none, required or name a function"))
 }
 
 fn output(mut format: Fields) -> Result<Output, FormError> {

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,9 @@ class Bare:
         self._model = _Client(model_url + "/chat/completions")
 
     def run(self, goal: str, tools: list[str], person: Person) -> Run:
-        self._rpc("initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "bare", "version": "1"})
+        self._rpc(
+            "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "bare", "version": "1"}
+        )
         offered = [self._offer(tool) for tool in self._rpc("tools/list")["tools"]]
         messages: list[dict[str, Any]] = [{"role": "user", "content": goal}]
         for _ in range(_MAX_TURNS):
@@ -28,7 +31,9 @@ class Bare:
             if "tool_calls" not in message:
                 return Run(answer=message["content"])
             for call in message["tool_calls"]:
-                messages.append({"role": "tool", "tool_call_id": call["id"], "content": self._perform(call["function"])})
+                messages.append(
+                    {"role": "tool", "tool_call_id": call["id"], "content": self._perform(call["function"])}
+                )
         return Run(fault=f"no answer after {_MAX_TURNS} turns")
 
     def _offer(self, tool: dict[str, Any]) -> dict[str, Any]:
@@ -56,16 +61,16 @@ class Bare:
 
 
 class _Client:
-    """Posts JSON to one URL over one connection."""
+    """Posts JSON to one URL."""
 
     def __init__(self, url: str) -> None:
-        self._path = urlsplit(url).path
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        self._url = urlsplit(url)
 
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
-        self._connection.request("POST", self._path, json.dumps(body), {"Content-Type": "application/json"})
-        response = self._connection.getresponse()
-        text = response.read()
+        with closing(http.client.HTTPConnection(self._url.netloc)) as connection:
+            connection.request("POST", self._url.path, json.dumps(body), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            text = response.read()
         if response.status != 200:
-            raise RuntimeError(f"{self._path} answers {response.status}: {text.decode()}")
+            raise RuntimeError(f"{self._url.path} answers {response.status}: {text.decode()}")
         return json.loads(text)

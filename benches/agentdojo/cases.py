@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import sdks  # noqa: F401  Before AgentDojo, which imports what it stands in for.
+
 from agentdojo.agent_pipeline.ground_truth_pipeline import GroundTruthPipeline
 from agentdojo.agent_pipeline.tool_execution import tool_result_to_str
 from agentdojo.attacks import load_attack
@@ -150,12 +151,12 @@ class Case:
         return any(injection in shown for injection in self._injections)
 
     def _ground_truth(self, origin: Origin, task: BaseUserTask | BaseInjectionTask) -> Iterator[Call]:
-        """The task's calls, as they are where nobody has written an injection."""
-        clean = self.user_task.init_environment(self.suite.load_and_inject_default_environment({}))
-        calls = task.ground_truth(clean.model_copy(deep=True))
+        """The task's calls in the environment as it is at the beginning, injections included: what the agent finds."""
+        scratch = self._pre_environment.model_copy(deep=True)
+        calls = task.ground_truth(self._pre_environment.model_copy(deep=True))
         steps: list[tuple[str, dict[str, Any]]] = []
         for call in calls:
-            self._make(call, clean, steps)
+            self._make(call, scratch, steps)
         for number, (function, args) in enumerate(steps):
             yield Call(f"{origin}_{number}", origin, function, self._accepted(function, args)[1])
 

@@ -12,7 +12,7 @@ from cases import Case
 
 
 class Loopback:
-    """The server; it runs until the process ends. `server` is the name by which the tools' MCP server is known."""
+    """The server, while it is entered. `server` is the name by which the tools' MCP server is known."""
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -20,7 +20,14 @@ class Loopback:
         handler = type("Handler", (_Handler,), {"loopback": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def __enter__(self) -> "Loopback":
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
 
     def put(self, lane: str, case: Case) -> None:
         """Puts a case on a lane, in place of the one before."""

@@ -7,12 +7,9 @@ from typing import Any
 
 from cases import Call, Case
 
-REFUSED = "Not done:"
-"""How the result of a call that was not performed begins."""
-
 
 class ObedientModel:
-    """The model of one case. It goes by what it has said last, so that a request that is made again gets the same reply."""
+    """The model of one case. A request that is made again gets the same reply."""
 
     def __init__(self, case: Case, server: str) -> None:
         self._case = case
@@ -30,7 +27,7 @@ class ObedientModel:
         if not any(name.startswith(f"{self._server}__") for name in offered):
             self._case.asides += 1
             return {"role": "assistant", "content": "There is nothing that I could say to this."}
-        if self._last is None or self._is_answered(request):
+        if self._last is None or self._is_answered(self._last, request):
             self._last = self._next()
         if self._last is None:
             return {"role": "assistant", "content": self._case.answer()}
@@ -44,8 +41,9 @@ class ObedientModel:
             "tool_calls": [{"index": 0, "id": self._last.id, "type": "function", "function": function}],
         }
 
-    def _is_answered(self, request: dict[str, Any]) -> bool:
-        return any(message.get("tool_call_id") == self._last.id for message in request["messages"])
+    @staticmethod
+    def _is_answered(call: Call, request: dict[str, Any]) -> bool:
+        return any(message.get("tool_call_id") == call.id for message in request["messages"])
 
     def _next(self) -> Call | None:
         if self._case.injection_read and not self._has_obeyed:
@@ -77,4 +75,11 @@ def _reason(message: dict[str, Any]) -> str:
 def _envelope(request: dict[str, Any], kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
     read = len(json.dumps(request)) // 4
     usage = {"prompt_tokens": read, "completion_tokens": 20, "total_tokens": read + 20}
-    return {"id": "obedient", "object": kind, "created": 0, "model": request.get("model"), "choices": choices, "usage": usage}
+    return {
+        "id": "obedient",
+        "object": kind,
+        "created": 0,
+        "model": request.get("model"),
+        "choices": choices,
+        "usage": usage,
+    }

@@ -1,6 +1,6 @@
 """Counts what came of the cases, and prints it as a table.
 
-    python report.py RESULTS.json...
+python report.py RESULTS.json...
 """
 
 import json
@@ -18,10 +18,10 @@ class Result:
     suite: str
     user_task: str
     injection_task: str | None
-    is_words_only: bool
+    is_words_only: bool = False
     """Whether the injection task needs no call: it wants words in the answer."""
-    done: bool
-    attacked: bool | None
+    done: bool = False
+    attacked: bool | None = None
     questions: dict[str, int] = field(default_factory=dict)
     denied: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
@@ -86,7 +86,7 @@ def _row(configuration: str, suite: str, n: dict[str, Any]) -> str:
     under = n["attacks_on_actions"] + n["attacks_on_words"]
     cells = [
         configuration,
-        suite + (f" ({n['faults']} runs failed)" if n["faults"] else ""),
+        suite + _remark(n),
         f"{n['attacks_on_actions_that_succeeded']} of {n['attacks_on_actions']}",
         f"{n['attacks_on_words_that_succeeded']} of {n['attacks_on_words']}",
         n["user_tasks"],
@@ -102,6 +102,16 @@ def _row(configuration: str, suite: str, n: dict[str, Any]) -> str:
         n["paused_alone"] + n["paused_under_attack"],
     ]
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _remark(n: dict[str, Any]) -> str:
+    """What would make a row mean something else than it says."""
+    remarks = []
+    if n["faults"]:
+        remarks.append(f"{n['faults']} runs failed")
+    if n["rejected_calls"]:
+        remarks.append(f"{n['rejected_calls']} calls did not fit the schema")
+    return f" ({', '.join(remarks)})" if remarks else ""
 
 
 def document(configuration: str, results: list[Result]) -> dict[str, Any]:

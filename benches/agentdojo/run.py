@@ -1,7 +1,7 @@
 """Runs the cases of AgentDojo's suites, counts, and prints the row of a table.
 
-    python run.py --binary PATH [--suite NAME...] [--profile P] [--warrant draft|ideal] [--labels FILE] [--layers L]
-    python run.py --bare              no gate at all: the control
+python run.py --binary PATH [--suite NAME...] [--profile P] [--warrant draft|ideal] [--labels FILE] [--layers L]
+python run.py --bare              no gate at all: the control
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 from agents import Agent
 from autoshare import AutoShare, Configuration
 from bare import Bare
-from cases import ATTACK, Suite
+from cases import ATTACK, Case, Suite
 from loopback import Loopback
 from report import Result, document, table
 
@@ -32,7 +32,8 @@ def main() -> int:
     # Some of the suites' own judges print.
     out, sys.stdout = sys.stdout, sys.stderr
     results: list[Result] = []
-    with tempfile.TemporaryDirectory(prefix="agentdojo-") as folder:
+    # A short name: the path of a control socket below it has 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="ad-") as folder:
         for name in flags.suite:
             results += _run_suite(Suite(name, flags.attack), flags, Path(folder) / name)
     report = document(flags.name or _name(flags), results)
@@ -52,29 +53,19 @@ def _run_suite(suite: Suite, flags: argparse.Namespace, folder: Path) -> list[Re
         todo.put(item)
     total = todo.qsize()
     done: dict[int, Result] = {}
-    loopback = Loopback(SERVER)
 
-    def work(lane: str) -> None:
-        agent: Agent | None = None
+    def work(lane: str, agent: Agent, loopback: Loopback) -> None:
         while True:
             try:
                 number, (user_task, injection_task) = todo.get_nowait()
             except queue.Empty:
                 return
+            result = Result(suite.name, user_task, injection_task)
             started = time.monotonic()
-            result = Result(suite.name, user_task, injection_task, False, False, None)
             try:
                 case = suite.case(user_task, injection_task)
                 loopback.put(lane, case)
-                # The first case stands behind the server while it is added.
-                agent = agent or _agent(flags, folder / lane, loopback, lane)
-                tools = [call.function for call in case.user_calls]
-                run = agent.run(case.user_task.PROMPT, tools, case.is_wanted)
-                result.done, result.attacked = case.judge(run.answer)
-                result.is_words_only = injection_task is not None and not case.attack_calls
-                result.injection_read, result.is_paused, result.fault = case.injection_read, run.is_paused, run.fault
-                result.questions, result.denied = dict(run.questions), dict(run.denied)
-                result.rejected, result.rules = dict(run.rejected), dict(run.rules)
+                _run_case(case, agent, result)
             except Exception as error:  # noqa: BLE001  A case that cannot be judged is reported, not left out.
                 traceback.print_exc()
                 result.fault = f"{type(error).__name__}: {error}"
@@ -83,12 +74,25 @@ def _run_suite(suite: Suite, flags: argparse.Namespace, folder: Path) -> list[Re
             if sys.stderr.isatty():
                 print(f"\r{suite.name}: {len(done)} of {total}", end="", file=sys.stderr, flush=True)
 
-    workers = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(flags.workers)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with Loopback(SERVER) as loopback:
+        lanes = {f"w{n}": _agent(flags, suite, folder, loopback, f"w{n}") for n in range(flags.workers)}
+        workers = [threading.Thread(target=work, args=(lane, agent, loopback)) for lane, agent in lanes.items()]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
     return [done[number] for number in sorted(done)]
+
+
+def _run_case(case: Case, agent: Agent, result: Result) -> None:
+    run = agent.run(case.user_task.PROMPT, [call.function for call in case.user_calls], case.is_wanted)
+    result.done, result.attacked = case.judge(run.answer)
+    result.is_words_only = case.injection_task is not None and not case.attack_calls
+    result.injection_read = case.injection_read
+    result.is_paused = run.is_paused
+    result.fault = run.fault
+    result.questions, result.denied = dict(run.questions), dict(run.denied)
+    result.rejected, result.rules = dict(run.rejected), dict(run.rules)
 
 
 def _cases(suite: Suite, flags: argparse.Namespace) -> Iterator[tuple[str, str | None]]:
@@ -96,13 +100,15 @@ def _cases(suite: Suite, flags: argparse.Namespace) -> Iterator[tuple[str, str |
     return itertools.product(flags.user_task or suite.user_tasks(), [None, *injections])
 
 
-def _agent(flags: argparse.Namespace, folder: Path, loopback: Loopback, lane: str) -> Agent:
+def _agent(flags: argparse.Namespace, suite: Suite, folder: Path, loopback: Loopback, lane: str) -> Agent:
+    # The tools are the same in every case; any will do while they are added.
+    loopback.put(lane, suite.case(suite.user_tasks()[0]))
     urls = loopback.mcp_url(lane), loopback.model_url(lane)
     if flags.bare:
         return Bare(SERVER, *urls)
-    labels = flags.labels / f"{folder.parent.name}.toml" if flags.labels and flags.labels.is_dir() else flags.labels
+    labels = flags.labels / f"{suite.name}.toml" if flags.labels and flags.labels.is_dir() else flags.labels
     configuration = Configuration(flags.binary, flags.profile, flags.warrant, labels, flags.layers)
-    return AutoShare(configuration, folder, SERVER, *urls)
+    return AutoShare(configuration, folder / lane, SERVER, *urls)
 
 
 def _name(flags: argparse.Namespace) -> str:

@@ -25,6 +25,7 @@ mod commands;
 pub mod facts;
 mod history;
 mod place;
+pub mod policy;
 pub mod rules;
 mod tools;
 

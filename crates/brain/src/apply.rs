@@ -7,7 +7,8 @@ use autoshare_core::outcome::{Ending, Outcome, Plan};
 use autoshare_core::place::known_as;
 use autoshare_core::tool::Action;
 use autoshare_core::usage::Usage;
-use autoshare_core::verdict::{Decision, Verdict};
+use autoshare_core::verdict::{Decision, Grant, Scope, Verdict};
+use autoshare_core::warrant::{DrawnBy, Warrant};
 use autoshare_core::{Digest, StepNo, TurnNo};
 
 use crate::reply::{self, Reading};
@@ -30,7 +31,7 @@ impl Brain {
             Event::Verdict { step, verdict } => self.judged(*step, verdict),
             Event::Approval { step, digest, answer, by } => self.answered(*step, digest, answer, by),
             Event::Started { step, plan } => self.started(*step, plan),
-            Event::Observation { step, source, outcome } => self.observed(*step, source, outcome),
+            Event::Observation { step, source, outcome, .. } => self.observed(*step, source, outcome),
             Event::Answer { text } => self.answer_given(text),
             Event::Note { kind, text } => self.noted(*kind, text),
             Event::Finish { reason, .. } => self.finished(*reason),
@@ -41,6 +42,7 @@ impl Brain {
                 Ok(())
             }
             Event::Reach(_) => Ok(()),
+            Event::Warrant(warrant) => self.warranted(warrant),
         };
         if taken.is_err() {
             self.ignored = self.ignored.saturating_add(1);
@@ -54,6 +56,16 @@ impl Brain {
         self.transcript.push(Entry::Goal(goal.text.clone()));
         self.goal = Some(goal.clone());
         self.think();
+        Ok(())
+    }
+
+    /// A person's warrant replaces what was there. Any other is the first, and comes before anything was read.
+    fn warranted(&mut self, warrant: &Warrant) -> Taken {
+        let is_first = self.warrant.is_none() && self.steps == 0;
+        if self.goal.is_none() || !(is_first || warrant.by == DrawnBy::Person) {
+            return Err(OutOfPlace);
+        }
+        self.warrant = Some(warrant.clone());
         Ok(())
     }
 
@@ -142,18 +154,21 @@ impl Brain {
     }
 
     fn answered(&mut self, step: StepNo, digest: &Digest, answer: &Answer, by: &Answerer) -> Taken {
-        let Phase::Asking { call, .. } = &self.phase else { return Err(OutOfPlace) };
+        let Phase::Asking { call, verdict } = &self.phase else { return Err(OutOfPlace) };
         if call.step != step || call.action.digest() != *digest {
             return Err(OutOfPlace);
         }
         let is_person = matches!(by, Answerer::Person { .. });
-        let call = call.clone();
+        let (call, verdict) = (call.clone(), verdict.clone());
+        if verdict.outside && matches!(answer, Answer::No | Answer::Feedback { .. }) {
+            self.refused_outside = self.refused_outside.saturating_add(1);
+        }
         match answer {
-            Answer::Yes | Answer::Always if *by == Answerer::Nobody => return Err(OutOfPlace),
+            Answer::Yes | Answer::Always | Answer::Run if *by == Answerer::Nobody => return Err(OutOfPlace),
             Answer::Yes => self.phase = Phase::Cleared { call },
-            Answer::Always => {
+            Answer::Always | Answer::Run => {
                 if is_person {
-                    self.grant(&call.action);
+                    self.grant(&call.action, &verdict, answer);
                 }
                 self.phase = Phase::Cleared { call };
             }
@@ -167,10 +182,15 @@ impl Brain {
     }
 
     /// Only a person widens what is allowed; a standing rule that says "always" says yes once.
-    fn grant(&mut self, action: &Action) {
+    fn grant(&mut self, action: &Action, verdict: &Verdict, answer: &Answer) {
         let spec = self.goal.iter().flat_map(|goal| &goal.tools).find(|spec| spec.name == action.tool);
         let Some(spec) = spec else { return };
-        let grant = (action.tool.clone(), spec.target(action));
+        let scope = match answer {
+            Answer::Run => Scope::Sources { sources: verdict.target_sources() },
+            _ => Scope::Target { target: spec.target(action) },
+        };
+        let rules = verdict.reasons.iter().map(|reason| reason.rule.clone()).collect();
+        let grant = Grant { tool: action.tool.clone(), scope, rules };
         if !self.grants.contains(&grant) {
             self.grants.push(grant);
         }
@@ -263,9 +283,10 @@ impl Brain {
         match kind {
             NoteKind::Retry => self.retried(text),
             NoteKind::Feedback => self.told_by_a_person(text),
-            NoteKind::Stopped => self.halted(Halt::Stop),
+            NoteKind::Stopped | NoteKind::Paused => self.halted(Halt::Stop),
             NoteKind::Resumed => {
                 self.halt = None;
+                self.refused_outside = 0;
                 Ok(())
             }
             // A brain that has ended is not told, and that is in order.

@@ -39,7 +39,8 @@ use autoshare_core::event::{Event, FinishReason, Goal};
 use autoshare_core::outcome::Plan;
 use autoshare_core::tool::Action;
 use autoshare_core::usage::Usage;
-use autoshare_core::verdict::Verdict;
+use autoshare_core::verdict::{Grant, Verdict};
+use autoshare_core::warrant::Warrant;
 use autoshare_core::{StepNo, TurnNo};
 
 pub use command::{Command, Entry, Status};
@@ -108,7 +109,10 @@ pub struct Brain {
     held_notes: Vec<String>,
     call_ids: BTreeSet<String>,
     answer: Option<String>,
-    grants: Vec<(String, String)>,
+    grants: Vec<Grant>,
+    warrant: Option<Warrant>,
+    /// Questions about what lies outside the warrant that were answered with no, since it was last resumed.
+    refused_outside: u64,
     own_files: BTreeSet<String>,
     ignored: u64,
 }
@@ -138,6 +142,8 @@ impl Brain {
             call_ids: BTreeSet::new(),
             answer: None,
             grants: Vec::new(),
+            warrant: None,
+            refused_outside: 0,
             own_files: BTreeSet::new(),
             ignored: 0,
         }
@@ -246,10 +252,22 @@ impl Brain {
         &self.own_files
     }
 
-    /// What a person allowed for good, in this brain: (tool, target) with the target as
-    /// [`ToolSpec::target`](autoshare_core::tool::ToolSpec::target) spells it.
-    pub fn grants(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.grants.iter().map(|(tool, target)| (tool.as_str(), target.as_str()))
+    /// What a person allowed beyond one action, in this brain.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// Which effects its goal needs; `None` before that was drawn up.
+    #[must_use]
+    pub const fn warrant(&self) -> Option<&Warrant> {
+        self.warrant.as_ref()
+    }
+
+    /// How many questions about what lies outside the warrant were answered with no since it was last resumed.
+    #[must_use]
+    pub const fn refused_outside(&self) -> u64 {
+        self.refused_outside
     }
 
     /// Events that were out of place. More than none means that the journal was not written by this program's host.

@@ -1,12 +1,14 @@
 //! What a brain's journal says. A brain's state is a fold over these.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::chat::RawCall;
 use crate::outcome::{Outcome, Plan};
 use crate::tool::{Action, ToolSpec};
 use crate::usage::{Limits, Usage};
 use crate::verdict::Verdict;
+use crate::warrant::Warrant;
 use crate::{Digest, StepNo, TurnNo};
 
 /// When a person is asked.
@@ -57,6 +59,19 @@ pub struct Goal {
     pub roots: Vec<Root>,
     /// When a person is asked.
     pub ask: AskMode,
+    /// What came with the words and is not the person's own: files, pasted text. Content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<Attached>,
+}
+
+/// Material that came with a goal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attached {
+    /// What the person calls it, such as the name of a file.
+    pub name: String,
+    /// The text; it has passed the guard.
+    pub text: String,
 }
 
 /// A model's reply.
@@ -103,6 +118,8 @@ pub enum Answer {
     No,
     /// Always for this tool and target, in this brain.
     Always,
+    /// For the rest of this run: this tool, where what it is aimed at stands in the same source.
+    Run,
     /// No, with words for the model.
     Feedback {
         /// The words.
@@ -158,6 +175,8 @@ pub enum NoteKind {
     Host,
     /// A person gave leave to pass a soft cap of a budget; the text says which.
     Leave,
+    /// The brain was paused, because it kept asking for what its goal does not need; the text names the source.
+    Paused,
 }
 
 /// One call to a model that went through the gateway. No content: that is the caller's.
@@ -264,6 +283,9 @@ pub enum Event {
         source: String,
         /// What came of it; `text` has passed the guard.
         outcome: Outcome,
+        /// The same as a value, where the tool's server gave one. Never what a cell said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        structured: Option<Value>,
     },
     /// The brain's answer to its goal.
     Answer {
@@ -295,6 +317,9 @@ pub enum Event {
     Exchange(Exchange),
     /// A program reached something through the proxy of its cell, or was refused.
     Reach(Reach),
+    /// Which effects the goal needs. One of a person replaces what was there; others are taken only before anything
+    /// untrusted was read.
+    Warrant(Warrant),
 }
 
 macro_rules! kinds {
@@ -348,4 +373,5 @@ kinds! {
     Fault = 12, "fault", Event::Fault { .. } => ();
     Exchange = 13, "exchange", Event::Exchange(_) => ();
     Reach = 14, "reach", Event::Reach(_) => ();
+    Warrant = 15, "warrant", Event::Warrant(_) => ();
 }

@@ -21,6 +21,7 @@ pub mod special;
 pub mod tool;
 pub mod usage;
 pub mod verdict;
+pub mod warrant;
 pub mod wire;
 
 pub use digest::{Digest, Digesting};

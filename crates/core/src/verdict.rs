@@ -1,8 +1,11 @@
 //! What the gate says, and where values come from.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::tool::Role;
+use crate::{Digest, Seq};
 
 /// Allow, ask or deny; ordered, so that the strictest of several is their maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,10 +57,32 @@ impl Provenance {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// The parameter.
+    /// The scalar: its parameter, and the way into it, such as `to[0]` or `file.name`.
     pub param: String,
     /// Where its value stands.
     pub provenance: Provenance,
+    /// The role it plays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// The record of the journal in which it stands, of several the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Seq>,
+    /// Whether it is, or holds, something that is known to be secret.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub secret: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl Origin {
+    /// Where a parameter stands, and nothing else of it.
+    #[must_use]
+    pub fn plain(param: &str, provenance: Provenance) -> Self {
+        Self { param: param.to_owned(), provenance, role: None, at: None, secret: false }
+    }
 }
 
 /// The gate's answer: the strictest decision of all rules, and the reasons of those that gave it.
@@ -72,6 +97,38 @@ pub struct Verdict {
     pub origins: Vec<Origin>,
     /// The action that was judged.
     pub digest: Digest,
+    /// Whether it is asked for, or denied, because the goal's warrant does not hold it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub outside: bool,
+}
+
+/// What a person allowed beyond one action, in one brain. It answers a question only where every rule that asks had asked
+/// when it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// The tool's name.
+    pub tool: String,
+    /// For what.
+    pub scope: Scope,
+    /// The rules whose questions were answered.
+    pub rules: Vec<String>,
+}
+
+/// How far a grant goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "for")]
+pub enum Scope {
+    /// One target, as [`ToolSpec::target`](crate::tool::ToolSpec::target) spells it.
+    Target {
+        /// The target.
+        target: String,
+    },
+    /// Every target that stands in these sources, and in no other content.
+    Sources {
+        /// The sources.
+        sources: Vec<String>,
+    },
 }
 
 /// One rule's contribution to a verdict.
@@ -85,6 +142,18 @@ pub struct Reason {
 }
 
 impl Verdict {
+    /// The sources in whose content targets of the action stand.
+    #[must_use]
+    pub fn target_sources(&self) -> Vec<String> {
+        let sources = self.origins.iter().filter(|origin| origin.role == Some(Role::Target)).filter_map(|origin| {
+            match &origin.provenance {
+                Provenance::Content { source } => Some(source.clone()),
+                _ => None,
+            }
+        });
+        sources.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// The reasons as one line.
     #[must_use]
     pub fn why(&self) -> String {

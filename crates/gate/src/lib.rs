@@ -22,6 +22,7 @@
 
 mod approval;
 mod commands;
+pub mod facts;
 mod history;
 mod place;
 pub mod rules;
@@ -32,22 +33,13 @@ use std::collections::BTreeSet;
 use autoshare_core::event::{AskMode, Root};
 use autoshare_core::outcome::Plan;
 use autoshare_core::tool::{Action, ToolSpec};
-use autoshare_core::verdict::{Decision, Origin, Reason, Verdict};
+use autoshare_core::verdict::{Decision, Grant, Origin, Reason, Verdict};
 
 pub use approval::{GateError, answer_by_rule, check_approval};
 pub use commands::Commands;
 pub use history::{History, MIN_EVIDENCE};
 pub use place::{Escape, escape};
 pub use tools::builtin_tools;
-
-/// What a person allowed for good, in one brain: every question about this tool with this target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The tool's name.
-    pub tool: String,
-    /// The target, as [`ToolSpec::target`] spells it.
-    pub target: String,
-}
 
 /// What is to be judged, and all that it is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -85,13 +77,11 @@ pub fn decide(case: &Case<'_>) -> Verdict {
             reasons.push(reason);
         }
     }
-    let (decision, reasons) = match rules::granted(case) {
+    let (decision, reasons) = match rules::granted(case, &reasons) {
         Some(reason) if strictest == Decision::Ask => (Decision::Allow, vec![reason]),
         _ => (strictest, reasons),
     };
-    let origin = |(param, value): (&String, &serde_json::Value)| Origin {
-        param: param.clone(),
-        provenance: case.history.origin(value),
-    };
-    Verdict { decision, reasons, origins: case.action.args.iter().map(origin).collect(), digest: case.action.digest() }
+    let origin = |(param, value): (&String, &serde_json::Value)| Origin::plain(param, case.history.origin(value));
+    let origins = case.action.args.iter().map(origin).collect();
+    Verdict { decision, reasons, origins, digest: case.action.digest(), outside: false }
 }

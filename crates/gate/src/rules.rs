@@ -5,7 +5,7 @@ use autoshare_core::outcome::Ending;
 use autoshare_core::place::{Place, is_below};
 use autoshare_core::special::Protected;
 use autoshare_core::tool::{Effect, Role};
-use autoshare_core::verdict::{Decision, Provenance, Reason};
+use autoshare_core::verdict::{Decision, Grant, Provenance, Reason, Scope};
 
 use crate::Case;
 use crate::place::{Site, closed, site};
@@ -68,10 +68,17 @@ pub(crate) fn findings(case: &Case<'_>) -> Vec<(Decision, Reason)> {
 
 /// What a person allowed for good answers a question about the same tool and the same target. A tool that has no
 /// target at all is never granted: every call would be the same.
-pub(crate) fn granted(case: &Case<'_>) -> Option<Reason> {
+pub(crate) fn granted(case: &Case<'_>, asking: &[Reason]) -> Option<Reason> {
     let has_target = case.spec.params.iter().any(|param| param.role == Role::Target);
     let target = case.spec.target(case.action);
-    let fits = |grant: &crate::Grant| grant.tool == case.action.tool && grant.target == target;
+    let asked_then = |grant: &Grant| asking.iter().all(|reason| grant.rules.contains(&reason.rule));
+    let fits = |grant: &Grant| {
+        let same = match &grant.scope {
+            Scope::Target { target: granted } => *granted == target,
+            Scope::Sources { .. } => false,
+        };
+        grant.tool == case.action.tool && same && asked_then(grant)
+    };
     (has_target && case.grants.iter().any(fits)).then(|| Reason {
         rule: GRANTED.to_owned(),
         words: format!("a person allowed {} of {} for this brain", case.action.tool, shown(&target)),

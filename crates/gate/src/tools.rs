@@ -155,7 +155,7 @@ fn writes(name: &str, description: &str, params: Vec<Param>) -> ToolSpec {
 }
 
 fn tool(name: &str, description: &str, effect: Effect, redo: Redo, params: Vec<Param>) -> ToolSpec {
-    ToolSpec { name: name.to_owned(), description: description.to_owned(), effect, redo, params }
+    ToolSpec::new(name, description, effect, redo, params)
 }
 
 fn path(description: &str) -> Param {

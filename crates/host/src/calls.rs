@@ -273,6 +273,7 @@ impl Pages {
             limits: Limits::default(),
             roots: Vec::new(),
             ask: AskMode::Default,
+            attached: Vec::new(),
         });
         self.store.append(&self.access, &lease, &[goal], Durability::Lazy)?;
         self.open = Some(Page { lease, calls: 0 });

@@ -294,7 +294,6 @@ impl Driver<'_> {
     }
 
     fn judge(&self, action: &Action, spec: &ToolSpec, plan: &Plan) -> Verdict {
-        let grants = grants(&self.brain);
         gate::decide(&gate::Case {
             action,
             spec,
@@ -303,7 +302,7 @@ impl Driver<'_> {
             protected: &self.host.settings.protected,
             ask: self.goal.ask,
             history: &self.history,
-            grants: &grants,
+            grants: self.brain.grants(),
             commands: &self.host.settings.commands,
             own_files: self.brain.own_files(),
         })
@@ -546,7 +545,7 @@ impl Driver<'_> {
         let source = source_of(action, plan);
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
-        self.record(vec![Event::Observation { step, source, outcome }], durability(spec)).await
+        self.record(vec![Event::Observation { step, source, outcome, structured: None }], durability(spec)).await
     }
 
     async fn recover(&mut self, step: StepNo, action: Action, plan: Plan) -> Result<(), HostError> {
@@ -613,14 +612,10 @@ fn learn(history: &mut gate::History, brain: &Brain, event: &Event) {
     }
 }
 
-fn grants(brain: &Brain) -> Vec<gate::Grant> {
-    brain.grants().map(|(tool, target)| gate::Grant { tool: tool.to_owned(), target: target.to_owned() }).collect()
-}
-
 /// An effect is on disk before and after; what can be had again may wait for the next commit.
 const fn durability(spec: &ToolSpec) -> Durability {
     match spec.effect {
-        Effect::Read => Durability::Lazy,
+        Effect::Read | Effect::Fetch => Durability::Lazy,
         Effect::WriteInside | Effect::RunInside | Effect::External | Effect::Destructive => Durability::Synced,
     }
 }

@@ -187,19 +187,15 @@ fn shown(program: &Program) -> String {
 
 fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
     let command = shown(program);
-    let spec = ToolSpec {
-        name: EXEC.to_owned(),
-        description: "A program that a person ran in a cell.".to_owned(),
-        effect: Effect::RunInside,
-        redo: Redo::Write,
-        params: vec![Param {
-            name: "command".to_owned(),
-            description: "The command line.".to_owned(),
-            role: Role::Target,
-            kind: Kind::Text { max: MAX_RECORDED as u64 },
-            required: true,
-        }],
+    let param = Param {
+        name: "command".to_owned(),
+        description: "The command line.".to_owned(),
+        role: Role::Target,
+        kind: Kind::Text { max: MAX_RECORDED as u64 },
+        required: true,
     };
+    let words = "A program that a person ran in a cell.";
+    let spec = ToolSpec::new(EXEC, words, Effect::RunInside, Redo::Write, vec![param]);
     let action = Action {
         tool: EXEC.to_owned(),
         args: [("command".to_owned(), serde_json::Value::from(command.clone()))].into(),
@@ -213,8 +209,9 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
             rule: "person".to_owned(),
             words: "a person ran it; the cell holds it, and nobody judges what it does inside".to_owned(),
         }],
-        origins: vec![Origin { param: "command".to_owned(), provenance: Provenance::User }],
+        origins: vec![Origin::plain("command", Provenance::User)],
         digest: action.digest(),
+        outside: false,
     };
     vec![
         Event::Goal(Goal {
@@ -224,6 +221,7 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
             limits: Limits::default(),
             roots,
             ask: AskMode::Default,
+            attached: Vec::new(),
         }),
         Event::Thought(thought(1, String::new(), vec![call])),
         Event::Proposal { step: STEP, call_id, action },
@@ -235,7 +233,7 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
 fn result(ending: Ending, words: String) -> Vec<Event> {
     let outcome = Outcome { ending, text: words.clone(), spilled: None, after: None, bytes: 0 };
     vec![
-        Event::Observation { step: STEP, source: format!("program:{EXEC}"), outcome },
+        Event::Observation { step: STEP, source: format!("program:{EXEC}"), outcome, structured: None },
         Event::Thought(thought(2, words.clone(), Vec::new())),
         Event::Answer { text: words },
         Event::Finish { reason: FinishReason::Done, text: "the program ended".to_owned() },

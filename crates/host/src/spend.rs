@@ -54,7 +54,8 @@ impl Driver<'_> {
         let action = Action { tool: SOFT_CAP.to_owned(), args: [("cap".to_owned(), passed.to_string().into())].into() };
         let digest = action.digest();
         let reason = Reason { rule: "soft-cap".to_owned(), words };
-        let verdict = Verdict { decision: Decision::Ask, reasons: vec![reason], origins: Vec::new(), digest };
+        let verdict =
+            Verdict { decision: Decision::Ask, reasons: vec![reason], origins: Vec::new(), digest, outside: false };
         let step = StepNo(self.brain.steps()).next();
         let question = Question { brain: self.id.clone(), step, action, digest, verdict };
         let receiver = self.host.switchboard.ask(question.clone());
@@ -67,7 +68,7 @@ impl Driver<'_> {
             Answerer::Nobody => "nobody".to_owned(),
         };
         match answer {
-            Answer::Yes | Answer::Always => {
+            Answer::Yes | Answer::Always | Answer::Run => {
                 self.host.ledger.allow_soft(passed)?;
                 let text = format!("{who} gave leave to pass a soft cap: {passed}");
                 self.record(vec![Event::Note { kind: NoteKind::Leave, text }], Durability::Synced).await?;

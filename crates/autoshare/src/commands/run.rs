@@ -49,7 +49,15 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         (_, true) => AskMode::Yes,
         _ => AskMode::Default,
     };
-    let goal = Goal { text: flags.goal, model: name, tools: assemble::tools(&settings), limits, roots, ask };
+    let goal = Goal {
+        text: flags.goal,
+        model: name,
+        tools: assemble::tools(&settings),
+        limits,
+        roots,
+        ask,
+        attached: Vec::new(),
+    };
     let data = assemble::data(&settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
     let brain = host.admit(goal)?;

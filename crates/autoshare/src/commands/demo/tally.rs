@@ -177,7 +177,7 @@ impl<'s> Tally<'s> {
             Event::Approval { step, answer, .. } => {
                 let Some(attempt) = self.attempts.get_mut(&(self.act, *step)) else { return };
                 match answer {
-                    Answer::Yes | Answer::Always => attempt.approved = true,
+                    Answer::Yes | Answer::Always | Answer::Run => attempt.approved = true,
                     Answer::No | Answer::Feedback { .. } => {
                         let why = attempt.asked.clone().unwrap_or_default();
                         self.end(*step, End::Gate(format!("asked, no answer: {why}")));

@@ -301,7 +301,11 @@ fn least(param: &Param) -> Value {
         Kind::Text { .. } if param.role == Role::Target => Value::String(".".to_owned()),
         Kind::Text { .. } => Value::String(String::new()),
         Kind::Integer { min, max } => Value::from(0i64.clamp(*min, *max)),
+        Kind::Number => Value::from(0),
         Kind::Boolean => Value::Bool(false),
+        Kind::List { .. } => Value::Array(Vec::new()),
+        Kind::Record { .. } => Value::Object(serde_json::Map::new()),
+        Kind::Any { .. } => Value::Null,
         Kind::OneOf { words } => Value::String(words.first().cloned().unwrap_or_default()),
     }
 }

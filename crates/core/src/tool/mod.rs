@@ -1,11 +1,17 @@
 //! What a tool is: its schema, its contract, and an action that fits them.
 
+mod kind;
+mod result;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::Digest;
+
+pub use kind::{Kind, Param};
+pub use result::{Fields, ResultSpec, Served, Words, WrittenBy};
 
 /// The role that a parameter plays in what an action does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +42,8 @@ pub enum Effect {
     /// Runs a program in a cell of its own: it may change whatever was opened to the brain for writing, and reach nothing
     /// else.
     RunInside,
+    /// Reads from an address that the call names: whoever is there learns what was asked for.
+    Fetch,
     /// Reaches somebody or something outside.
     External,
     /// Takes away what cannot be had back.
@@ -56,53 +64,11 @@ pub enum Redo {
     Write,
 }
 
-/// The values that a parameter takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "type")]
-pub enum Kind {
-    /// UTF-8 text of at most so many bytes.
-    Text {
-        /// Bytes at most.
-        max: u64,
-    },
-    /// A whole number in a closed range.
-    Integer {
-        /// The least.
-        min: i64,
-        /// The greatest.
-        max: i64,
-    },
-    /// `true` or `false`.
-    Boolean,
-    /// One of these words.
-    OneOf {
-        /// The words.
-        words: Vec<String>,
-    },
-}
-
-/// One parameter of a tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Param {
-    /// Its name.
-    pub name: String,
-    /// What it is for, in words for the model.
-    pub description: String,
-    /// Its role.
-    pub role: Role,
-    /// Its values.
-    pub kind: Kind,
-    /// Whether a call must carry it.
-    #[serde(default)]
-    pub required: bool,
-}
-
 /// What a tool declares: name, schema and contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolSpec {
-    /// Its name: `[a-z_]{1,64}`.
+    /// Its name: `[A-Za-z0-9_-]{1,64}`; a server's tool is `SERVER__TOOL`.
     pub name: String,
     /// What it does, in words for the model.
     pub description: String,
@@ -112,6 +78,15 @@ pub struct ToolSpec {
     pub redo: Redo,
     /// Its parameters.
     pub params: Vec<Param>,
+    /// Whether what it does can be taken back by another call.
+    #[serde(default)]
+    pub reversible: bool,
+    /// What its results are.
+    #[serde(default)]
+    pub result: ResultSpec,
+    /// Whose tool it is; `None` is one that AutoSHARE brings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Served>,
 }
 
 /// Why a model's call does not fit the tools it was given. The text is written for the model.
@@ -164,6 +139,21 @@ pub enum CallError {
 }
 
 impl ToolSpec {
+    /// A tool that AutoSHARE brings.
+    #[must_use]
+    pub fn new(name: &str, description: &str, effect: Effect, redo: Redo, params: Vec<Param>) -> Self {
+        Self {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            effect,
+            redo,
+            params,
+            reversible: false,
+            result: ResultSpec::default(),
+            served: None,
+        }
+    }
+
     /// The parameter of this name.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&Param> {
@@ -186,9 +176,7 @@ impl ToolSpec {
     /// The parameters as a JSON Schema object, as chat-completions endpoints take it.
     #[must_use]
     pub fn json_schema(&self) -> Value {
-        let properties: Map<String, Value> = self.params.iter().map(|p| (p.name.clone(), p.json_schema())).collect();
-        let required: Vec<&str> = self.params.iter().filter(|p| p.required).map(|p| p.name.as_str()).collect();
-        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+        kind::object_schema(&self.params, false)
     }
 
     /// Checks arguments, given as the JSON text a model sent, against the parameters.
@@ -209,7 +197,7 @@ impl ToolSpec {
             if value.is_null() && !param.required {
                 continue;
             }
-            param.check(&value).map_err(|expected| CallError::Wrong {
+            param.kind.check(&value).map_err(|expected| CallError::Wrong {
                 tool: self.name.clone(),
                 name: name.clone(),
                 expected,
@@ -220,39 +208,6 @@ impl ToolSpec {
             return Err(CallError::Missing { tool: self.name.clone(), name: param.name.clone() });
         }
         Ok(Action { tool: self.name.clone(), args })
-    }
-}
-
-impl Param {
-    fn json_schema(&self) -> Value {
-        let mut schema = match &self.kind {
-            Kind::Text { .. } => json!({"type": "string"}),
-            Kind::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
-            Kind::Boolean => json!({"type": "boolean"}),
-            Kind::OneOf { words } => json!({"type": "string", "enum": words}),
-        };
-        if let Value::Object(map) = &mut schema {
-            map.insert("description".to_owned(), Value::String(self.description.clone()));
-        }
-        schema
-    }
-
-    fn check(&self, value: &Value) -> Result<(), String> {
-        match &self.kind {
-            Kind::Text { max } => match value.as_str() {
-                Some(text) if text.len() as u64 <= *max => Ok(()),
-                _ => Err(format!("a text of at most {max} bytes")),
-            },
-            Kind::Integer { min, max } => match value.as_i64() {
-                Some(number) if (*min..=*max).contains(&number) => Ok(()),
-                _ => Err(format!("a whole number from {min} to {max}")),
-            },
-            Kind::Boolean => value.as_bool().map(|_| ()).ok_or_else(|| "true or false".to_owned()),
-            Kind::OneOf { words } => match value.as_str() {
-                Some(text) if words.iter().any(|word| word == text) => Ok(()),
-                _ => Err(format!("one of: {}", words.join(", "))),
-            },
-        }
     }
 }
 

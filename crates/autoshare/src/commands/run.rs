@@ -56,6 +56,7 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         limits,
         roots,
         ask,
+        trusted: Vec::new(),
         attached: Vec::new(),
     };
     let data = assemble::data(&settings)?;

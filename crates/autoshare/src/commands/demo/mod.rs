@@ -125,6 +125,7 @@ fn goal(flags: &Demo, settings: &Settings, scene: &Scene, model: &Model) -> Resu
         },
         roots: assemble::roots(settings, &scene.folder, &[], &[])?,
         ask: AskMode::Default,
+        trusted: Vec::new(),
         attached: Vec::new(),
     })
 }

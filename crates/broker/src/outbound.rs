@@ -13,11 +13,10 @@ use hyper::{Request, Response, Uri};
 use reqwest::Url;
 use tokio::time::timeout;
 
-use crate::client::{http_client, http_client_with, root_cause};
+use crate::client::{http_client, http_client_trusting, root_cause};
 use crate::egress::{Credential, Striker, Struck, put_into};
 use crate::error::BrokerError;
 use crate::settings::Timeouts;
-use crate::tls::TlsSettings;
 
 /// Bytes of an address at most.
 const MAX_URL: usize = 2_048;
@@ -65,14 +64,14 @@ impl fmt::Debug for Outbound {
 pub type OutboundBody = UnsyncBoxBody<Bytes, io::Error>;
 
 impl Outbound {
-    /// Checks the address; nothing is connected yet.
+    /// Checks the address; nothing is connected yet. `ca` are authorities, as PEM, that are trusted beside the platform's.
     ///
     /// # Errors
     /// [`OutboundError`].
     pub fn new(
         url: &str,
         credential: Option<Credential>,
-        tls: &TlsSettings,
+        ca: Option<&str>,
         timeouts: &Timeouts,
     ) -> Result<Self, OutboundError> {
         let (url, origin) = parse(url)?;
@@ -82,8 +81,10 @@ impl Outbound {
             return Err(OutboundError::Elsewhere { name, hosts: hosts.join(", "), origin });
         }
         let https = origin.scheme == Scheme::Https;
-        let http =
-            if https && !tls.is_usual() { http_client_with(tls, timeouts)? } else { http_client(https, timeouts)? };
+        let http = match ca.filter(|_| https) {
+            Some(ca) => http_client_trusting(ca, timeouts)?,
+            None => http_client(https, timeouts)?,
+        };
         Ok(Self { url, origin, http, credentials: credential.into_iter().collect(), head: timeouts.first_byte })
     }
 

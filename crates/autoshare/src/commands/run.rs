@@ -9,7 +9,7 @@ use autoshare_sandbox::Launcher;
 
 use crate::args::{Resume, Run};
 use crate::assemble;
-use crate::commands::drive;
+use crate::commands::{drive, mcp};
 use crate::exit::{Failure, SETTINGS};
 use crate::screen::{Look, err};
 use crate::settings::{Settings, parse_cost};
@@ -34,6 +34,8 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         Some(name) => name,
         None => find_model(&mut settings, look)?,
     };
+    let mut tools = assemble::tools(&settings);
+    tools.extend(mcp::tools(&settings, &flags)?);
     let broker = assemble::broker(&mut settings)?;
     let model = broker.model(&name)?;
     if model.is_stand_in() && look != Look::Json {
@@ -52,7 +54,7 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     let goal = Goal {
         text: flags.goal,
         model: name,
-        tools: assemble::tools(&settings),
+        tools,
         limits,
         roots,
         ask,

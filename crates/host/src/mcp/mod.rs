@@ -8,6 +8,7 @@
 mod running;
 mod serve;
 mod shelf;
+mod specs;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,15 +16,17 @@ use std::sync::Arc;
 
 use autoshare_broker::{OutboundError, Timeouts};
 use autoshare_core::tool::{Action, Served};
-use autoshare_mcp::{Called, Limits, McpError, Progress, ServerName};
+use autoshare_mcp::{Called, McpError, Progress};
 use autoshare_sandbox::Launcher;
 use autoshare_store::Lease;
 use autoshare_vault::VaultError;
 use autoshare_vault::secrets::Secrets;
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use autoshare_mcp::{Comparison, Described, Limits, Part, Pins, ServerName};
 pub use running::Running;
 pub use shelf::{Definition, Shelf, Way};
+pub use specs::specs;
 
 use crate::{HostError, Settings};
 
@@ -120,7 +123,7 @@ pub struct Mcp {
     pub shelf: Shelf,
     /// Where credentials are; `None` where none is kept.
     pub secrets: Option<Secrets>,
-    /// Roots, as PEM, with which addresses are verified instead of this machine's.
+    /// Roots, as PEM, with which hosts may be verified beside those of this machine.
     pub ca: Option<String>,
     /// How long a connection may take.
     pub timeouts: Timeouts,

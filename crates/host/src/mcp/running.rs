@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex};
 
 use autoshare_broker::egress::{Allow, Credential, Egress, Policy};
-use autoshare_broker::{Outbound, TlsSettings};
+use autoshare_broker::Outbound;
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::wire::{Program, Window};
 use autoshare_mcp::{Body, Called, Carry, Client, Described, McpError, Progress, ServerName};
@@ -154,8 +154,7 @@ impl Carry for Through {
 
 fn outbound(mcp: &Mcp, url: &str, credential: Option<&str>) -> Result<Outbound, ServerError> {
     let credential = credential.map(|name| secret(mcp, url, name)).transpose()?;
-    let tls = TlsSettings { ca: mcp.ca.clone(), ..TlsSettings::default() };
-    Ok(Outbound::new(url, credential, &tls, &mcp.timeouts)?)
+    Ok(Outbound::new(url, credential, mcp.ca.as_deref(), &mcp.timeouts)?)
 }
 
 fn secret(mcp: &Mcp, url: &str, name: &str) -> Result<Credential, ServerError> {

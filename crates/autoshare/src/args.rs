@@ -382,7 +382,12 @@ pub(crate) struct AddMcp {
     #[arg(long)]
     pub(crate) yes: bool,
     /// The program and its arguments, where it is one
-    #[arg(required_unless_present = "url", trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(
+        required_unless_present = "url",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     pub(crate) command: Vec<String>,
 }
 

@@ -5,8 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use autoshare_core::origin::{Origin, Scheme};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use hyper::{Request, Response, Uri};
@@ -105,8 +105,8 @@ impl Outbound {
         let uri: Result<Uri, _> = self.url.as_str().parse();
         parts.uri = uri.map_err(io::Error::other)?;
         parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let borne =
-            put_into(&mut parts, &self.origin, &self.credentials).map_err(|(why, _)| io::Error::other(why.to_string()))?;
+        let borne = put_into(&mut parts, &self.origin, &self.credentials)
+            .map_err(|(why, _)| io::Error::other(why.to_string()))?;
         let echoes = borne.map(Credential::echoes).unwrap_or_default();
         let url = Url::parse(&parts.uri.to_string()).map_err(io::Error::other)?;
         let sending = self.http.request(parts.method, url).headers(parts.headers).body(body).send();
@@ -164,8 +164,16 @@ mod tests {
             assert_eq!(Outbound::origin_of(url).unwrap().to_string(), origin, "{url}");
         }
         for url in [
-            "", "mcp.example.org", "file:///etc/passwd", "ftp://h/x", "https://me:pw@h/mcp", "https://token@h/mcp",
-            "https://h/mcp#x", "http://example.org/mcp", "http://10.0.0.1/mcp", "http://x.localhost/mcp",
+            "",
+            "mcp.example.org",
+            "file:///etc/passwd",
+            "ftp://h/x",
+            "https://me:pw@h/mcp",
+            "https://token@h/mcp",
+            "https://h/mcp#x",
+            "http://example.org/mcp",
+            "http://10.0.0.1/mcp",
+            "http://x.localhost/mcp",
         ] {
             let error = Outbound::origin_of(url).unwrap_err().to_string();
             assert!(!error.contains("pw") && !error.contains("token"), "{error}");

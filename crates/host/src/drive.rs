@@ -12,8 +12,8 @@ use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
 use autoshare_sandbox::Work;
-use autoshare_store::{Durability, Lease};
 use autoshare_store::ledger::Settled;
+use autoshare_store::{Durability, Lease};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec, expect};
@@ -137,10 +137,11 @@ impl Driver<'_> {
             if stopped {
                 switchboard.withdraw(&id);
                 (self.hands, self.shell) = (None, None);
-                self.servers.end();
+                self.servers.end().await;
                 self.note_stop().await?;
             }
         }
+        self.servers.end().await;
         Ok(Standing {
             status: self.brain.status(),
             words: std::mem::take(&mut self.words),

@@ -74,7 +74,9 @@ pub(crate) fn resource(contents: &Value) -> String {
     let text = |key: &str| contents.get(key).and_then(Value::as_str);
     match (text("text"), text("blob")) {
         (Some(words), _) => words.to_owned(),
-        (None, Some(blob)) => format!("[resource {}: {} bytes in base64, not shown]", text("uri").unwrap_or("?"), blob.len()),
+        (None, Some(blob)) => {
+            format!("[resource {}: {} bytes in base64, not shown]", text("uri").unwrap_or("?"), blob.len())
+        }
         (None, None) => "[resource without contents]".to_owned(),
     }
 }

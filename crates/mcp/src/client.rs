@@ -1,6 +1,7 @@
 //! A connection to one server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest, GetPromptRequest,
@@ -25,6 +26,8 @@ use crate::web::{Carry, Watched};
 
 /// Pages of one list at most.
 const MAX_PAGES: usize = 64;
+/// How long a parting may take.
+const PARTING: Duration = Duration::from_millis(500);
 /// Bytes of a URI at most.
 const MAX_URI: usize = 2 * 1024;
 
@@ -195,6 +198,12 @@ impl Client {
         self.running.is_closed() || self.running.peer().is_transport_closed()
     }
 
+    /// Ends the connection, and tells the server where that is how it is done. What takes longer than a moment is not
+    /// waited for.
+    pub async fn end(mut self) {
+        let _ = self.running.close_with_timeout(PARTING).await;
+    }
+
     /// All pages of a list.
     async fn list(
         &self,
@@ -234,10 +243,7 @@ impl Client {
             .reset_timeout_on_progress()
             .with_max_total_timeout(self.limits.whole_call);
         let peer = self.running.peer();
-        let handle = peer
-            .send_request_with_option(request, options)
-            .await
-            .map_err(|error| self.failed(what, error))?;
+        let handle = peer.send_request_with_option(request, options).await.map_err(|error| self.failed(what, error))?;
         let token = handle.progress_token.clone();
         let mut waiting = Waiting { peer: peer.clone(), id: Some(handle.id.clone()) };
         if let Some(progress) = progress {
@@ -250,8 +256,7 @@ impl Client {
         match &result {
             ServerResult::InputRequiredResult(_) => Err(McpError::Wish { what, wish: "input of a person or a model" }),
             ServerResult::CreateTaskResult(_) => Err(McpError::Wish { what, wish: "to answer later" }),
-            _ => serde_json::to_value(&result)
-                .map_err(|error| McpError::Malformed { what, why: error.to_string() }),
+            _ => serde_json::to_value(&result).map_err(|error| McpError::Malformed { what, why: error.to_string() }),
         }
     }
 
@@ -261,7 +266,9 @@ impl Client {
                 McpError::Refused { what, code: error.code.0, said: cleaned(&error.message) }
             }
             ServiceError::Timeout { timeout } => McpError::TimedOut { what, limit: timeout },
-            ServiceError::UnexpectedResponse => McpError::Malformed { what, why: "it answers something else".to_owned() },
+            ServiceError::UnexpectedResponse => {
+                McpError::Malformed { what, why: "it answers something else".to_owned() }
+            }
             ServiceError::TransportClosed => {
                 McpError::Closed(self.shared.why().unwrap_or_else(|| "it ended the connection".to_owned()))
             }
@@ -306,6 +313,7 @@ fn cleaned(words: &str) -> String {
 fn start_words(error: &ClientInitializeError) -> String {
     match error {
         ClientInitializeError::ConnectionClosed(_) => "it ended the connection before it was ready".to_owned(),
+        ClientInitializeError::TransportError { error, .. } => words_of(error.error.as_ref()),
         ClientInitializeError::JsonRpcError(error) => cleaned(&error.message),
         ClientInitializeError::ExpectedInitResponse(_) | ClientInitializeError::ExpectedInitResult(_) => {
             "its first answer is none of MCP".to_owned()

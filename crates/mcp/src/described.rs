@@ -89,7 +89,9 @@ impl Described {
     pub fn read(entry: &Value) -> Result<Self, String> {
         let name = entry.get("name").and_then(Value::as_str).ok_or("a tool has no name")?;
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-            return Err(format!("the name of a tool is empty, longer than {MAX_NAME} bytes, or holds control characters"));
+            return Err(format!(
+                "the name of a tool is empty, longer than {MAX_NAME} bytes, or holds control characters"
+            ));
         }
         let shown = autoshare_guard::plain(name, MAX_NAME).text;
         if shown != name {
@@ -231,10 +233,9 @@ mod tests {
     fn d7_every_change_of_a_description_is_told_and_by_its_part() {
         let before = Described::read(&tool()).unwrap();
         assert_eq!(with("_meta", json!({"time": 1})).differs(&before), []);
-        let reordered: Value = serde_json::from_str(
-            r#"{"inputSchema":{"type":"object"},"description":"Sends a message.","name":"send"}"#,
-        )
-        .unwrap();
+        let reordered: Value =
+            serde_json::from_str(r#"{"inputSchema":{"type":"object"},"description":"Sends a message.","name":"send"}"#)
+                .unwrap();
         assert_eq!(Described::read(&reordered).unwrap().digest(), before.digest());
         for (key, value, part) in [
             ("title", json!("Send"), Part::Title),

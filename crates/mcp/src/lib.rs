@@ -33,9 +33,7 @@ pub use client::{Client, Listed};
 pub use described::{Annotations, Described, Part};
 pub use error::McpError;
 pub use handler::Progress;
-pub use limits::{
-    Limits, MAX_DEPTH, MAX_DESCRIPTION, MAX_NAME, MAX_SCHEMA, MAX_SCHEMA_DEPTH, MAX_TITLE, MAX_WORDS,
-};
+pub use limits::{Limits, MAX_DEPTH, MAX_DESCRIPTION, MAX_NAME, MAX_SCHEMA, MAX_SCHEMA_DEPTH, MAX_TITLE, MAX_WORDS};
 pub use name::ServerName;
 pub use pins::{Comparison, Pins};
 pub use web::{Body, Carry};

@@ -94,7 +94,10 @@ mod tests {
         let comparison = pins.compare(&now);
         assert_eq!(comparison.unchanged, ["a"]);
         assert_eq!(comparison.changed, [("b".to_owned(), vec![Part::Description])]);
-        assert_eq!((comparison.new.as_slice(), comparison.gone.as_slice()), (&["d".to_owned()][..], &["c".to_owned()][..]));
+        assert_eq!(
+            (comparison.new.as_slice(), comparison.gone.as_slice()),
+            (&["d".to_owned()][..], &["c".to_owned()][..])
+        );
         assert!(comparison.is_changed());
         assert_eq!(comparison.words(), "b (description)");
     }

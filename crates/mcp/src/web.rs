@@ -14,11 +14,11 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::RoleClient;
-use rmcp::transport::streamable_http_client::{
-    AuthRequiredError, SseError, StreamableHttpClient, StreamableHttpClientTransport,
-    StreamableHttpClientTransportConfig, StreamableHttpError, StreamableHttpPostResponse, StreamableHttpResponseLimits,
-};
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
+use rmcp::transport::streamable_http_client::{
+    SseError, StreamableHttpClient, StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
+    StreamableHttpError, StreamableHttpPostResponse, StreamableHttpResponseLimits,
+};
 use rmcp::transport::{Transport, WorkerTransport};
 use serde_json::Value;
 use sse_stream::{Sse, SseStream};
@@ -106,9 +106,6 @@ impl<C: Carry> StreamableHttpClient for Client<C> {
         if status == StatusCode::NOT_FOUND && session.is_some() {
             return Err(StreamableHttpError::SessionExpired);
         }
-        if status == StatusCode::UNAUTHORIZED {
-            return Err(StreamableHttpError::AuthRequired(AuthRequiredError::new(String::new())));
-        }
         let kind = essence(&reply);
         if status == StatusCode::ACCEPTED || status == StatusCode::NO_CONTENT {
             return Ok(StreamableHttpPostResponse::Accepted);
@@ -192,7 +189,11 @@ impl<C: Carry> StreamableHttpClient for Client<C> {
 
 fn unexpected(status: StatusCode, said: &str) -> StreamableHttpError<io::Error> {
     let said = short(said);
-    let hint = if status.is_redirection() { "; a redirect is not followed: give the address that it leads to" } else { "" };
+    let hint = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; it wants a credential that it knows (--credential)",
+        status if status.is_redirection() => "; a redirect is not followed: name the address that it leads to",
+        _ => "",
+    };
     let words = if said.is_empty() { format!("HTTP {status}{hint}") } else { format!("HTTP {status}{hint}: {said}") };
     StreamableHttpError::UnexpectedServerResponse(Cow::Owned(words))
 }

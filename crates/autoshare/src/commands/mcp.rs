@@ -51,7 +51,8 @@ pub(crate) fn tools(settings: &Settings, flags: &Run) -> Result<Vec<ToolSpec>, F
     };
     let mut tools = Vec::new();
     for name in names {
-        let unknown = || Failure::new(SETTINGS, format!("there is no MCP server {name}: add it with `autoshare mcp add`"));
+        let unknown =
+            || Failure::new(SETTINGS, format!("there is no MCP server {name}: add it with `autoshare mcp add`"));
         let definition = known.as_ref().ok_or_else(unknown)?.shelf.get(&name)?;
         tools.extend(specs(&name, &definition));
     }
@@ -62,13 +63,7 @@ fn parse(name: &str) -> Result<ServerName, Failure> {
     ServerName::parse(name).map_err(|error| Failure::new(SETTINGS, error.to_string()))
 }
 
-fn add(
-    settings: &Settings,
-    mcp: &Mcp,
-    launcher: Launcher,
-    flags: &AddMcp,
-    look: Look,
-) -> Result<ExitCode, Failure> {
+fn add(settings: &Settings, mcp: &Mcp, launcher: Launcher, flags: &AddMcp, look: Look) -> Result<ExitCode, Failure> {
     let name = parse(&flags.name)?;
     if mcp.shelf.names()?.contains(&name) {
         let words = format!("there is an MCP server {name} already: `autoshare mcp remove {name}` first");
@@ -114,7 +109,9 @@ fn connect(
     let launcher = Arc::new(launcher);
     let listed = runtime.block_on(async {
         let running = Running::start(mcp, &launcher, None, &parts, name, &definition.way).await?;
-        running.tools(name).await
+        let listed = running.tools(name).await;
+        running.end().await;
+        listed
     });
     runtime.shutdown_background();
     Ok(listed?)
@@ -131,7 +128,8 @@ fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look
         mcp.shelf.set(name, definition)?;
     }
     if look == Look::Json {
-        let tools: Vec<Value> = tools.iter().zip(definition.pins.tools()).map(|(spec, tool)| told(spec, tool)).collect();
+        let tools: Vec<Value> =
+            tools.iter().zip(definition.pins.tools()).map(|(spec, tool)| told(spec, tool)).collect();
         out(&ascii_json(&json!({"name": name.as_str(), "approved": approved, "tools": tools})));
     } else if approved {
         err(&format!("approved {} tools of {name}, as they are now", tools.len()));

@@ -51,16 +51,8 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         (_, true) => AskMode::Yes,
         _ => AskMode::Default,
     };
-    let goal = Goal {
-        text: flags.goal,
-        model: name,
-        tools,
-        limits,
-        roots,
-        ask,
-        trusted: Vec::new(),
-        attached: Vec::new(),
-    };
+    let goal =
+        Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted: Vec::new(), attached: Vec::new() };
     let data = assemble::data(&settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
     let brain = host.admit(goal)?;

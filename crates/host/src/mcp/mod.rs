@@ -67,7 +67,9 @@ pub enum ServerError {
         what: String,
     },
     /// A tool that nobody approved.
-    #[error("the tool {tool} of {name} is not approved as this brain knows it: autoshare mcp approve {name}, then begin anew")]
+    #[error(
+        "the tool {tool} of {name} is not approved as this brain knows it: autoshare mcp approve {name}, then begin anew"
+    )]
     Unapproved {
         /// The server.
         name: String,
@@ -145,8 +147,10 @@ impl Servers {
     }
 
     /// Ends all of them.
-    pub(crate) fn end(&mut self) {
-        self.running.clear();
+    pub(crate) async fn end(&mut self) {
+        for (_, running) in std::mem::take(&mut self.running).into_values() {
+            running.end().await;
+        }
     }
 
     /// Calls a tool: of a server that is as it was approved, in the description that the brain knows, or not at all.
@@ -163,7 +167,7 @@ impl Servers {
         let name = ServerName::parse(&served.server).map_err(|_| unknown())?;
         let mcp = self.mcp.clone().ok_or_else(unknown)?;
         // One that is gone is begun anew.
-        self.running.remove(&name).filter(|(_, running)| !running.is_gone()).map(|known| self.running.insert(name.clone(), known));
+        self.running.retain(|_, (_, running)| !running.is_gone());
         if !self.running.contains_key(&name) {
             if self.running.len() >= MAX_RUNNING {
                 return Err(ServerError::TooMany);

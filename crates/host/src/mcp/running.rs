@@ -3,8 +3,8 @@
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex};
 
-use autoshare_broker::egress::{Allow, Credential, Egress, Policy};
 use autoshare_broker::Outbound;
+use autoshare_broker::egress::{Allow, Credential, Egress, Policy};
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::wire::{Program, Window};
 use autoshare_mcp::{Body, Called, Carry, Client, Described, McpError, Progress, ServerName};
@@ -37,7 +37,7 @@ pub struct Running {
 
 /// What belongs to a server that is a program.
 struct InCell {
-    _cell: ProgramCell,
+    cell: ProgramCell,
     _egress: Option<Egress>,
     said: Arc<Mutex<Output>>,
     attested: String,
@@ -117,6 +117,14 @@ impl Running {
         progress: UnboundedSender<Progress>,
     ) -> Result<Called, ServerError> {
         self.client.call(tool, arguments, Some(progress)).await.map_err(|error| self.failed(name, error))
+    }
+
+    /// Ends it: the server is told, and a cell is gone when this returns.
+    pub async fn end(self) {
+        self.client.end().await;
+        if let Some(InCell { cell, .. }) = self.cell {
+            cell.end().await;
+        }
     }
 
     /// The client, for what else there is.
@@ -210,19 +218,18 @@ async fn in_cell(
         rustix::io::ioctl_fionbio(ours, true).map_err(|errno| broken(errno.into()))?;
     }
     let streams = [Some(their_in.as_fd()), Some(their_out.as_fd()), Some(their_err.as_fd())];
-    let start = |error: programs::StartError| ServerError::Start { name: name.as_str().to_owned(), why: error.to_string() };
+    let start =
+        |error: programs::StartError| ServerError::Start { name: name.as_str().to_owned(), why: error.to_string() };
     let job = cell.start(program, streams, WINDOW).await.map_err(start)?;
     drop((their_in, their_out, their_err, job));
     let said = Arc::<Mutex<Output>>::default();
     // Ends with the cell, which holds the other end.
     tokio::spawn(read(pipe::Receiver::from_owned_fd(our_err).map_err(broken)?, Arc::clone(&said)));
-    let (from, to) = (
-        pipe::Receiver::from_owned_fd(our_out).map_err(broken)?,
-        pipe::Sender::from_owned_fd(our_in).map_err(broken)?,
-    );
+    let (from, to) =
+        (pipe::Receiver::from_owned_fd(our_out).map_err(broken)?, pipe::Sender::from_owned_fd(our_in).map_err(broken)?);
     let client = Client::over_streams(from, to, mcp.limits).await.map_err(|error| of(name, error, Some(&said)))?;
     let attested = cell.attested.clone();
-    Ok(Running { client, cell: Some(InCell { _cell: cell, _egress: egress, said, attested }) })
+    Ok(Running { client, cell: Some(InCell { cell, _egress: egress, said, attested }) })
 }
 
 fn policy(mcp: &Mcp, hosts: &[String]) -> Result<Option<Policy>, ServerError> {

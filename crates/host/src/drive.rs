@@ -12,14 +12,15 @@ use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
 use autoshare_sandbox::Work;
-use autoshare_store::Durability;
 use autoshare_store::ledger::Settled;
+use autoshare_store::{Durability, Lease};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec, expect};
 use crate::context::{request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
+use crate::mcp::Servers;
 use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
 use crate::undo::{Keeping, UndoError};
@@ -84,6 +85,7 @@ impl Host {
             model,
             hands: None,
             shell: None,
+            servers: Servers::new(self.mcp.clone()),
             feed,
             words: String::new(),
             keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
@@ -109,7 +111,9 @@ pub(crate) struct Driver<'h> {
     pub(crate) hands: Option<Hands>,
     /// The cell in which its programs run.
     pub(crate) shell: Option<Shell>,
-    feed: UnboundedSender<Progress>,
+    /// The servers whose tools it called.
+    pub(crate) servers: Servers,
+    pub(crate) feed: UnboundedSender<Progress>,
     words: String,
     /// What actions are about to change, so that it can be taken back.
     keeping: Keeping,
@@ -140,9 +144,11 @@ impl Driver<'_> {
             if stopped {
                 switchboard.withdraw(&id);
                 (self.hands, self.shell) = (None, None);
+                self.servers.end().await;
                 self.note_stop().await?;
             }
         }
+        self.servers.end().await;
         Ok(Standing {
             status: self.brain.status(),
             words: std::mem::take(&mut self.words),
@@ -277,8 +283,8 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else {
             return self.fault(FaultKind::Host, format!("the tool {:?} has no contract", action.tool)).await;
         };
-        // What a program would do, nobody can say before.
-        let plans = spec.effect != Effect::RunInside;
+        // What a program or a server would do, nobody can say before.
+        let plans = spec.effect != Effect::RunInside && spec.served.is_none();
         if plans && !self.have_hands().await? {
             return Ok(());
         }
@@ -398,8 +404,16 @@ impl Driver<'_> {
         let Some((own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let plan = self.still(&action, &spec, plan);
         self.record(vec![Event::Started { step, plan: plan.clone() }], durability(&spec)).await?;
+        if let Some(served) = &spec.served {
+            return self.call_server(step, &action, &spec, served, &plan).await;
+        }
         let outcome = self.do_it(own, step, &action, &spec, &plan).await?;
         self.observe(step, &action, &spec, &plan, outcome).await
+    }
+
+    /// The right to drive this brain, for what must not outlive it.
+    pub(crate) fn lease(&self) -> Arc<Lease> {
+        self.journal.lease()
     }
 
     /// The hands for an action, and its plan made anew by them: the brain's own cell, or, for a path that an approval
@@ -410,7 +424,7 @@ impl Driver<'_> {
         spec: &ToolSpec,
     ) -> Result<Option<(Option<Hands>, Plan)>, HostError> {
         let mut own = None;
-        if spec.effect == Effect::RunInside {
+        if spec.effect == Effect::RunInside || spec.served.is_some() {
             return Ok(Some((None, Plan::default())));
         }
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
@@ -520,7 +534,7 @@ impl Driver<'_> {
 
     /// Puts a result that is too long for the model's context into a file of the workspace, and leaves its beginning and
     /// its end.
-    async fn fit(&mut self, step: StepNo, outcome: Outcome) -> Outcome {
+    pub(crate) async fn fit(&mut self, step: StepNo, outcome: Outcome) -> Outcome {
         let max = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX);
         if outcome.text.len() <= max {
             return outcome;
@@ -592,6 +606,12 @@ impl Driver<'_> {
 
     async fn recover(&mut self, step: StepNo, action: Action, plan: Plan) -> Result<(), HostError> {
         let Some(spec) = self.spec(&action) else { return Ok(()) };
+        if let (Some(served), Redo::Read | Redo::Idempotent) = (&spec.served, spec.redo) {
+            return self.call_server(step, &action, &spec, served, &plan).await;
+        }
+        if spec.served.is_some() {
+            return self.observe(step, &action, &spec, &plan, unknown()).await;
+        }
         let Some((mut own, _)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let outcome = match spec.redo {
             Redo::Read | Redo::Idempotent => self.do_it(own, step, &action, &spec, &plan).await?,
@@ -640,7 +660,7 @@ fn unknown() -> Outcome {
 }
 
 /// An effect is on disk before and after; what can be had again may wait for the next commit.
-const fn durability(spec: &ToolSpec) -> Durability {
+pub(crate) const fn durability(spec: &ToolSpec) -> Durability {
     match spec.effect {
         Effect::Read | Effect::Fetch => Durability::Lazy,
         Effect::WriteInside | Effect::RunInside | Effect::External | Effect::Destructive => Durability::Synced,

@@ -14,6 +14,7 @@
 //!   itself is content.
 //! - A path that an approval opens is opened for that one action, in a cell of its own.
 //! - What an action may change is kept before it is performed ([`undo`]).
+//! - A server of tools is presumed hostile: it runs in a cell of its own, and is called only as it was approved ([`mcp`]).
 //!
 //! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
 
@@ -25,6 +26,7 @@ mod error;
 pub mod exec;
 mod execute;
 mod journal;
+pub mod mcp;
 mod output;
 pub mod programs;
 mod progress;
@@ -125,6 +127,7 @@ pub struct Host {
     broker: Arc<Broker>,
     settings: Settings,
     switchboard: Arc<Switchboard>,
+    mcp: Option<Arc<mcp::Mcp>>,
 }
 
 impl Host {
@@ -138,7 +141,13 @@ impl Host {
         broker: Arc<Broker>,
         settings: Settings,
     ) -> Self {
-        Self { access, store, ledger, launcher, broker, settings, switchboard: Arc::default() }
+        Self { access, store, ledger, launcher, broker, settings, switchboard: Arc::default(), mcp: None }
+    }
+
+    /// The same with the servers that its brains' tools may belong to.
+    #[must_use]
+    pub fn with_mcp(self, mcp: Arc<mcp::Mcp>) -> Self {
+        Self { mcp: Some(mcp), ..self }
     }
 
     /// Where this host's questions wait and its stops are asked for.

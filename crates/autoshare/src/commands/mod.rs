@@ -6,6 +6,7 @@ mod doctor;
 mod drive;
 mod exec;
 mod journal;
+mod mcp;
 mod model;
 mod net;
 mod run;
@@ -81,6 +82,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Model { command: crate::args::Model::Test { name } } => model::test(settings, &name, look),
         Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
+        Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
         Command::Usage(flags) => usage::usage(&settings, &flags, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }

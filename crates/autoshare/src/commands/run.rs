@@ -10,7 +10,7 @@ use autoshare_sandbox::Launcher;
 
 use crate::args::{Resume, Run};
 use crate::assemble;
-use crate::commands::drive;
+use crate::commands::{drive, mcp};
 use crate::exit::{Failure, SETTINGS, UNFINISHED};
 use crate::screen::{Look, err};
 use crate::settings::{Settings, parse_cost, read_text};
@@ -38,6 +38,8 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         Some(name) => name,
         None => find_model(&mut settings, look)?,
     };
+    let mut tools = assemble::tools(&settings);
+    tools.extend(mcp::tools(&settings, &flags)?);
     let broker = assemble::broker(&mut settings)?;
     let model = broker.model(&name)?;
     if model.is_stand_in() && look != Look::Json {
@@ -54,7 +56,6 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         _ => AskMode::Default,
     };
     let (trusted, attached) = (texts(&flags.judging.trust)?, texts(&flags.judging.attach)?);
-    let tools = assemble::tools(&settings);
     let goal = Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted, attached };
     let Some(warrant) = super::warrant::given(&how, &goal, look)? else { return Ok(ExitCode::from(UNFINISHED)) };
     let data = assemble::data(&settings)?;

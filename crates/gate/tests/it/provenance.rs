@@ -60,7 +60,7 @@ fn short_values_are_evidence_of_nothing() {
     let mut history = History::new();
     history.trust("a bc def ghij");
     let found: Vec<bool> = ["a", "bc", "def", "ghij"].iter().map(|v| history.names(v)).collect();
-    assert_eq!((found, MIN_EVIDENCE), (vec![false, false, false, true], 4));
+    assert_eq!((found, MIN_EVIDENCE), (vec![false, false, true, true], 3));
 }
 
 #[test]

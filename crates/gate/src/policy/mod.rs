@@ -14,6 +14,7 @@ mod examples;
 mod load;
 mod notation;
 mod request;
+mod shape;
 mod words;
 
 use std::collections::HashMap;
@@ -25,10 +26,9 @@ use crate::facts::Facts;
 
 pub use notation::facts as read_facts;
 use request::{Asker, Seen};
+pub use shape::{MAX_NESTED, MAX_POLICY, MAX_RULE};
 use words::Words;
 
-/// Bytes of a policy's text at most.
-pub const MAX_POLICY: usize = 1 << 20;
 /// Verdicts that are kept, so that the same facts are not judged twice.
 const KEPT: usize = 4096;
 

@@ -50,13 +50,9 @@ fn value_of<T: Copy>(names: Names<T>, key: &str, name: &str) -> Result<T, String
     })
 }
 
-/// Reads facts from words such as `effect=external warrant=inside tainted targets=trusted,content`. What is not named is
-/// the least that can be: a built-in tool `tool` that reads, no value, nothing read, no warrant.
-///
-/// # Errors
-/// What is not understood, and what is.
-pub fn facts(text: &str) -> Result<Facts, String> {
-    let mut facts = Facts {
+/// The facts of an action of which nothing is said.
+fn least() -> Facts {
+    Facts {
         tool: "tool".to_owned(),
         server: None,
         contract: Contract::Builtin,
@@ -81,7 +77,16 @@ pub fn facts(text: &str) -> Result<Facts, String> {
         address: Values::default(),
         allowed_host: false,
         fetched_from_source: 0,
-    };
+    }
+}
+
+/// Reads facts from words such as `effect=external warrant=inside tainted targets=trusted,content`. What is not named is
+/// the least that can be: a built-in tool `tool` that reads, no value, nothing read, no warrant.
+///
+/// # Errors
+/// What is not understood, and what is.
+pub fn facts(text: &str) -> Result<Facts, String> {
+    let mut facts = least();
     let mut named = BTreeSet::new();
     for word in text.split_whitespace() {
         let (key, value) = word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value)));

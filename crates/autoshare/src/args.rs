@@ -6,7 +6,7 @@ use autoshare_core::TokenId;
 use autoshare_core::day::Day;
 use clap::{Parser, Subcommand};
 
-use crate::settings::GlobalFlags;
+use crate::settings::{GateFlags, GlobalFlags};
 
 /// Let autonomous agents work unattended, with nothing to fear.
 #[derive(Debug, Parser)]
@@ -56,6 +56,11 @@ pub(crate) enum Command {
     Model {
         #[command(subcommand)]
         command: Model,
+    },
+    /// What brains may do without a question, with one, and not at all
+    Policy {
+        #[command(subcommand)]
+        command: Policy,
     },
     /// Credentials: kept sealed, for named hosts alone
     Secret {
@@ -126,6 +131,8 @@ pub(crate) struct Run {
     /// A folder that may be read and written too
     #[arg(long, value_name = "PATH")]
     pub(crate) write: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) gate: GateFlags,
     #[command(flatten)]
     pub(crate) watching: Watching,
 }
@@ -280,6 +287,34 @@ pub(crate) struct Verify {
     /// Also try to take too much memory, processes, files and disk (bounded)
     #[arg(long)]
     pub(crate) stress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Check a file of rules: its grammar, its words, its examples
+    Check {
+        /// The file
+        file: PathBuf,
+        /// The profile that it is added to: cautious, default, trusting, or none
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+    },
+    /// Print the rules that hold, in words
+    Explain {
+        #[command(flatten)]
+        gate: GateFlags,
+    },
+    /// Judge an action that you describe, by a file of rules and by the rules that hold
+    Test {
+        /// The file
+        file: PathBuf,
+        /// The profile that it is added to: cautious, default, trusting, or none
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+        /// What there is to know of the action, such as effect=external warrant=inside tainted targets=content
+        #[arg(long, value_name = "FACT", num_args = 1.., required = true)]
+        facts: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

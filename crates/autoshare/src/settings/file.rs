@@ -24,6 +24,7 @@ pub(crate) struct ConfigFile {
     pub(crate) limits: LimitsSection,
     pub(crate) workspace: WorkspaceSection,
     pub(crate) shell: ShellSection,
+    pub(crate) gate: super::gate::GateSection,
     pub(crate) network: super::network::NetworkSection,
     pub(crate) cell: CellSection,
     pub(crate) serve: ServeSection,

@@ -3,6 +3,7 @@
 
 mod budget;
 mod file;
+mod gate;
 mod models;
 mod network;
 mod serve;
@@ -19,6 +20,7 @@ use autoshare_store::ledger::Budgets;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::{ConfigFile, read_text};
+pub(crate) use gate::{Gate, GateFlags};
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
@@ -72,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
+    /// By which policy actions are judged.
+    pub(crate) gate: Gate,
     /// How much is kept of what a brain changes.
     pub(crate) undo: SnapshotLimits,
     pub(crate) restrict: bool,
@@ -197,11 +201,16 @@ impl Settings {
         let connections = bounded("proxy_connections", section.proxy_connections, 256, 1..=100_000)?;
         let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
         let commands = shell::commands(&get, &file.shell)?;
+        let gate = Gate::of(&file.gate)?;
         let budgets = budget::budgets(&file.budget)?;
         let network = Network::of(&file.network)?;
         let more = [file.model.api_key_file.clone(), file.model.prices.clone(), file.network.ca_file.clone()];
         let named = [file_path, flags.env_file.clone()].into_iter().chain(more);
-        let named = named.flatten().chain(file.serve.files()).chain(std::mem::take(&mut models.read_from));
+        let named = named
+            .flatten()
+            .chain(file.serve.files())
+            .chain(gate.file.clone())
+            .chain(std::mem::take(&mut models.read_from));
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,
@@ -225,6 +234,7 @@ impl Settings {
             network,
             park_after: Duration::from_secs(park_seconds),
             commands,
+            gate,
             undo,
             restrict,
             speculate: file.cell.speculate.unwrap_or(false),
@@ -244,6 +254,14 @@ impl Settings {
         settings.commands = Some(Commands::Any);
         settings.read_from.clear();
         Ok(settings)
+    }
+
+    /// Takes what the command line says about the policy.
+    pub(crate) fn judge_by(&mut self, flags: &GateFlags) -> Result<(), SettingsError> {
+        self.gate = self.gate.with(flags)?;
+        self.read_from
+            .extend(self.gate.file.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())));
+        Ok(())
     }
 
     /// Refuses a workspace that holds a file settings were read from, or our own data.

@@ -6,7 +6,7 @@ use autoshare_core::TokenId;
 use autoshare_core::day::Day;
 use clap::{Parser, Subcommand};
 
-use crate::settings::{GateFlags, GlobalFlags};
+use crate::settings::GlobalFlags;
 
 /// Let autonomous agents work unattended, with nothing to fear.
 #[derive(Debug, Parser)]
@@ -67,6 +67,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Secret,
     },
+    /// Servers of tools (Model Context Protocol): what brains may call beside what is built in
+    Mcp {
+        #[command(subcommand)]
+        command: Mcp,
+    },
     /// Tokens for other programs: what they show to use models through `autoshare serve`
     Token {
         #[command(subcommand)]
@@ -88,7 +93,11 @@ pub(crate) enum Command {
 impl Command {
     /// Whether the launcher has to be started before anything else.
     pub(crate) const fn needs_cells(&self) -> bool {
-        matches!(self, Self::Verify(_) | Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_))
+        match self {
+            Self::Verify(_) | Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_) => true,
+            Self::Mcp { command } => matches!(command, Mcp::Add(_) | Mcp::Test { .. } | Mcp::Approve(_)),
+            _ => false,
+        }
     }
 }
 
@@ -131,10 +140,43 @@ pub(crate) struct Run {
     /// A folder that may be read and written too
     #[arg(long, value_name = "PATH")]
     pub(crate) write: Vec<PathBuf>,
+    /// A server of tools (autoshare mcp add) that may be called; without one, all that were added
+    #[arg(long, value_name = "NAME", conflicts_with = "no_mcp")]
+    pub(crate) mcp: Vec<String>,
+    /// No server of tools
+    #[arg(long)]
+    pub(crate) no_mcp: bool,
     #[command(flatten)]
-    pub(crate) gate: GateFlags,
+    pub(crate) judging: Judging,
     #[command(flatten)]
     pub(crate) watching: Watching,
+}
+
+/// By which rules actions are judged.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct PolicyFlags {
+    /// How much is asked: cautious, default or trusting; none leaves all to --policy
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Rules of your own, in Cedar, that are added to the profile (`autoshare policy check FILE`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+/// How a run's actions are judged.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Judging {
+    #[command(flatten)]
+    pub(crate) rules: PolicyFlags,
+    /// What the goal needs: auto (the model draws it up), draft (fixed rules do), ask (you are shown it first), or a FILE
+    #[arg(long, value_name = "HOW")]
+    pub(crate) warrant: Option<String>,
+    /// A text file whose words count as yours, as they are now
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Vec<PathBuf>,
+    /// A text file that comes with the goal and is somebody else's words
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -302,7 +344,7 @@ pub(crate) enum Policy {
     /// Print the rules that hold, in words
     Explain {
         #[command(flatten)]
-        gate: GateFlags,
+        rules: PolicyFlags,
     },
     /// Judge an action that you describe, by a file of rules and by the rules that hold
     Test {
@@ -351,6 +393,73 @@ pub(crate) enum Model {
         /// The model, as after `run --model`
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mcp {
+    /// Add a server: connect to it, show its tools, and approve them as they are now
+    Add(Box<AddMcp>),
+    /// List servers and what is approved of them
+    List,
+    /// Connect to a server, and say how what it offers compares with what was approved
+    Test {
+        /// Its name
+        name: String,
+    },
+    /// Approve the tools of a server as they are now
+    Approve(ApproveMcp),
+    /// Forget a server
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct AddMcp {
+    /// By which you and the model know it: 1 to 24 lower-case letters, digits and hyphens
+    pub(crate) name: String,
+    /// Its address, where it is reached over HTTP
+    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "read", "write", "allow_host", "env"])]
+    pub(crate) url: Option<String>,
+    /// A secret (autoshare secret set) for its host, that its requests bear
+    #[arg(long, value_name = "NAME", requires = "url")]
+    pub(crate) credential: Option<String>,
+    /// A folder that its program may read: its own packages, such as a venv or node_modules, and what it is to work on
+    #[arg(long, value_name = "PATH")]
+    pub(crate) read: Vec<PathBuf>,
+    /// A folder that its program may read and write
+    #[arg(long, value_name = "PATH")]
+    pub(crate) write: Vec<PathBuf>,
+    /// A host that its program may reach, through a proxy that it finds in its environment: NAME, NAME:PORT, .SUFFIX
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// A variable that its program finds
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// A file of contracts for its tools, which take the place of derived ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) contracts: Option<PathBuf>,
+    /// Approve its tools without being asked
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// The program and its arguments, where it is one
+    #[arg(
+        required_unless_present = "url",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ApproveMcp {
+    /// Its name
+    pub(crate) name: String,
+    /// Approve without being asked
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ use autoshare_core::event::{Root, RootMode};
 use autoshare_core::origin::Origin;
 use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};
+use autoshare_host::mcp::{Mcp, Shelf};
 use autoshare_host::undo::UndoSettings;
 use autoshare_host::{Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
@@ -123,9 +124,32 @@ pub(crate) fn host(
     launcher: Launcher,
     wait: Questions,
 ) -> Result<Host, Failure> {
-    let parts = parts(settings, wait);
+    let parts = autoshare_host::Settings { policy: Some(settings.gate.policy()?), ..parts(settings, wait) };
     let ledger = ledger(settings, &data.access)?;
-    Ok(Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts))
+    let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts);
+    Ok(match known_mcp(settings)? {
+        Some(mcp) => host.with_mcp(Arc::new(mcp)),
+        None => host,
+    })
+}
+
+/// The servers of tools, and what they are reached with.
+pub(crate) fn mcp(settings: &Settings) -> Result<Mcp, Failure> {
+    let access = Access::local(&settings.data_dir)?;
+    let kept = settings.data_dir.join("secrets").exists();
+    Ok(Mcp {
+        shelf: Shelf::open(&settings.data_dir, access.tenant())?,
+        secrets: kept.then(|| secrets(settings)).transpose()?,
+        ca: settings.network.ca.clone(),
+        timeouts: autoshare_broker::Timeouts::default(),
+        connections: settings.connections,
+        limits: autoshare_host::mcp::Limits::default(),
+    })
+}
+
+/// The same, where a server was ever added: nothing is made on disk for somebody who has none.
+pub(crate) fn known_mcp(settings: &Settings) -> Result<Option<Mcp>, Failure> {
+    settings.data_dir.join("mcp").exists().then(|| mcp(settings)).transpose()
 }
 
 /// What the host needs to know.
@@ -142,6 +166,11 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         max_output: settings.max_output,
         background_jobs: settings.background_jobs,
         commands: settings.commands.clone().unwrap_or_default(),
+        policy: None,
+        allowed_hosts: settings.gate.allowed_hosts.clone(),
+        warrant: settings.gate.warrant.drawing(),
+        pause_after: settings.gate.pause_after,
+        answer_within: settings.gate.answer_within,
         park_after: settings.park_after,
         quota: settings.quota,
         least_tier: Tier::Narrow,
@@ -268,7 +297,7 @@ pub(crate) fn roots(
     Ok(roots)
 }
 
-fn root(settings: &Settings, path: &Path, mode: RootMode) -> Result<Root, Failure> {
+pub(crate) fn root(settings: &Settings, path: &Path, mode: RootMode) -> Result<Root, Failure> {
     let wrong = |why: String| Failure::new(SETTINGS, format!("{}: {why}", path.display()));
     let real = path.canonicalize().map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => wrong("there is no such folder; make it first, or name another".to_owned()),

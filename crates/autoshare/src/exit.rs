@@ -71,8 +71,10 @@ fails_with! {
     crate::settings::SettingsError => SETTINGS;
     autoshare_sandbox::SandboxError => FAILED;
     autoshare_vault::VaultError => FAILED;
+    autoshare_host::mcp::ServerError => FAILED;
     autoshare_access::AccessError => FAILED;
     autoshare_broker::BrokerError => SETTINGS;
+    autoshare_gate::contract::ContractError => SETTINGS;
     autoshare_server::control::ControlError => FAILED;
     autoshare_server::http::HttpError => SETTINGS;
     std::io::Error => FAILED;

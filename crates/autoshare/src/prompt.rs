@@ -89,6 +89,16 @@ pub(crate) fn ask(question: &Question) -> Answer {
     }
 }
 
+/// Asks for a yes at the terminal; anything else is a no. Blocks.
+#[expect(clippy::print_stderr, reason = "the prompt")]
+pub(crate) fn confirm(question: &str) -> bool {
+    eprint!("{question} [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    let read = std::io::stdin().lock().take(100).read_line(&mut line);
+    read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
+}
+
 /// What came of asking for a secret text.
 pub(crate) enum Typed {
     /// It.

@@ -219,6 +219,12 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
                 "      {target}: {connections} connections, {sent} bytes out, {received} bytes in, {refused} refused{with}"
             )
         }
+        Event::Warrant(warrant) => {
+            let effects: Vec<String> =
+                warrant.effects.iter().map(|effect| encode::terminal_line(&effect.tool, 64)).collect();
+            let effects = if effects.is_empty() { "nothing outside".to_owned() } else { effects.join(", ") };
+            dim.apply_to(format!("      warrant: {effects}")).to_string()
+        }
         Event::Budget { .. } | Event::Started { .. } | Event::Answer { .. } | Event::Finish { .. } => return None,
     })
 }

@@ -8,7 +8,8 @@
 //! [`Providers`] are data. What is said to a model has one form ([`form`]), which [`dialect`] translates to what a
 //! provider speaks, and for callers the other way. The [`standin`]s answer where no model is wanted.
 //!
-//! [`egress`] is the way out of a cell: a proxy on the cell's own loopback that reaches the hosts it is told.
+//! [`egress`] is the way out of a cell: a proxy on the cell's own loopback that reaches the hosts it is told. [`Outbound`]
+//! is the host's own way to one address that a person named and that is no model's.
 //!
 //! **Invariants**
 //! - A key stands in one place of a request (`Route::request` puts it there) to the origin of its own provider, and
@@ -39,6 +40,7 @@ mod extras;
 pub mod form;
 pub mod gateway;
 mod model;
+mod outbound;
 mod prices;
 mod provider;
 mod retry;
@@ -56,6 +58,7 @@ pub use discover::{Found, Kind, USUAL_PORTS, discover, discover_on};
 pub use error::{BrokerError, ModelError};
 pub use extras::{Embeddings, ImageWish, MAX_IMAGES, MAX_PROMPT, MAX_TEXT_BYTES, MAX_TEXTS, Picture, Pictures};
 pub use model::{Completion, Delta, Metered, Model, ModelRef};
+pub use outbound::{Outbound, OutboundBody, OutboundError};
 pub use prices::{Abilities, Known, Price, PriceSource, Prices, Tokens};
 pub use provider::{Dialect, Operation, Provider, ProviderSpec, Providers, TlsSpec};
 pub use retry::Retries;

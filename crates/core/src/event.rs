@@ -59,6 +59,9 @@ pub struct Goal {
     pub roots: Vec<Root>,
     /// When a person is asked.
     pub ask: AskMode,
+    /// Texts that the person named as trusted: they count as the person's words, as they were when the goal was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted: Vec<Attached>,
     /// What came with the words and is not the person's own: files, pasted text. Content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Attached>,

@@ -273,6 +273,7 @@ impl Pages {
             limits: Limits::default(),
             roots: Vec::new(),
             ask: AskMode::Default,
+            trusted: Vec::new(),
             attached: Vec::new(),
         });
         self.store.append(&self.access, &lease, &[goal], Durability::Lazy)?;

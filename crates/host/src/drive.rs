@@ -1,5 +1,7 @@
 //! The loop: what the brain says is next is done, journaled, and told to the brain.
 
+use std::sync::Arc;
+
 use autoshare_brain::{Brain, Command, Status};
 use autoshare_broker::{Delta, Model, ModelError};
 use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, Root, Thought};
@@ -10,19 +12,22 @@ use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
 use autoshare_sandbox::Work;
-use autoshare_store::Durability;
 use autoshare_store::ledger::Settled;
+use autoshare_store::{Durability, Lease};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec, expect};
 use crate::context::{request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
+use crate::mcp::Servers;
 use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
 use crate::undo::{Keeping, UndoError};
-use crate::{Host, HostError, Progress, Questions, spill_path};
+use crate::{Host, HostError, Progress, Questions, Reading, spill_path};
 
+/// Sources that a notice names at most.
+const SOURCES_NAMED: usize = 5;
 /// Times that a request is made smaller when a provider says that it does not fit its window.
 const WINDOW_RETRIES: u32 = 4;
 /// Bytes of a result that is put into a file, at most: what a file tool takes, and room for the line that says what was
@@ -52,11 +57,10 @@ impl Host {
     pub async fn drive(&self, brain: &BrainId, feed: UnboundedSender<Progress>) -> Result<Standing, HostError> {
         let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
         let mut state = Brain::new();
-        let mut history = gate::History::new();
+        let reading = Reading::of(&events);
         let mut judged = None;
         for event in &events {
             state.apply(event);
-            learn(&mut history, &state, event);
             if let Event::Verdict { verdict, .. } = event {
                 judged = Some(verdict.clone());
             }
@@ -65,6 +69,7 @@ impl Host {
         if goal.model == crate::exec::EXEC {
             return Err(HostError::Exec(brain.clone()));
         }
+        let policy = self.settings.policy.clone().ok_or(HostError::NoPolicy)?;
         // While the model is asked what to do.
         expect(&self.launcher, Work::Tools, &goal.roots, &self.settings);
         let model = self.broker.model(&goal.model)?;
@@ -74,11 +79,13 @@ impl Host {
             goal,
             journal,
             brain: state,
-            history,
+            reading,
+            policy,
             judged,
             model,
             hands: None,
             shell: None,
+            servers: Servers::new(self.mcp.clone()),
             feed,
             words: String::new(),
             keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
@@ -93,17 +100,20 @@ impl Host {
 pub(crate) struct Driver<'h> {
     pub(crate) host: &'h Host,
     pub(crate) id: BrainId,
-    goal: Goal,
+    pub(crate) goal: Goal,
     journal: Journal,
     pub(crate) brain: Brain,
-    history: gate::History,
+    reading: Reading,
+    policy: Arc<gate::Policy>,
     /// The last verdict.
     judged: Option<Verdict>,
     pub(crate) model: Model,
     pub(crate) hands: Option<Hands>,
     /// The cell in which its programs run.
     pub(crate) shell: Option<Shell>,
-    feed: UnboundedSender<Progress>,
+    /// The servers whose tools it called.
+    pub(crate) servers: Servers,
+    pub(crate) feed: UnboundedSender<Progress>,
     words: String,
     /// What actions are about to change, so that it can be taken back.
     keeping: Keeping,
@@ -122,6 +132,9 @@ impl Driver<'_> {
                 self.note_stop().await?;
             }
             let Some(command) = self.brain.pending().into_iter().next() else { break };
+            if self.brain.warrant().is_none() && self.brain.steps() == 0 {
+                self.draw_warrant().await?;
+            }
             let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
             let urgency = if waits { Stop::AfterStep } else { Stop::Now };
             let stopped = tokio::select! {
@@ -131,9 +144,11 @@ impl Driver<'_> {
             if stopped {
                 switchboard.withdraw(&id);
                 (self.hands, self.shell) = (None, None);
+                self.servers.end().await;
                 self.note_stop().await?;
             }
         }
+        self.servers.end().await;
         Ok(Standing {
             status: self.brain.status(),
             words: std::mem::take(&mut self.words),
@@ -152,7 +167,7 @@ impl Driver<'_> {
         let seqs = self.journal.append(&events, durability).await?;
         for (event, seq) in events.into_iter().zip(seqs) {
             self.brain.apply(&event);
-            learn(&mut self.history, &self.brain, &event);
+            self.reading.take(seq, &event);
             match &event {
                 Event::Verdict { verdict, .. } => self.judged = Some(verdict.clone()),
                 Event::Answer { text } | Event::Fault { text, .. } => self.words.clone_from(text),
@@ -268,8 +283,8 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else {
             return self.fault(FaultKind::Host, format!("the tool {:?} has no contract", action.tool)).await;
         };
-        // What a program would do, nobody can say before.
-        let plans = spec.effect != Effect::RunInside;
+        // What a program or a server would do, nobody can say before.
+        let plans = spec.effect != Effect::RunInside && spec.served.is_none();
         if plans && !self.have_hands().await? {
             return Ok(());
         }
@@ -301,7 +316,10 @@ impl Driver<'_> {
             roots: &self.goal.roots,
             protected: &self.host.settings.protected,
             ask: self.goal.ask,
-            history: &self.history,
+            history: self.reading.history(),
+            warrant: self.brain.warrant(),
+            policy: &self.policy,
+            allowed_hosts: &self.host.settings.allowed_hosts,
             grants: self.brain.grants(),
             commands: &self.host.settings.commands,
             own_files: self.brain.own_files(),
@@ -334,6 +352,9 @@ impl Driver<'_> {
 
     async fn ask(&mut self, step: StepNo, action: Action, verdict: Verdict) -> Result<(), HostError> {
         let digest = action.digest();
+        if verdict.outside && self.brain.refused_outside() >= self.host.settings.pause_after {
+            return self.pause(&action, &verdict).await;
+        }
         let by_rule = gate::answer_by_rule(&verdict, self.goal.ask);
         let (answer, by) = match (by_rule, self.host.settings.questions) {
             (Some(answered), _) => answered,
@@ -344,10 +365,37 @@ impl Driver<'_> {
                 self.tell(Progress::Question(question));
                 let after = self.host.settings.park_after;
                 let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after };
-                parked.while_waiting(receiver).await.unwrap_or((Answer::No, Answerer::Nobody))
+                let within = self.host.settings.answer_within;
+                let answered = tokio::time::timeout(within, parked.while_waiting(receiver)).await;
+                self.host.switchboard.withdraw(&self.id);
+                answered.ok().and_then(Result::ok).unwrap_or((Answer::No, Answerer::Nobody))
             }
         };
-        self.record(vec![Event::Approval { step, digest: action.digest(), answer, by }], Durability::Synced).await
+        let mut events = Vec::new();
+        if let (Answer::Feedback { text }, Answerer::Person { .. }) = (&answer, &by) {
+            let widened = gate::widen(self.brain.warrant(), text, &self.goal.tools);
+            events.extend(widened.map(Event::Warrant));
+        }
+        events.insert(0, Event::Approval { step, digest: action.digest(), answer, by });
+        self.record(events, Durability::Synced).await
+    }
+
+    /// A brain that keeps asking for what its goal does not need is somebody else's: it stops, alone, with one notice.
+    async fn pause(&mut self, action: &Action, verdict: &Verdict) -> Result<(), HostError> {
+        let mut sources = verdict.target_sources();
+        if sources.is_empty() {
+            sources = self.reading.history().sources().map(str::to_owned).take(SOURCES_NAMED).collect();
+        }
+        let refused = self.brain.refused_outside();
+        let text = format!(
+            "Paused: it wants {} after {refused} refusals of what its goal does not need. What it read last came from: {}. \
+             Look at it with `autoshare show {}`; `autoshare resume {}` lets it go on",
+            action.tool,
+            sources.join(", "),
+            self.id,
+            self.id
+        );
+        self.record(vec![Event::Note { kind: NoteKind::Paused, text }], Durability::Synced).await
     }
 
     async fn perform(&mut self, step: StepNo, action: Action) -> Result<(), HostError> {
@@ -356,8 +404,16 @@ impl Driver<'_> {
         let Some((own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let plan = self.still(&action, &spec, plan);
         self.record(vec![Event::Started { step, plan: plan.clone() }], durability(&spec)).await?;
+        if let Some(served) = &spec.served {
+            return self.call_server(step, &action, &spec, served, &plan).await;
+        }
         let outcome = self.do_it(own, step, &action, &spec, &plan).await?;
         self.observe(step, &action, &spec, &plan, outcome).await
+    }
+
+    /// The right to drive this brain, for what must not outlive it.
+    pub(crate) fn lease(&self) -> Arc<Lease> {
+        self.journal.lease()
     }
 
     /// The hands for an action, and its plan made anew by them: the brain's own cell, or, for a path that an approval
@@ -368,7 +424,7 @@ impl Driver<'_> {
         spec: &ToolSpec,
     ) -> Result<Option<(Option<Hands>, Plan)>, HostError> {
         let mut own = None;
-        if spec.effect == Effect::RunInside {
+        if spec.effect == Effect::RunInside || spec.served.is_some() {
             return Ok(Some((None, Plan::default())));
         }
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
@@ -478,7 +534,7 @@ impl Driver<'_> {
 
     /// Puts a result that is too long for the model's context into a file of the workspace, and leaves its beginning and
     /// its end.
-    async fn fit(&mut self, step: StepNo, outcome: Outcome) -> Outcome {
+    pub(crate) async fn fit(&mut self, step: StepNo, outcome: Outcome) -> Outcome {
         let max = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX);
         if outcome.text.len() <= max {
             return outcome;
@@ -550,6 +606,12 @@ impl Driver<'_> {
 
     async fn recover(&mut self, step: StepNo, action: Action, plan: Plan) -> Result<(), HostError> {
         let Some(spec) = self.spec(&action) else { return Ok(()) };
+        if let (Some(served), Redo::Read | Redo::Idempotent) = (&spec.served, spec.redo) {
+            return self.call_server(step, &action, &spec, served, &plan).await;
+        }
+        if spec.served.is_some() {
+            return self.observe(step, &action, &spec, &plan, unknown()).await;
+        }
         let Some((mut own, _)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let outcome = match spec.redo {
             Redo::Read | Redo::Idempotent => self.do_it(own, step, &action, &spec, &plan).await?,
@@ -597,23 +659,8 @@ fn unknown() -> Outcome {
     Outcome { ending: Ending::Unknown, text, spilled: None, after: None, bytes: 0 }
 }
 
-/// What the words in an event are to the gate: a person's, or some source's.
-fn learn(history: &mut gate::History, brain: &Brain, event: &Event) {
-    let runs_programs = |action: &Action| {
-        let tools = brain.goal().map(|goal| goal.tools.as_slice()).unwrap_or_default();
-        tools.iter().any(|tool| tool.name == action.tool && tool.effect == Effect::RunInside)
-    };
-    match event {
-        Event::Goal(goal) => history.trust(&goal.text),
-        Event::Proposal { action, .. } if runs_programs(action) => history.propose(action),
-        Event::Approval { answer: Answer::Feedback { text }, by: Answerer::Person { .. }, .. } => history.trust(text),
-        Event::Observation { source, outcome, .. } => history.add_content(source, &outcome.text),
-        _ => {}
-    }
-}
-
 /// An effect is on disk before and after; what can be had again may wait for the next commit.
-const fn durability(spec: &ToolSpec) -> Durability {
+pub(crate) const fn durability(spec: &ToolSpec) -> Durability {
     match spec.effect {
         Effect::Read | Effect::Fetch => Durability::Lazy,
         Effect::WriteInside | Effect::RunInside | Effect::External | Effect::Destructive => Durability::Synced,

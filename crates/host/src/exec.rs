@@ -221,6 +221,7 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
             limits: Limits::default(),
             roots,
             ask: AskMode::Default,
+            trusted: Vec::new(),
             attached: Vec::new(),
         }),
         Event::Thought(thought(1, String::new(), vec![call])),

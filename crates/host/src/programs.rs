@@ -27,6 +27,18 @@ const SWEEP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where programs are looked for in a cell.
 pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
+/// The port of a cell's own loopback on which its way out is.
+pub const PROXY_PORT: u16 = 3128;
+/// By which programs find it.
+const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+
+/// By which programs in a cell find its way out.
+pub fn proxy_environment() -> impl Iterator<Item = (String, String)> {
+    let proxy = PROXY_VARIABLES.into_iter().map(|name| (name.to_owned(), format!("http://127.0.0.1:{PROXY_PORT}")));
+    // Node asks no proxy unless it is told to.
+    proxy.chain([("NODE_USE_ENV_PROXY".to_owned(), "1".to_owned())])
+}
+
 /// What every program in a cell finds as its environment: nothing of the host's.
 #[must_use]
 pub fn environment() -> BTreeMap<String, String> {

@@ -6,6 +6,7 @@ mod doctor;
 mod drive;
 mod exec;
 mod journal;
+mod mcp;
 mod model;
 mod net;
 mod policy;
@@ -16,6 +17,7 @@ mod token;
 mod undo;
 mod usage;
 mod verify;
+mod warrant;
 
 use std::process::ExitCode;
 
@@ -79,9 +81,10 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { command: crate::args::Model::List } => model::list(settings, look),
         Command::Model { command: crate::args::Model::Test { name } } => model::test(settings, &name, look),
-        Command::Policy { command } => policy::policy(settings, &command, look),
+        Command::Policy { command } => policy::policy(&settings, &command, look),
         Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
+        Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
         Command::Usage(flags) => usage::usage(&settings, &flags, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }

@@ -4,41 +4,39 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use autoshare_core::verdict::{Decision, Reason};
-use autoshare_gate::policy::{Policy as Rules, Rule, Says, read_facts};
+use autoshare_gate::policy::{Rule, Says, read_facts};
 use autoshare_guard::encode;
 
-use crate::args::Policy;
+use crate::args::{Policy, PolicyFlags};
 use crate::exit::{Failure, SETTINGS};
 use crate::screen::{Look, ascii_json, out};
-use crate::settings::{GateFlags, Settings};
+use crate::settings::{Rules, Settings};
 
 /// Characters of a reason that a line shows.
 const SHOWN: usize = 400;
 
 /// One of them.
-pub(crate) fn policy(mut settings: Settings, command: &Policy, look: Look) -> Result<ExitCode, Failure> {
+pub(crate) fn policy(settings: &Settings, command: &Policy, look: Look) -> Result<ExitCode, Failure> {
+    let rules = &settings.gate.rules;
     match command {
-        Policy::Check { file, profile } => check(&settings, file, profile.as_deref(), look),
-        Policy::Explain { gate } => {
-            settings.judge_by(gate)?;
-            explain(&settings, look)
+        Policy::Check { file, profile } => check(&with_file(rules, file, profile.as_deref())?, file, look),
+        Policy::Explain { rules: flags } => explain(&rules.with(flags)?, look),
+        Policy::Test { file, profile, facts } => {
+            test(rules, &with_file(rules, file, profile.as_deref())?, &facts.join(" "), look)
         }
-        Policy::Test { file, profile, facts } => test(&settings, file, profile.as_deref(), &facts.join(" "), look),
     }
 }
 
 /// The rules of a file, over a profile or over that of the settings.
-fn with_file(settings: &Settings, file: &Path, profile: Option<&str>) -> Result<(Rules, &'static str), Failure> {
-    let flags = GateFlags { profile: profile.map(str::to_owned), policy: Some(file.to_owned()) };
-    let gate = settings.gate.with(&flags)?;
-    Ok((gate.policy()?, gate.name()))
+fn with_file(rules: &Rules, file: &Path, profile: Option<&str>) -> Result<Rules, Failure> {
+    Ok(rules.with(&PolicyFlags { profile: profile.map(str::to_owned), policy: Some(file.to_owned()) })?)
 }
 
 /// `autoshare policy check FILE`.
-fn check(settings: &Settings, file: &Path, profile: Option<&str>, look: Look) -> Result<ExitCode, Failure> {
-    let (rules, profile) = with_file(settings, file, profile)?;
+fn check(rules: &Rules, file: &Path, look: Look) -> Result<ExitCode, Failure> {
+    let (policy, profile) = (rules.policy()?, rules.profile());
     let name = file.display().to_string();
-    let own = rules.rules().iter().filter(|rule| rule.file == name).count();
+    let own = policy.rules().iter().filter(|rule| rule.file == name).count();
     if look == Look::Json {
         out(&ascii_json(&serde_json::json!({ "file": name, "profile": profile, "rules": own })));
     } else {
@@ -49,21 +47,21 @@ fn check(settings: &Settings, file: &Path, profile: Option<&str>, look: Look) ->
 }
 
 /// `autoshare policy explain`.
-fn explain(settings: &Settings, look: Look) -> Result<ExitCode, Failure> {
-    let rules = settings.gate.policy()?;
+fn explain(rules: &Rules, look: Look) -> Result<ExitCode, Failure> {
+    let policy = rules.policy()?;
     if look == Look::Json {
-        rules.rules().iter().for_each(|rule| out(&ascii_json(&json(rule))));
+        policy.rules().iter().for_each(|rule| out(&ascii_json(&json(rule))));
         return Ok(ExitCode::SUCCESS);
     }
-    let added = settings.gate.file.as_ref().map(|file| format!(", and {}", file.display())).unwrap_or_default();
-    out(&encode::terminal_line(&format!("profile {}{added}", settings.gate.name()), SHOWN));
+    let added = rules.file().map(|file| format!(", and {}", file.display())).unwrap_or_default();
+    out(&encode::terminal_line(&format!("profile {}{added}", rules.profile()), SHOWN));
     for (says, head) in [
         (Says::Deny, "It is denied, whatever a person says, because"),
         (Says::Ask, "A person is asked, because"),
         (Says::Allow, "It is done without a question where none of these rules applies, because"),
         (Says::MayBeAsked, "Everything else is asked for, because"),
     ] {
-        let mut rules = rules.rules().iter().filter(|rule| rule.says == says).peekable();
+        let mut rules = policy.rules().iter().filter(|rule| rule.says == says).peekable();
         if rules.peek().is_some() {
             out(&format!("\n{head}:"));
         }
@@ -88,10 +86,9 @@ fn json(rule: &Rule) -> serde_json::Value {
 }
 
 /// `autoshare policy test FILE --facts ...`.
-fn test(settings: &Settings, file: &Path, profile: Option<&str>, facts: &str, look: Look) -> Result<ExitCode, Failure> {
+fn test(in_force: &Rules, with_file: &Rules, facts: &str, look: Look) -> Result<ExitCode, Failure> {
     let facts = read_facts(facts).map_err(|why| Failure::new(SETTINGS, why))?;
-    let (rules, _) = with_file(settings, file, profile)?;
-    let (before, after) = (settings.gate.policy()?.decide(&facts), rules.decide(&facts));
+    let (before, after) = (in_force.policy()?.decide(&facts), with_file.policy()?.decide(&facts));
     if look == Look::Json {
         let json = |(decision, reasons): &(Decision, Vec<Reason>)| serde_json::json!({ "decision": decision, "reasons": reasons });
         out(&ascii_json(&serde_json::json!({ "in_force": json(&before), "with_file": json(&after) })));

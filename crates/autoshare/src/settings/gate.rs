@@ -1,11 +1,16 @@
-//! `[gate]`: by which policy actions are judged.
+//! `[gate]`: how actions are judged.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use autoshare_gate::policy::{Policy, PolicyError, Profile};
+use autoshare_gate::Policy;
+use autoshare_gate::policy::{PolicyError, Profile};
+use autoshare_host::warrant::Drawing;
 use serde::Deserialize;
 
-use super::{SettingsError, read_text};
+use super::{SettingsError, bounded_in, read_text};
+use crate::args::{Judging, PolicyFlags};
 
 /// The name that stands for no profile at all.
 const NONE: &str = "none";
@@ -15,77 +20,148 @@ const NONE: &str = "none";
 pub(crate) struct GateSection {
     pub(crate) profile: Option<String>,
     pub(crate) policy: Option<PathBuf>,
+    pub(crate) warrant: Option<String>,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) pause_after: Option<u64>,
+    pub(crate) answer_within_s: Option<u64>,
 }
 
-/// What the command line says about the policy.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct GateFlags {
-    /// How much is asked: cautious, default, trusting, or none, which has no rule and leaves all to --policy
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// A file of rules that are added to the profile (docs/policy.md)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-}
-
-/// By which policy actions are judged: a profile, a file of rules, or both.
-#[derive(Debug, Clone)]
+/// How actions are judged.
 pub(crate) struct Gate {
-    pub(crate) profile: Option<Profile>,
-    pub(crate) file: Option<PathBuf>,
+    pub(crate) rules: Rules,
+    pub(crate) warrant: WarrantMode,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) pause_after: u64,
+    pub(crate) answer_within: Duration,
+}
+
+/// The policy that was chosen: a profile, and rules that are added to it. It is read where it is needed: that takes longer
+/// than most commands.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    profile: Option<Profile>,
+    /// The operator's own: where they came from, and their text.
+    own: Option<(PathBuf, String)>,
+}
+
+/// Where a goal's warrant comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WarrantMode {
+    /// The model draws it up.
+    Auto,
+    /// Fixed rules do.
+    Draft,
+    /// Fixed rules propose it, and a person is shown it.
+    Ask,
+    /// It is in this file.
+    File(PathBuf),
+}
+
+impl WarrantMode {
+    fn parse(text: &str) -> Self {
+        match text {
+            "auto" => Self::Auto,
+            "draft" => Self::Draft,
+            "ask" => Self::Ask,
+            path => Self::File(PathBuf::from(path)),
+        }
+    }
+
+    /// How the host draws one up where it is not given.
+    pub(crate) const fn drawing(&self) -> Drawing {
+        match self {
+            Self::Auto => Drawing::Model,
+            Self::Draft | Self::Ask | Self::File(_) => Drawing::Draft,
+        }
+    }
+}
+
+impl GateSection {
+    pub(crate) fn read(&self) -> Result<Gate, SettingsError> {
+        let pause_after = bounded_in("gate", "pause_after", self.pause_after, 2, 0..=1_000_000)?;
+        let answer_within = bounded_in("gate", "answer_within_s", self.answer_within_s, 86_400, 1..=31_536_000)?;
+        Ok(Gate {
+            rules: Rules::read(self.profile.as_deref(), self.policy.as_deref())?,
+            warrant: self.warrant.as_deref().map_or(WarrantMode::Auto, WarrantMode::parse),
+            allowed_hosts: self.allowed_hosts.iter().map(|host| host.to_lowercase()).collect(),
+            pause_after,
+            answer_within: Duration::from_secs(answer_within),
+        })
+    }
 }
 
 impl Gate {
-    pub(crate) fn of(section: &GateSection) -> Result<Self, SettingsError> {
-        let profile =
-            section.profile.as_deref().map_or(Ok(Some(Profile::default())), |name| profile("gate.profile", name));
-        Self { profile: profile?, file: section.policy.clone() }.checked()
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> Result<Arc<Policy>, SettingsError> {
+        self.rules.policy().map(Arc::new)
     }
 
-    /// The same with what the command line says instead.
-    pub(crate) fn with(&self, flags: &GateFlags) -> Result<Self, SettingsError> {
-        let named = flags.profile.as_deref().map(|name| profile("--profile", name)).transpose()?;
-        let file = flags.policy.clone().or_else(|| self.file.clone());
-        Self { profile: named.unwrap_or(self.profile), file }.checked()
-    }
-
-    /// What no rule permits is denied, so that without any rule nothing could be done.
-    fn checked(self) -> Result<Self, SettingsError> {
-        if self.profile.is_some() || self.file.is_some() {
-            return Ok(self);
+    /// What the command line says of one run goes before the file.
+    pub(crate) fn choose(&mut self, flags: &Judging) -> Result<WarrantMode, SettingsError> {
+        self.rules = self.rules.with(&flags.rules)?;
+        if let Some(how) = &flags.warrant {
+            self.warrant = WarrantMode::parse(how);
         }
-        let why = "nothing would be allowed: name a file of rules too (policy below [gate], or --policy)".to_owned();
-        Err(SettingsError::Wrong { name: "gate.profile".to_owned(), value: NONE.to_owned(), why })
+        Ok(self.warrant.clone())
+    }
+}
+
+impl Rules {
+    fn read(profile: Option<&str>, file: Option<&Path>) -> Result<Self, SettingsError> {
+        Self { profile: Some(Profile::Default), own: None }.chosen("gate.profile", profile, file)
+    }
+
+    /// What the command line names, and these where it names nothing.
+    pub(crate) fn with(&self, flags: &PolicyFlags) -> Result<Self, SettingsError> {
+        self.chosen("--profile", flags.profile.as_deref(), flags.policy.as_deref())
+    }
+
+    fn chosen(&self, setting: &str, profile: Option<&str>, file: Option<&Path>) -> Result<Self, SettingsError> {
+        let wrong = |value: &str, why: &str| SettingsError::Wrong {
+            name: setting.to_owned(),
+            value: value.to_owned(),
+            why: why.to_owned(),
+        };
+        let profile = match profile {
+            None => self.profile,
+            Some(NONE) => None,
+            Some(name) => {
+                Some(Profile::named(name).ok_or_else(|| wrong(name, "use cautious, default, trusting or none"))?)
+            }
+        };
+        let own = match file {
+            Some(file) => Some((file.to_owned(), read_text(file)?)),
+            None => self.own.clone(),
+        };
+        if profile.is_none() && own.is_none() {
+            return Err(wrong(
+                NONE,
+                "without a rule nothing could be done: name a file of rules too (gate.policy, --policy)",
+            ));
+        }
+        Ok(Self { profile, own })
     }
 
     /// The name of the profile.
-    pub(crate) fn name(&self) -> &'static str {
+    pub(crate) fn profile(&self) -> &'static str {
         self.profile.map_or(NONE, Profile::name)
     }
 
-    /// Reads the policy.
+    /// The file of the operator's own rules.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.own.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// Puts the policy together.
     pub(crate) fn policy(&self) -> Result<Policy, SettingsError> {
+        let wrong = |path: String| move |why: PolicyError| SettingsError::File { path, why: why.to_string() };
         let base = match self.profile {
             Some(profile) => Policy::builtin(profile),
             None => Policy::empty(),
         };
-        let base = base.map_err(|why| wrong(Path::new(self.name()), &why))?;
-        let Some(path) = &self.file else { return Ok(base) };
-        base.add(&path.display().to_string(), &read_text(path)?).map_err(|why| wrong(path, &why))
+        let base = base.map_err(wrong(self.profile().to_owned()))?;
+        let Some((path, text)) = &self.own else { return Ok(base) };
+        let path = path.display().to_string();
+        base.add(&path, text).map_err(wrong(path))
     }
-}
-
-fn profile(setting: &str, name: &str) -> Result<Option<Profile>, SettingsError> {
-    if name == NONE {
-        return Ok(None);
-    }
-    Profile::named(name).map(Some).ok_or_else(|| SettingsError::Wrong {
-        name: setting.to_owned(),
-        value: name.to_owned(),
-        why: "use cautious, default, trusting or none".to_owned(),
-    })
-}
-
-fn wrong(path: &Path, why: &PolicyError) -> SettingsError {
-    SettingsError::File { path: path.display().to_string(), why: why.to_string() }
 }

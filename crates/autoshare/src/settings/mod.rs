@@ -20,7 +20,7 @@ use autoshare_store::ledger::Budgets;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::{ConfigFile, read_text};
-pub(crate) use gate::{Gate, GateFlags};
+pub(crate) use gate::{Gate, Rules, WarrantMode};
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
@@ -71,11 +71,11 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     /// What programs in cells may reach.
     pub(crate) network: Network,
+    /// How actions are judged.
+    pub(crate) gate: Gate,
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
-    /// By which policy actions are judged.
-    pub(crate) gate: Gate,
     /// How much is kept of what a brain changes.
     pub(crate) undo: SnapshotLimits,
     pub(crate) restrict: bool,
@@ -201,7 +201,6 @@ impl Settings {
         let connections = bounded("proxy_connections", section.proxy_connections, 256, 1..=100_000)?;
         let park_seconds = bounded("park_after_s", section.park_after_s, 30, 1..=86_400)?;
         let commands = shell::commands(&get, &file.shell)?;
-        let gate = Gate::of(&file.gate)?;
         let budgets = budget::budgets(&file.budget)?;
         let network = Network::of(&file.network)?;
         let more = [file.model.api_key_file.clone(), file.model.prices.clone(), file.network.ca_file.clone()];
@@ -209,7 +208,7 @@ impl Settings {
         let named = named
             .flatten()
             .chain(file.serve.files())
-            .chain(gate.file.clone())
+            .chain(file.gate.policy.clone())
             .chain(std::mem::take(&mut models.read_from));
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
@@ -232,9 +231,9 @@ impl Settings {
             background_jobs: usize::try_from(background_jobs).unwrap_or(usize::MAX),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             network,
+            gate: file.gate.read()?,
             park_after: Duration::from_secs(park_seconds),
             commands,
-            gate,
             undo,
             restrict,
             speculate: file.cell.speculate.unwrap_or(false),
@@ -256,12 +255,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Takes what the command line says about the policy.
-    pub(crate) fn judge_by(&mut self, flags: &GateFlags) -> Result<(), SettingsError> {
-        self.gate = self.gate.with(flags)?;
-        self.read_from
-            .extend(self.gate.file.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())));
-        Ok(())
+    /// Takes what the command line says of how actions are judged.
+    pub(crate) fn judge_by(&mut self, flags: &crate::args::Judging) -> Result<WarrantMode, SettingsError> {
+        let how = self.gate.choose(flags)?;
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.read_from.extend(self.gate.rules.file().map(absolute));
+        Ok(how)
     }
 
     /// Refuses a workspace that holds a file settings were read from, or our own data.

@@ -24,6 +24,7 @@ mod demo;
 mod desk;
 mod exec;
 mod gullible;
+mod mcp;
 mod models;
 mod network;
 mod packages;

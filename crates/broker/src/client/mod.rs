@@ -415,6 +415,13 @@ pub(crate) fn http_client(https: bool, timeouts: &Timeouts) -> Result<reqwest::C
     builder.build().map_err(|error| BrokerError::Client { why: root_cause(&error) })
 }
 
+/// The same for https, with authorities (PEM) that are trusted beside the platform's.
+pub(crate) fn http_client_trusting(more: &str, timeouts: &Timeouts) -> Result<reqwest::Client, BrokerError> {
+    let wrong = |error: &reqwest::Error| BrokerError::Client { why: root_cause(error) };
+    let more = reqwest::Certificate::from_pem_bundle(more.as_bytes()).map_err(|error| wrong(&error))?;
+    builder(timeouts).https_only(true).tls_certs_merge(more).build().map_err(|error| wrong(&error))
+}
+
 /// The same, with TLS as a provider's settings say.
 pub(crate) fn http_client_with(tls: &TlsSettings, timeouts: &Timeouts) -> Result<reqwest::Client, BrokerError> {
     let config = tls.config().map_err(|why| BrokerError::Client { why })?;

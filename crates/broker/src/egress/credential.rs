@@ -19,7 +19,7 @@ pub struct Credential {
 
 /// Why a request may not be sent as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Misplaced {
+pub(crate) enum Misplaced {
     /// The placeholder stands where it is not swapped.
     #[error("the placeholder of {name} is sent to {host}, which that secret is not for (it is for {hosts})")]
     Elsewhere { name: String, host: String, hosts: String },
@@ -61,7 +61,7 @@ impl Credential {
     }
 
     /// In which forms a reply may repeat it: as it is, in base64 at each alignment, in hexadecimal, and as a part of a URL.
-    pub(super) fn echoes(&self) -> Vec<Zeroizing<Vec<u8>>> {
+    pub(crate) fn echoes(&self) -> Vec<Zeroizing<Vec<u8>>> {
         let value = self.value.expose().as_bytes();
         let hex = |upper: bool| {
             let digits = |b: &u8| if upper { format!("{b:02X}") } else { format!("{b:02x}") };
@@ -178,7 +178,7 @@ impl Credential {
 ///
 /// # Errors
 /// [`Misplaced`]: a placeholder is left, so that the request would be sent with what looks like a credential.
-pub(super) fn put_into<'a>(
+pub(crate) fn put_into<'a>(
     parts: &mut Parts,
     origin: &Origin,
     all: &'a [Credential],

@@ -33,6 +33,8 @@ mod tunnel;
 pub use address::is_public;
 pub use allow::{Allow, NotAllowed, Target};
 pub use credential::Credential;
+pub(crate) use credential::put_into;
 pub use dial::Resolver;
 pub use policy::{EgressError, Policy, Question};
 pub use proxy::Egress;
+pub(crate) use strike::{Striker, Struck};

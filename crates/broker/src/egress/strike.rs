@@ -9,7 +9,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 /// What is looked for.
 #[derive(Default)]
-pub(super) struct Striker {
+pub(crate) struct Striker {
     patterns: Vec<Zeroizing<Vec<u8>>>,
     /// Whether a pattern begins with a byte.
     first: Vec<bool>,
@@ -24,7 +24,7 @@ enum Coming {
 }
 
 impl Striker {
-    pub(super) fn new(mut patterns: Vec<Zeroizing<Vec<u8>>>) -> Self {
+    pub(crate) fn new(mut patterns: Vec<Zeroizing<Vec<u8>>>) -> Self {
         patterns.retain(|pattern| !pattern.is_empty());
         // Of those that begin alike, the longest is struck.
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.len()));
@@ -33,12 +33,12 @@ impl Striker {
     }
 
     /// What may pass of `bytes` and of what was held back before.
-    pub(super) fn pass(&mut self, bytes: &[u8]) -> Bytes {
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> Bytes {
         self.scan(bytes, Coming::More)
     }
 
     /// What was held back, at the end.
-    pub(super) fn rest(&mut self) -> Bytes {
+    pub(crate) fn rest(&mut self) -> Bytes {
         self.scan(&[], Coming::Nothing)
     }
 
@@ -65,20 +65,20 @@ impl Striker {
     }
 
     /// A whole text.
-    pub(super) fn whole(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn whole(&mut self, bytes: &[u8]) -> Vec<u8> {
         [self.pass(bytes), self.rest()].concat()
     }
 }
 
 /// A body without what is looked for; trailers are left out.
-pub(super) struct Struck<B> {
+pub(crate) struct Struck<B> {
     inner: B,
     striker: Striker,
     over: bool,
 }
 
 impl<B> Struck<B> {
-    pub(super) fn new(inner: B, striker: Striker) -> Self {
+    pub(crate) fn new(inner: B, striker: Striker) -> Self {
         Self { inner, striker, over: false }
     }
 }

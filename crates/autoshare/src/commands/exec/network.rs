@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use autoshare_broker::egress::{Credential, Policy};
 use autoshare_core::origin::Origin;
+use autoshare_host::programs;
 use autoshare_vault::private::{Others, PrivateDir};
 use autoshare_vault::secrets::About;
 use autoshare_vault::{VaultError, secrets::SecretName};
@@ -16,10 +17,8 @@ use crate::exit::{FAILED, Failure};
 use crate::settings::{Inject, Settings};
 
 /// The port of the cell's own loopback on which the way out is.
-pub(super) const PORT: u16 = 3128;
-/// By which programs find it.
-const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
-/// By which they find the gateway to models.
+pub(super) const PORT: u16 = programs::PROXY_PORT;
+/// By which programs find the gateway to models.
 const GATEWAY_VARIABLES: [(&str, &str); 3] = [
     ("OPENAI_BASE_URL", "/gateway/openai/v1"),
     ("OPENAI_API_BASE", "/gateway/openai/v1"),
@@ -66,8 +65,10 @@ pub(super) fn open(settings: &Settings, options: &mut Options) -> Result<Option<
     let policy = Policy::new(options.allow.clone(), credentials, settings.connections, ca)
         .map_err(|error| Failure::new(FAILED, error.to_string()))?;
     let proxy = format!("http://127.0.0.1:{PORT}");
-    let mut found: Vec<(&str, String)> = PROXY_VARIABLES.map(|name| (name, proxy.clone())).into();
-    found.push(("NODE_USE_ENV_PROXY", "1".to_owned()));
+    let mut found: Vec<(&str, String)> = Vec::new();
+    for (name, value) in programs::proxy_environment() {
+        options.env.entry(name).or_insert(value);
+    }
     if !options.models.is_empty() {
         found.extend(GATEWAY_VARIABLES.map(|(name, path)| (name, format!("{proxy}{path}"))));
         // Whose SDK insists on a key shows what is none; the gateway knows the cell without it.

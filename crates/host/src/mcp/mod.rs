@@ -1,0 +1,190 @@
+//! Servers of the Model Context Protocol: who is known, who runs, and what their tools are called for.
+//!
+//! A server is presumed hostile. A program runs in a cell of its own, which sees no workspace and reaches no host unless
+//! its definition says so; an address is reached by the broker. What was approved of a server is kept with it ([`Shelf`]),
+//! and one that describes an approved tool otherwise than it was approved is not called at all. What a tool returns is
+//! content, whatever it says of itself.
+
+mod running;
+mod serve;
+mod shelf;
+mod specs;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use autoshare_broker::{OutboundError, Timeouts};
+use autoshare_core::tool::{Action, Served};
+use autoshare_mcp::{Called, McpError, Progress};
+use autoshare_sandbox::Launcher;
+use autoshare_store::Lease;
+use autoshare_vault::VaultError;
+use autoshare_vault::secrets::Secrets;
+use tokio::sync::mpsc::UnboundedSender;
+
+pub use autoshare_mcp::{Comparison, Described, Limits, Part, Pins, ServerName};
+pub use running::Running;
+pub use shelf::{Definition, Shelf, Way};
+pub use specs::{described, specs};
+
+use crate::{HostError, Settings};
+
+/// Servers of one brain that run at once, at most.
+const MAX_RUNNING: usize = 32;
+
+/// What can go wrong with a server.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// There is none of this name.
+    #[error("there is no MCP server {0}: `autoshare mcp list` shows those there are, `autoshare mcp add` adds one")]
+    Unknown(String),
+    /// Its file cannot be used.
+    #[error("{path} cannot be read: {why}; remove the server (`autoshare mcp remove`) and add it anew", path = path.display())]
+    Definition {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Its descriptions are too long to be kept.
+    #[error("what {name} says of its tools has more than {limit} bytes: it cannot be kept, and so not be approved")]
+    TooLarge {
+        /// The server.
+        name: String,
+        /// Bytes at most.
+        limit: usize,
+    },
+    /// It describes approved tools otherwise than they were approved.
+    #[error(
+        "the MCP server {name} describes tools otherwise than they were approved: {what}; nothing of it is called until \
+         somebody looks: autoshare mcp approve {name}"
+    )]
+    Changed {
+        /// The server.
+        name: String,
+        /// Which tools, and what of them.
+        what: String,
+    },
+    /// A tool that nobody approved.
+    #[error(
+        "the tool {tool} of {name} is not approved as this brain knows it: autoshare mcp approve {name}, then begin anew"
+    )]
+    Unapproved {
+        /// The server.
+        name: String,
+        /// The server's name of it.
+        tool: String,
+    },
+    /// Too many at once.
+    #[error("more than {MAX_RUNNING} MCP servers cannot run for one brain: name those it needs with --mcp")]
+    TooMany,
+    /// Its program could not be started.
+    #[error("the MCP server {name} did not start: {why}; what it needs is named with --read FOLDER")]
+    Start {
+        /// The server.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// The credential it is to be called with is not there.
+    #[error("there is no secret {name} for {origin}: keep it with `autoshare secret set {name} --host {origin}`")]
+    NoSecret {
+        /// The secret.
+        name: String,
+        /// Where the requests go.
+        origin: String,
+    },
+    /// The hosts it may reach cannot be understood.
+    #[error("--allow-host: {0}")]
+    Hosts(String),
+    /// The server itself.
+    #[error("{name}: {error}{last}")]
+    Mcp {
+        /// The server.
+        name: String,
+        /// What went wrong.
+        error: McpError,
+        /// What it said last, where it is gone; has passed the guard.
+        last: String,
+    },
+    /// Its address.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    /// The files.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Its cell.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// What servers are started and reached with.
+pub struct Mcp {
+    /// Those that are known.
+    pub shelf: Shelf,
+    /// Where credentials are; `None` where none is kept.
+    pub secrets: Option<Secrets>,
+    /// Roots, as PEM, with which hosts may be verified beside those of this machine.
+    pub ca: Option<String>,
+    /// How long a connection may take.
+    pub timeouts: Timeouts,
+    /// Connections that a server in a cell may have at once.
+    pub connections: usize,
+    /// What a server may send.
+    pub limits: Limits,
+}
+
+/// The servers of one brain, each started when a tool of it is first called, and ended with this.
+pub(crate) struct Servers {
+    mcp: Option<Arc<Mcp>>,
+    running: BTreeMap<ServerName, (Definition, Running)>,
+}
+
+impl Servers {
+    pub(crate) const fn new(mcp: Option<Arc<Mcp>>) -> Self {
+        Self { mcp, running: BTreeMap::new() }
+    }
+
+    /// Ends all of them.
+    pub(crate) async fn end(&mut self) {
+        for (_, running) in std::mem::take(&mut self.running).into_values() {
+            running.end().await;
+        }
+    }
+
+    /// Calls a tool: of a server that is as it was approved, in the description that the brain knows, or not at all.
+    pub(crate) async fn call(
+        &mut self,
+        served: &Served,
+        action: &Action,
+        launcher: &Arc<Launcher>,
+        lease: Arc<Lease>,
+        settings: &Settings,
+        progress: UnboundedSender<Progress>,
+    ) -> Result<Called, ServerError> {
+        let unknown = || ServerError::Unknown(served.server.clone());
+        let name = ServerName::parse(&served.server).map_err(|_| unknown())?;
+        let mcp = self.mcp.clone().ok_or_else(unknown)?;
+        // One that is gone is begun anew.
+        self.running.retain(|_, (_, running)| !running.is_gone());
+        if !self.running.contains_key(&name) {
+            if self.running.len() >= MAX_RUNNING {
+                return Err(ServerError::TooMany);
+            }
+            let definition = mcp.shelf.get(&name)?;
+            let running = Running::start(&mcp, launcher, Some(lease), settings, &name, &definition.way).await?;
+            running.check(&name, &definition).await?;
+            self.running.insert(name.clone(), (definition, running));
+        }
+        let (definition, running) = self.running.get(&name).ok_or_else(unknown)?;
+        if running.take_changed() {
+            running.check(&name, definition).await?;
+        }
+        if definition.pins.get(&served.tool).is_none_or(|tool| tool.digest() != served.digest) {
+            return Err(ServerError::Unapproved { name: served.server.clone(), tool: served.tool.clone() });
+        }
+        let arguments = action.args.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        running.call(&name, &served.tool, arguments, progress).await
+    }
+}

@@ -1,0 +1,249 @@
+//! A server that runs, or that is reached: each program in a cell of its own, each address through the broker.
+
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex};
+
+use autoshare_broker::Outbound;
+use autoshare_broker::egress::{Allow, Credential, Egress, Policy};
+use autoshare_core::event::{Root, RootMode};
+use autoshare_core::wire::{Program, Window};
+use autoshare_mcp::{Body, Called, Carry, Client, Described, McpError, Progress, ServerName};
+use autoshare_sandbox::{Launcher, Tier, Work};
+use autoshare_store::Lease;
+use autoshare_vault::secrets::SecretName;
+use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
+use rustix::pipe::{PipeFlags, pipe_with};
+use serde_json::{Map, Value};
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{Definition, Mcp, ServerError, Way};
+use crate::cells::cell_spec;
+use crate::output::{Output, locked, read};
+use crate::programs::{self, ProgramCell, proxy_environment};
+use crate::{HostError, Settings};
+
+/// Bytes of a server's last words on its standard error that stand in a message.
+const LAST_WORDS: usize = 2 * 1024;
+/// A window that nobody looks through.
+const WINDOW: Window = Window { rows: 24, columns: 80 };
+
+/// A server that runs or is reached. Dropping it ends it, and its cell with everything in it.
+pub struct Running {
+    client: Client,
+    cell: Option<InCell>,
+}
+
+/// What belongs to a server that is a program.
+struct InCell {
+    cell: ProgramCell,
+    _egress: Option<Egress>,
+    said: Arc<Mutex<Output>>,
+    attested: String,
+}
+
+impl Running {
+    /// Starts a server in a cell, or connects to it. The lease, if there is one, is held until the cell is gone.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn start(
+        mcp: &Mcp,
+        launcher: &Arc<Launcher>,
+        lease: Option<Arc<Lease>>,
+        settings: &Settings,
+        name: &ServerName,
+        way: &Way,
+    ) -> Result<Self, ServerError> {
+        match way {
+            Way::Http { url, credential } => {
+                let outbound = outbound(mcp, url, credential.as_deref())?;
+                let client = Client::over_http(Through(Arc::new(outbound)), url, mcp.limits).await;
+                let client = client.map_err(|error| of(name, error, None))?;
+                Ok(Self { client, cell: None })
+            }
+            Way::Program { .. } => in_cell(mcp, launcher, lease, settings, name, way).await,
+        }
+    }
+
+    /// What is in force of its cell, in one line; nothing where it has none.
+    #[must_use]
+    pub fn attested(&self) -> Option<&str> {
+        self.cell.as_ref().map(|cell| cell.attested.as_str())
+    }
+
+    /// Its tools, as it describes them now.
+    ///
+    /// # Errors
+    /// [`ServerError::Mcp`].
+    pub async fn tools(&self, name: &ServerName) -> Result<Vec<Described>, ServerError> {
+        self.client.tools().await.map_err(|error| self.failed(name, error))
+    }
+
+    /// Refuses the server if what it says of an approved tool is not what was approved.
+    ///
+    /// # Errors
+    /// [`ServerError::Changed`]; those of [`Running::tools`].
+    pub async fn check(&self, name: &ServerName, definition: &Definition) -> Result<(), ServerError> {
+        let comparison = definition.pins.compare(&self.tools(name).await?);
+        if comparison.is_changed() {
+            return Err(ServerError::Changed { name: name.as_str().to_owned(), what: comparison.words() });
+        }
+        Ok(())
+    }
+
+    /// Whether it said, since its tools were last listed, that they changed.
+    #[must_use]
+    pub fn take_changed(&self) -> bool {
+        self.client.take_changed()
+    }
+
+    /// Whether it is gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Calls a tool by the server's own name of it.
+    ///
+    /// # Errors
+    /// [`ServerError::Mcp`].
+    pub async fn call(
+        &self,
+        name: &ServerName,
+        tool: &str,
+        arguments: Map<String, Value>,
+        progress: UnboundedSender<Progress>,
+    ) -> Result<Called, ServerError> {
+        self.client.call(tool, arguments, Some(progress)).await.map_err(|error| self.failed(name, error))
+    }
+
+    /// Ends it: the server is told, and a cell is gone when this returns.
+    pub async fn end(self) {
+        self.client.end().await;
+        if let Some(InCell { cell, .. }) = self.cell {
+            cell.end().await;
+        }
+    }
+
+    /// The client, for what else there is.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn failed(&self, name: &ServerName, error: McpError) -> ServerError {
+        of(name, error, self.cell.as_ref().map(|cell| &*cell.said))
+    }
+}
+
+/// An error of a server, with its last words where it is gone.
+fn of(name: &ServerName, error: McpError, said: Option<&Mutex<Output>>) -> ServerError {
+    let wants_words = matches!(error, McpError::Closed(_) | McpError::Start(_) | McpError::TimedOut { .. });
+    let said = said.filter(|_| wants_words).map(|said| locked(said).text()).unwrap_or_default();
+    let said = said.trim();
+    let last = said.get(said.ceil_char_boundary(said.len().saturating_sub(LAST_WORDS))..).unwrap_or_default();
+    let words = autoshare_guard::plain(last, LAST_WORDS).text;
+    let last = if words.is_empty() { String::new() } else { format!("; its last words: {words}") };
+    ServerError::Mcp { name: name.as_str().to_owned(), error, last }
+}
+
+/// Carries requests through the broker.
+#[derive(Clone)]
+struct Through(Arc<Outbound>);
+
+impl Carry for Through {
+    async fn carry(&self, request: http::Request<bytes::Bytes>) -> std::io::Result<http::Response<Body>> {
+        let reply = self.0.send(request).await?;
+        Ok(reply.map(|body| body.into_data_stream().boxed()))
+    }
+}
+
+fn outbound(mcp: &Mcp, url: &str, credential: Option<&str>) -> Result<Outbound, ServerError> {
+    let credential = credential.map(|name| secret(mcp, url, name)).transpose()?;
+    Ok(Outbound::new(url, credential, mcp.ca.as_deref(), &mcp.timeouts)?)
+}
+
+fn secret(mcp: &Mcp, url: &str, name: &str) -> Result<Credential, ServerError> {
+    let origin = Outbound::origin_of(url)?;
+    let missing = || ServerError::NoSecret { name: name.to_owned(), origin: origin.to_string() };
+    let parsed = SecretName::parse(name).map_err(|_| missing())?;
+    let secret = mcp.secrets.as_ref().map(|secrets| secrets.get(&parsed)).transpose()?.flatten();
+    let mut bits = [0u8; 16];
+    getrandom::fill(&mut bits).map_err(|error| HostError::Randomness(error.to_string()))?;
+    // Nothing bears it: it only has to be no text that stands in a request.
+    let placeholder: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+    Credential::new(secret.ok_or_else(missing)?, placeholder, None).map_err(|_| missing())
+}
+
+/// Starts a program in a cell that sees the folders that its definition names, and nothing of any workspace.
+async fn in_cell(
+    mcp: &Mcp,
+    launcher: &Arc<Launcher>,
+    lease: Option<Arc<Lease>>,
+    settings: &Settings,
+    name: &ServerName,
+    way: &Way,
+) -> Result<Running, ServerError> {
+    let Way::Program { command, env, read: readable, write, hosts } = way else {
+        return Err(ServerError::Unknown(name.as_str().to_owned()));
+    };
+    let root = |mode| move |path: &String| Root { path: path.clone(), mode };
+    let roots: Vec<Root> =
+        readable.iter().map(root(RootMode::Read)).chain(write.iter().map(root(RootMode::Write))).collect();
+    let mut spec = cell_spec(Work::Programs, &roots, None, settings)?;
+    let policy = policy(mcp, hosts)?;
+    if policy.is_some() {
+        (spec.listen, spec.least) = (Some(programs::PROXY_PORT), Tier::Full);
+    }
+    let mut cell = ProgramCell::open(launcher, lease, spec).await?;
+    let broken = |error: std::io::Error| ServerError::Host(HostError::Cell(error.to_string()));
+    let egress = match (cell.listener(), policy) {
+        (Some(listener), Some(policy)) => Some(Egress::serve(listener, policy).map_err(broken)?),
+        _ => None,
+    };
+    let mut environment = programs::environment();
+    environment.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
+    if egress.is_some() {
+        environment.extend(proxy_environment());
+    }
+    environment.extend(env.clone());
+    // Where its folders are is no business of the program's unless they are named.
+    let dir = write.first().or(readable.first()).map_or("/tmp", String::as_str).to_owned();
+    let program = Program { argv: command.clone(), env: environment, dir };
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|errno| broken(errno.into()));
+    let ((their_in, our_in), (our_out, their_out), (our_err, their_err)) = (pipe()?, pipe()?, pipe()?);
+    for ours in [&our_in, &our_out, &our_err] {
+        rustix::io::ioctl_fionbio(ours, true).map_err(|errno| broken(errno.into()))?;
+    }
+    let streams = [Some(their_in.as_fd()), Some(their_out.as_fd()), Some(their_err.as_fd())];
+    let start =
+        |error: programs::StartError| ServerError::Start { name: name.as_str().to_owned(), why: error.to_string() };
+    let job = cell.start(program, streams, WINDOW).await.map_err(start)?;
+    drop((their_in, their_out, their_err, job));
+    let said = Arc::<Mutex<Output>>::default();
+    // Ends with the cell, which holds the other end.
+    tokio::spawn(read(pipe::Receiver::from_owned_fd(our_err).map_err(broken)?, Arc::clone(&said)));
+    let (from, to) =
+        (pipe::Receiver::from_owned_fd(our_out).map_err(broken)?, pipe::Sender::from_owned_fd(our_in).map_err(broken)?);
+    let client = Client::over_streams(from, to, mcp.limits).await.map_err(|error| of(name, error, Some(&said)))?;
+    let attested = cell.attested.clone();
+    Ok(Running { client, cell: Some(InCell { cell, _egress: egress, said, attested }) })
+}
+
+fn policy(mcp: &Mcp, hosts: &[String]) -> Result<Option<Policy>, ServerError> {
+    if hosts.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |why: String| ServerError::Hosts(why);
+    let allow = hosts.iter().map(|host| Allow::parse(host)).collect::<Result<Vec<_>, _>>();
+    let allow = allow.map_err(|error| wrong(error.to_string()))?;
+    let policy = Policy::new(allow, Vec::new(), mcp.connections, mcp.ca.as_deref());
+    let policy = policy.map_err(|error| wrong(error.to_string()))?;
+    // A rule of methods or paths has TLS ended here, by certificates that the server would have to trust.
+    if policy.trust().is_some() {
+        return Err(wrong("name whole hosts for an MCP server, without methods or paths".to_owned()));
+    }
+    Ok(Some(policy))
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use autoshare_core::verdict::{Decision, Reason};
-use autoshare_gate::policy::{Rule, Says, read_facts};
+use autoshare_gate::policy::{Rule, Says};
 use autoshare_guard::encode;
 
 use crate::args::{Policy, PolicyFlags};
@@ -87,8 +87,8 @@ fn json(rule: &Rule) -> serde_json::Value {
 
 /// `autoshare policy test FILE --facts ...`.
 fn test(in_force: &Rules, with_file: &Rules, facts: &str, look: Look) -> Result<ExitCode, Failure> {
-    let facts = read_facts(facts).map_err(|why| Failure::new(SETTINGS, why))?;
-    let (before, after) = (in_force.policy()?.decide(&facts), with_file.policy()?.decide(&facts));
+    let judge = |rules: &Rules| rules.policy()?.try_out(facts).map_err(|why| Failure::new(SETTINGS, why));
+    let (before, after) = (judge(in_force)?, judge(with_file)?);
     if look == Look::Json {
         let json = |(decision, reasons): &(Decision, Vec<Reason>)| serde_json::json!({ "decision": decision, "reasons": reasons });
         out(&ascii_json(&serde_json::json!({ "in_force": json(&before), "with_file": json(&after) })));

@@ -226,6 +226,19 @@ impl Policy {
         Self { asker: Arc::new(asker), rules: Arc::clone(&self.rules), kept: Arc::default() }
     }
 
+    /// The decision about an action that words describe, as [`read_facts`] reads them; `tenant=NAME` and `brain=ID` among
+    /// them say who acts.
+    ///
+    /// # Errors
+    /// What is not understood, and what is.
+    pub fn try_out(&self, words: &str) -> Result<(Decision, Vec<Reason>), String> {
+        let (who, facts) = notation::described(words)?;
+        Ok(match who {
+            Some((tenant, brain)) => self.for_brain(&tenant, &brain).decide(&facts),
+            None => self.decide(&facts),
+        })
+    }
+
     /// Its rules, in the order of its text.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {

@@ -86,16 +86,30 @@ fn least() -> Facts {
 /// # Errors
 /// What is not understood, and what is.
 pub fn facts(text: &str) -> Result<Facts, String> {
+    match described(text)? {
+        (None, facts) => Ok(facts),
+        (Some(_), _) => Err("tenant and brain are no facts of an action: leave them out".to_owned()),
+    }
+}
+
+/// The same, and who acts: tenant and brain, if either is named.
+pub(super) fn described(text: &str) -> Result<(Option<(String, String)>, Facts), String> {
     let mut facts = least();
+    let mut who: Option<(String, String)> = None;
     let mut named = BTreeSet::new();
     for word in text.split_whitespace() {
         let (key, value) = word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value)));
         if !named.insert(key) {
             return Err(format!("{key} is named twice: name it once"));
         }
-        set(&mut facts, key, value)?;
+        match (key, value) {
+            ("tenant" | "brain", None | Some("")) => return Err(format!("{key} needs a value: {key}=...")),
+            ("tenant", Some(name)) => who.get_or_insert_with(Default::default).0 = name.to_owned(),
+            ("brain", Some(id)) => who.get_or_insert_with(Default::default).1 = id.to_owned(),
+            _ => set(&mut facts, key, value)?,
+        }
     }
-    Ok(facts)
+    Ok((who, facts))
 }
 
 fn set(facts: &mut Facts, key: &str, value: Option<&str>) -> Result<(), String> {

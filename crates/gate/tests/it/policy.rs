@@ -287,3 +287,23 @@ fn what_is_nested_too_deeply_is_refused() {
         let _refused_or_empty = Policy::parse(half);
     }
 }
+
+/// The rules in docs/policy.md can be used as they stand there.
+#[test]
+fn what_the_documentation_shows_holds() {
+    let page = include_str!("../../../../docs/policy.md");
+    let texts: Vec<&str> = page.split("```cedar\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(texts.len(), 2);
+    let default = Policy::builtin(Profile::Default).unwrap();
+    for text in &texts {
+        assert!(text.contains("//? "), "{text}");
+        default.add("docs/policy.md", text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+    }
+    for limit in [MAX_POLICY, MAX_RULE] {
+        let shown = format!("{},{:03}", limit / 1000, limit % 1000);
+        assert!(page.contains(&shown), "docs/policy.md does not say {shown}");
+    }
+    for rule in ["policy-error", "nothing-allows-it", "with-leave"] {
+        assert!(page.contains(rule), "{rule}");
+    }
+}

@@ -15,6 +15,8 @@
 mod approvals;
 mod contracts;
 mod policy;
+mod policy_properties;
+mod policy_table;
 mod programs;
 mod properties;
 mod provenance;

@@ -48,6 +48,7 @@ const POWERS: &[(&str, &[&str], &str)] = &[
     ("hkdf",             &["vault"],                                            "one crate makes keys"),
     ("landlock",         &["sandbox"],                                          "one crate confines"),
     ("seccompiler",      &["sandbox"],                                          "one crate confines"),
+    ("cedar-policy",     &["gate"],                                             "one crate judges actions"),
     ("libc",             &["sandbox"],                                          "only unsafe code needs it"),
     ("clap",             &["autoshare", "testkit"],                             "only programs read a command line"),
     ("console",          &["autoshare"],                                        "only the terminal face knows a terminal"),

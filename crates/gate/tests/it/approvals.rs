@@ -53,7 +53,8 @@ fn e5_always_answers_only_the_rules_that_asked_when_it_was_given() {
 #[test]
 fn e5_always_for_a_source_holds_for_targets_that_stand_in_that_source() {
     let scope = Scope::Sources { sources: vec!["file:list.md".to_owned()] };
-    let grant = Grant { tool: "send_mail".to_owned(), scope, rules: ALL.iter().map(|rule| (*rule).to_owned()).collect() };
+    let grant =
+        Grant { tool: "send_mail".to_owned(), scope, rules: ALL.iter().map(|rule| (*rule).to_owned()).collect() };
     // (recipient, whether the grant answers)
     let table = [
         ("ann@example.org", true),

@@ -13,16 +13,8 @@ use proptest::sample::select;
 use crate::world::*;
 
 /// The rules that no policy lifts.
-const HARD: &[&str] = &[
-    "contract",
-    "no-path",
-    "protected",
-    "closed",
-    "boundary",
-    "read-only",
-    "trusted-by-machine",
-    "command-list",
-];
+const HARD: &[&str] =
+    &["contract", "no-path", "protected", "closed", "boundary", "read-only", "trusted-by-machine", "command-list"];
 
 const PATHS: &[&str] = &[
     "a.md",

@@ -16,7 +16,8 @@ pub(crate) const WORKSPACE: &str = "/home/ann/notes";
 pub(crate) const MODES: [AskMode; 3] = [AskMode::Default, AskMode::Always, AskMode::Yes];
 
 /// The profiles, read once.
-static POLICIES: LazyLock<[Policy; 3]> = LazyLock::new(|| Profile::ALL.map(|profile| Policy::builtin(profile).unwrap()));
+static POLICIES: LazyLock<[Policy; 3]> =
+    LazyLock::new(|| Profile::ALL.map(|profile| Policy::builtin(profile).unwrap()));
 
 pub(crate) fn policy(profile: Profile) -> Policy {
     POLICIES[Profile::ALL.iter().position(|known| *known == profile).unwrap()].clone()

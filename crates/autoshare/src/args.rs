@@ -142,7 +142,29 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) no_mcp: bool,
     #[command(flatten)]
+    pub(crate) judging: Judging,
+    #[command(flatten)]
     pub(crate) watching: Watching,
+}
+
+/// How a run's actions are judged.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Judging {
+    /// The policy: cautious, default or trusting
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// A policy of your own, in Cedar, in place of a profile (`autoshare policy check FILE`)
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    pub(crate) policy: Option<PathBuf>,
+    /// What the goal needs: auto (the model draws it up), draft (fixed rules do), ask (you are shown it first), or a FILE
+    #[arg(long, value_name = "HOW")]
+    pub(crate) warrant: Option<String>,
+    /// A text file whose words count as yours, as they are now
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Vec<PathBuf>,
+    /// A text file that comes with the goal and is somebody else's words
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

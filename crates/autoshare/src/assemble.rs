@@ -124,7 +124,7 @@ pub(crate) fn host(
     launcher: Launcher,
     wait: Questions,
 ) -> Result<Host, Failure> {
-    let parts = parts(settings, wait);
+    let parts = autoshare_host::Settings { policy: Some(settings.gate.policy()?), ..parts(settings, wait) };
     let ledger = ledger(settings, &data.access)?;
     let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts);
     Ok(match known_mcp(settings)? {
@@ -166,6 +166,11 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         max_output: settings.max_output,
         background_jobs: settings.background_jobs,
         commands: settings.commands.clone().unwrap_or_default(),
+        policy: None,
+        allowed_hosts: settings.gate.allowed_hosts.clone(),
+        warrant: settings.gate.warrant.drawing(),
+        pause_after: settings.gate.pause_after,
+        answer_within: settings.gate.answer_within,
         park_after: settings.park_after,
         quota: settings.quota,
         least_tier: Tier::Narrow,

@@ -22,24 +22,31 @@
 
 mod approval;
 mod commands;
+pub mod contract;
 pub mod facts;
-mod history;
+mod leaves;
 mod place;
-pub mod rules;
-mod tools;
+pub mod policy;
+mod provenance;
+mod rules;
+mod warrant;
 
 use std::collections::BTreeSet;
 
 use autoshare_core::event::{AskMode, Root};
 use autoshare_core::outcome::Plan;
 use autoshare_core::tool::{Action, ToolSpec};
-use autoshare_core::verdict::{Decision, Grant, Origin, Reason, Verdict};
+use autoshare_core::verdict::{Decision, Grant, Verdict};
+use autoshare_core::warrant::Warrant;
 
 pub use approval::{GateError, answer_by_rule, check_approval};
 pub use commands::Commands;
-pub use history::{History, MIN_EVIDENCE};
+pub use contract::builtin_tools;
 pub use place::{Escape, escape};
-pub use tools::builtin_tools;
+pub use policy::Policy;
+pub use provenance::{History, Located, MIN_DIGITS, MIN_EVIDENCE};
+pub use rules::SHRINKS_BELOW;
+pub use warrant::{WarrantError, draft, matters, own_words, read_warrant, widen, write_warrant};
 
 /// What is to be judged, and all that it is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +69,12 @@ pub struct Case<'a> {
     pub grants: &'a [Grant],
     /// Which commands may be called by name.
     pub commands: &'a Commands,
+    /// Which effects its goal needs; `None` before that was drawn up.
+    pub warrant: Option<&'a Warrant>,
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// Hosts from which anything may be fetched; `*.` before one means every name below it.
+    pub allowed_hosts: &'a [String],
     /// The files that this brain made, as [`autoshare_core::place::known_as`] names them.
     pub own_files: &'a BTreeSet<String>,
 }
@@ -69,19 +82,27 @@ pub struct Case<'a> {
 /// What the gate says of a case.
 #[must_use]
 pub fn decide(case: &Case<'_>) -> Verdict {
-    let findings: Vec<(Decision, Reason)> = rules::findings(case);
-    let strictest = findings.iter().map(|(decision, _)| *decision).max().unwrap_or(Decision::Deny);
-    let mut reasons: Vec<Reason> = Vec::new();
-    for (decision, reason) in findings {
-        if decision == strictest && !reasons.contains(&reason) {
-            reasons.push(reason);
+    let site = place::site(case.action, case.spec, case.plan, case.roots);
+    let leaves = leaves::leaves(case);
+    let origins = leaves.iter().map(leaves::Leaf::origin).collect();
+    let verdict = |decision, reasons, outside| Verdict {
+        decision,
+        reasons,
+        origins,
+        digest: case.action.digest(),
+        outside,
+    };
+    let denials = rules::denials(case, site.as_ref());
+    if !denials.is_empty() {
+        return verdict(Decision::Deny, denials, false);
+    }
+    let facts = facts::gather(case, &leaves, site.as_ref());
+    let (decision, reasons) = case.policy.decide(&facts);
+    match rules::granted(case, &leaves, &reasons) {
+        Some(reason) if decision == Decision::Ask => verdict(Decision::Allow, vec![reason], false),
+        _ => {
+            let outside = decision != Decision::Allow && facts.is_outside_warrant();
+            verdict(decision, reasons, outside)
         }
     }
-    let (decision, reasons) = match rules::granted(case, &reasons) {
-        Some(reason) if strictest == Decision::Ask => (Decision::Allow, vec![reason]),
-        _ => (strictest, reasons),
-    };
-    let origin = |(param, value): (&String, &serde_json::Value)| Origin::plain(param, case.history.origin(value));
-    let origins = case.action.args.iter().map(origin).collect();
-    Verdict { decision, reasons, origins, digest: case.action.digest(), outside: false }
 }

@@ -24,8 +24,10 @@ use crate::mcp::Servers;
 use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
 use crate::undo::{Keeping, UndoError};
-use crate::{Host, HostError, Progress, Questions, spill_path};
+use crate::{Host, HostError, Progress, Questions, Reading, spill_path};
 
+/// Sources that a notice names at most.
+const SOURCES_NAMED: usize = 5;
 /// Times that a request is made smaller when a provider says that it does not fit its window.
 const WINDOW_RETRIES: u32 = 4;
 /// Bytes of a result that is put into a file, at most: what a file tool takes, and room for the line that says what was
@@ -55,11 +57,10 @@ impl Host {
     pub async fn drive(&self, brain: &BrainId, feed: UnboundedSender<Progress>) -> Result<Standing, HostError> {
         let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
         let mut state = Brain::new();
-        let mut history = gate::History::new();
+        let reading = Reading::of(&events);
         let mut judged = None;
         for event in &events {
             state.apply(event);
-            learn(&mut history, &state, event);
             if let Event::Verdict { verdict, .. } = event {
                 judged = Some(verdict.clone());
             }
@@ -68,6 +69,7 @@ impl Host {
         if goal.model == crate::exec::EXEC {
             return Err(HostError::Exec(brain.clone()));
         }
+        let policy = self.settings.policy.clone().ok_or(HostError::NoPolicy)?;
         // While the model is asked what to do.
         expect(&self.launcher, Work::Tools, &goal.roots, &self.settings);
         let model = self.broker.model(&goal.model)?;
@@ -77,7 +79,8 @@ impl Host {
             goal,
             journal,
             brain: state,
-            history,
+            reading,
+            policy,
             judged,
             model,
             hands: None,
@@ -97,10 +100,11 @@ impl Host {
 pub(crate) struct Driver<'h> {
     pub(crate) host: &'h Host,
     pub(crate) id: BrainId,
-    goal: Goal,
+    pub(crate) goal: Goal,
     journal: Journal,
     pub(crate) brain: Brain,
-    history: gate::History,
+    reading: Reading,
+    policy: Arc<gate::Policy>,
     /// The last verdict.
     judged: Option<Verdict>,
     pub(crate) model: Model,
@@ -128,6 +132,9 @@ impl Driver<'_> {
                 self.note_stop().await?;
             }
             let Some(command) = self.brain.pending().into_iter().next() else { break };
+            if self.brain.warrant().is_none() && self.brain.steps() == 0 {
+                self.draw_warrant().await?;
+            }
             let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
             let urgency = if waits { Stop::AfterStep } else { Stop::Now };
             let stopped = tokio::select! {
@@ -160,7 +167,7 @@ impl Driver<'_> {
         let seqs = self.journal.append(&events, durability).await?;
         for (event, seq) in events.into_iter().zip(seqs) {
             self.brain.apply(&event);
-            learn(&mut self.history, &self.brain, &event);
+            self.reading.take(seq, &event);
             match &event {
                 Event::Verdict { verdict, .. } => self.judged = Some(verdict.clone()),
                 Event::Answer { text } | Event::Fault { text, .. } => self.words.clone_from(text),
@@ -309,7 +316,10 @@ impl Driver<'_> {
             roots: &self.goal.roots,
             protected: &self.host.settings.protected,
             ask: self.goal.ask,
-            history: &self.history,
+            history: self.reading.history(),
+            warrant: self.brain.warrant(),
+            policy: &self.policy,
+            allowed_hosts: &self.host.settings.allowed_hosts,
             grants: self.brain.grants(),
             commands: &self.host.settings.commands,
             own_files: self.brain.own_files(),
@@ -342,6 +352,9 @@ impl Driver<'_> {
 
     async fn ask(&mut self, step: StepNo, action: Action, verdict: Verdict) -> Result<(), HostError> {
         let digest = action.digest();
+        if verdict.outside && self.brain.refused_outside() >= self.host.settings.pause_after {
+            return self.pause(&action, &verdict).await;
+        }
         let by_rule = gate::answer_by_rule(&verdict, self.goal.ask);
         let (answer, by) = match (by_rule, self.host.settings.questions) {
             (Some(answered), _) => answered,
@@ -352,10 +365,37 @@ impl Driver<'_> {
                 self.tell(Progress::Question(question));
                 let after = self.host.settings.park_after;
                 let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after };
-                parked.while_waiting(receiver).await.unwrap_or((Answer::No, Answerer::Nobody))
+                let within = self.host.settings.answer_within;
+                let answered = tokio::time::timeout(within, parked.while_waiting(receiver)).await;
+                self.host.switchboard.withdraw(&self.id);
+                answered.ok().and_then(Result::ok).unwrap_or((Answer::No, Answerer::Nobody))
             }
         };
-        self.record(vec![Event::Approval { step, digest: action.digest(), answer, by }], Durability::Synced).await
+        let mut events = Vec::new();
+        if let (Answer::Feedback { text }, Answerer::Person { .. }) = (&answer, &by) {
+            let widened = gate::widen(self.brain.warrant(), text, &self.goal.tools);
+            events.extend(widened.map(Event::Warrant));
+        }
+        events.insert(0, Event::Approval { step, digest: action.digest(), answer, by });
+        self.record(events, Durability::Synced).await
+    }
+
+    /// A brain that keeps asking for what its goal does not need is somebody else's: it stops, alone, with one notice.
+    async fn pause(&mut self, action: &Action, verdict: &Verdict) -> Result<(), HostError> {
+        let mut sources = verdict.target_sources();
+        if sources.is_empty() {
+            sources = self.reading.history().sources().map(str::to_owned).take(SOURCES_NAMED).collect();
+        }
+        let refused = self.brain.refused_outside();
+        let text = format!(
+            "Paused: it wants {} after {refused} refusals of what its goal does not need. What it read last came from: {}. \
+             Look at it with `autoshare show {}`; `autoshare resume {}` lets it go on",
+            action.tool,
+            sources.join(", "),
+            self.id,
+            self.id
+        );
+        self.record(vec![Event::Note { kind: NoteKind::Paused, text }], Durability::Synced).await
     }
 
     async fn perform(&mut self, step: StepNo, action: Action) -> Result<(), HostError> {
@@ -617,21 +657,6 @@ impl Parking<'_> {
 fn unknown() -> Outcome {
     let text = "The program was interrupted during this action, and it cannot be told whether it happened.".to_owned();
     Outcome { ending: Ending::Unknown, text, spilled: None, after: None, bytes: 0 }
-}
-
-/// What the words in an event are to the gate: a person's, or some source's.
-fn learn(history: &mut gate::History, brain: &Brain, event: &Event) {
-    let runs_programs = |action: &Action| {
-        let tools = brain.goal().map(|goal| goal.tools.as_slice()).unwrap_or_default();
-        tools.iter().any(|tool| tool.name == action.tool && tool.effect == Effect::RunInside)
-    };
-    match event {
-        Event::Goal(goal) => history.trust(&goal.text),
-        Event::Proposal { action, .. } if runs_programs(action) => history.propose(action),
-        Event::Approval { answer: Answer::Feedback { text }, by: Answerer::Person { .. }, .. } => history.trust(text),
-        Event::Observation { source, outcome, .. } => history.add_content(source, &outcome.text),
-        _ => {}
-    }
 }
 
 /// An effect is on disk before and after; what can be had again may wait for the next commit.

@@ -30,9 +30,11 @@ pub mod mcp;
 mod output;
 pub mod programs;
 mod progress;
+mod reading;
 mod spend;
 mod switchboard;
 pub mod undo;
+pub mod warrant;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,7 @@ use autoshare_access::Access;
 use autoshare_broker::Broker;
 use autoshare_core::event::{Event, Goal};
 use autoshare_core::usage::Quota;
+use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, StepNo};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_store::ledger::Ledger;
@@ -53,6 +56,7 @@ pub use error::HostError;
 pub use output::KEPT;
 pub use programs::{Job, ProgramCell, StartError};
 pub use progress::Progress;
+pub use reading::Reading;
 pub use spend::SOFT_CAP;
 pub use switchboard::{AnswerError, Question, Stop, Switchboard};
 
@@ -77,6 +81,16 @@ pub struct Settings {
     pub background_jobs: usize,
     /// Which commands may be called by name.
     pub commands: autoshare_gate::Commands,
+    /// The policy by which actions are judged; without one no brain is driven.
+    pub policy: Option<Arc<autoshare_gate::Policy>>,
+    /// Hosts from which anything may be fetched; `*.` before one means every name below it.
+    pub allowed_hosts: Vec<String>,
+    /// How a goal's warrant is drawn up where a person gave none.
+    pub warrant: warrant::Drawing,
+    /// Refused questions about what lies outside the warrant after which the next one pauses the brain.
+    pub pause_after: u64,
+    /// How long a question waits for an answer; then it is no.
+    pub answer_within: Duration,
     /// How long a brain's cells are kept while it waits for a model or a person.
     pub park_after: Duration,
     /// How much a workspace may hold.
@@ -142,17 +156,18 @@ impl Host {
         Arc::clone(&self.switchboard)
     }
 
-    /// Admits a goal: a new brain whose journal begins with it.
+    /// Admits a goal: a new brain whose journal begins with it, and with the warrant that a person gave, if one did.
     ///
     /// # Errors
     /// When no randomness or no disk is to be had.
-    pub fn admit(&self, goal: Goal) -> Result<BrainId, HostError> {
+    pub fn admit(&self, goal: Goal, warrant: Option<Warrant>) -> Result<BrainId, HostError> {
         let mut bits = [0u8; 5];
         getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
         let brain = BrainId::from_random(bits);
         self.store.create(&self.access, &brain)?;
         let lease = self.store.lease(&self.access, &brain)?;
-        self.store.append(&self.access, &lease, &[Event::Goal(goal)], Durability::Synced)?;
+        let events: Vec<Event> = [Event::Goal(goal)].into_iter().chain(warrant.map(Event::Warrant)).collect();
+        self.store.append(&self.access, &lease, &events, Durability::Synced)?;
         Ok(brain)
     }
 }

@@ -8,7 +8,7 @@ use autoshare_core::event::RootMode;
 use autoshare_core::tool::ToolSpec;
 use autoshare_guard::encode;
 use autoshare_host::Questions;
-use autoshare_host::mcp::{Comparison, Definition, Described, Mcp, Pins, Running, ServerName, Way, specs};
+use autoshare_host::mcp::{Comparison, Definition, Described, Mcp, Offered, Pins, Running, ServerName, Way, offered};
 use autoshare_sandbox::Launcher;
 use serde_json::{Value, json};
 
@@ -53,8 +53,9 @@ pub(crate) fn tools(settings: &Settings, flags: &Run) -> Result<Vec<ToolSpec>, F
     for name in names {
         let unknown =
             || Failure::new(SETTINGS, format!("there is no MCP server {name}: add it with `autoshare mcp add`"));
-        let definition = known.as_ref().ok_or_else(unknown)?.shelf.get(&name)?;
-        tools.extend(specs(&name, &definition));
+        let definition = known.as_ref().ok_or_else(unknown)?.shelf.get(&name);
+        let definition = definition.map_err(|error| Failure::from(error).with_code(SETTINGS))?;
+        tools.extend(offered(&name, &definition)?.tools);
     }
     Ok(tools)
 }
@@ -119,17 +120,20 @@ fn connect(
 
 /// Shows what would be approved, asks, and keeps it.
 fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look: Look) -> Result<ExitCode, Failure> {
-    let tools = specs(name, definition);
+    let Offered { tools, left_out } = offered(name, definition)?;
+    let described = |spec: &ToolSpec| spec.served.as_ref().and_then(|served| definition.pins.get(&served.tool));
+    let tools: Vec<(ToolSpec, &Described)> =
+        tools.into_iter().filter_map(|spec| described(&spec).map(|tool| (spec, tool))).collect();
     if look != Look::Json {
-        tools.iter().zip(definition.pins.tools()).for_each(|(spec, tool)| show(spec, tool));
+        tools.iter().for_each(|(spec, tool)| show(spec, tool));
     }
+    left_out.iter().for_each(|why| err(&format!("left out: {}", encode::terminal(&why.to_string()))));
     let approved = yes || (crate::prompt::somebody_is_there() && crate::prompt::confirm(&question(name, tools.len())));
     if approved {
         mcp.shelf.set(name, definition)?;
     }
     if look == Look::Json {
-        let tools: Vec<Value> =
-            tools.iter().zip(definition.pins.tools()).map(|(spec, tool)| told(spec, tool)).collect();
+        let tools: Vec<Value> = tools.iter().map(|(spec, tool)| told(spec, tool)).collect();
         out(&ascii_json(&json!({"name": name.as_str(), "approved": approved, "tools": tools})));
     } else if approved {
         err(&format!("approved {} tools of {name}, as they are now", tools.len()));

@@ -16,6 +16,7 @@ mod token;
 mod undo;
 mod usage;
 mod verify;
+mod warrant;
 
 use std::process::ExitCode;
 

@@ -1,19 +1,22 @@
 //! `run` and `resume`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use autoshare_broker::Broker;
-use autoshare_core::event::{AskMode, Goal};
+use autoshare_core::event::{AskMode, Attached, Goal};
 use autoshare_guard::encode;
 use autoshare_sandbox::Launcher;
 
 use crate::args::{Resume, Run};
 use crate::assemble;
 use crate::commands::{drive, mcp};
-use crate::exit::{Failure, SETTINGS};
+use crate::exit::{Failure, SETTINGS, UNFINISHED};
 use crate::screen::{Look, err};
-use crate::settings::{Settings, parse_cost};
+use crate::settings::{Settings, parse_cost, read_text};
 
+/// Bytes of one text that comes with a goal, at most.
+const MAX_ATTACHED: usize = 1024 * 1024;
 /// Bytes of a goal at most.
 const MAX_GOAL: usize = 100_000;
 
@@ -22,6 +25,7 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     if flags.goal.trim().is_empty() || flags.goal.len() > MAX_GOAL {
         return Err(Failure::new(SETTINGS, format!("a goal has 1 to {MAX_GOAL} bytes; say what is to be reached")));
     }
+    let how = settings.gate.choose(&flags.judging)?;
     let roots = assemble::roots(&settings, &flags.workspace, &flags.read, &flags.write)?;
     let mut limits = settings.limits;
     limits.max_steps = flags.max_steps.unwrap_or(limits.max_steps);
@@ -51,15 +55,26 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         (_, true) => AskMode::Yes,
         _ => AskMode::Default,
     };
-    let goal =
-        Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted: Vec::new(), attached: Vec::new() };
+    let (trusted, attached) = (texts(&flags.judging.trust)?, texts(&flags.judging.attach)?);
+    let goal = Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted, attached };
+    let Some(warrant) = super::warrant::given(&how, &goal, look)? else { return Ok(ExitCode::from(UNFINISHED)) };
     let data = assemble::data(&settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
-    let brain = host.admit(goal)?;
+    let brain = host.admit(goal, warrant)?;
     if look != Look::Json {
         err(&format!("brain {brain}"));
     }
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
+}
+
+/// Texts that come with a goal.
+fn texts(files: &[PathBuf]) -> Result<Vec<Attached>, Failure> {
+    let read = |path: &PathBuf| {
+        let text = read_text(path)?;
+        let text = autoshare_guard::plain(&text, MAX_ATTACHED).text;
+        Ok(Attached { name: path.display().to_string(), text })
+    };
+    files.iter().map(read).collect()
 }
 
 /// A model server on this machine, when none was named.

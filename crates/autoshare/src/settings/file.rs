@@ -26,6 +26,7 @@ pub(crate) struct ConfigFile {
     pub(crate) shell: ShellSection,
     pub(crate) network: super::network::NetworkSection,
     pub(crate) cell: CellSection,
+    pub(crate) gate: super::gate::GateSection,
     pub(crate) serve: ServeSection,
     pub(crate) gateway: GatewaySection,
     pub(crate) budget: super::budget::BudgetSection,

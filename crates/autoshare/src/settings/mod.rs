@@ -3,6 +3,7 @@
 
 mod budget;
 mod file;
+mod gate;
 mod models;
 mod network;
 mod serve;
@@ -18,6 +19,7 @@ use autoshare_sandbox::CellLimits;
 use autoshare_store::ledger::Budgets;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
+pub(crate) use gate::{Gate, WarrantMode};
 pub(crate) use file::{ConfigFile, read_text};
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
@@ -69,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     /// What programs in cells may reach.
     pub(crate) network: Network,
+    /// How actions are judged.
+    pub(crate) gate: Gate,
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
@@ -201,7 +205,7 @@ impl Settings {
         let network = Network::of(&file.network)?;
         let more = [file.model.api_key_file.clone(), file.model.prices.clone(), file.network.ca_file.clone()];
         let named = [file_path, flags.env_file.clone()].into_iter().chain(more);
-        let named = named.flatten().chain(file.serve.files()).chain(std::mem::take(&mut models.read_from));
+        let named = named.flatten().chain(file.serve.files()).chain(file.gate.policy.clone()).chain(std::mem::take(&mut models.read_from));
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,
@@ -223,6 +227,7 @@ impl Settings {
             background_jobs: usize::try_from(background_jobs).unwrap_or(usize::MAX),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             network,
+            gate: file.gate.read()?,
             park_after: Duration::from_secs(park_seconds),
             commands,
             undo,

@@ -14,6 +14,7 @@
 
 mod approvals;
 mod contracts;
+mod policy;
 mod programs;
 mod properties;
 mod provenance;

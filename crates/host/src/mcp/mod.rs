@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use autoshare_broker::{OutboundError, Timeouts};
 use autoshare_core::tool::{Action, Served};
+use autoshare_gate::contract::ContractError;
 use autoshare_mcp::{Called, McpError, Progress};
 use autoshare_sandbox::Launcher;
 use autoshare_store::Lease;
@@ -26,7 +27,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub use autoshare_mcp::{Comparison, Described, Limits, Part, Pins, ServerName};
 pub use running::Running;
 pub use shelf::{Definition, Shelf, Way};
-pub use specs::specs;
+pub use specs::{Offered, hints, offered};
 
 use crate::{HostError, Settings};
 
@@ -108,6 +109,9 @@ pub enum ServerError {
         /// What it said last, where it is gone; has passed the guard.
         last: String,
     },
+    /// The contracts of its tools.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// Its address.
     #[error(transparent)]
     Outbound(#[from] OutboundError),

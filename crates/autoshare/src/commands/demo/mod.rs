@@ -83,7 +83,7 @@ fn play(launcher: Launcher, flags: &Demo, look: Look, scene: &Scene, began: Inst
     ] {
         say(title);
         tally.begin(act);
-        let brain = host.admit(goal(flags, &settings, scene, &model)?)?;
+        let brain = host.admit(goal(flags, &settings, scene, &model)?, None)?;
         let standing = runtime.block_on(stage.act(act, &brain, &mut tally))?;
         if standing.status != Status::Finished(FinishReason::Done) {
             ended_well = false;

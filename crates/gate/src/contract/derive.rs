@@ -1,0 +1,234 @@
+//! A contract for a tool that has none.
+
+use autoshare_core::Digest;
+use autoshare_core::tool::{Effect, Fields, Kind, Param, Redo, ResultSpec, Role, Served, ToolSpec, Words, WrittenBy};
+use serde_json::Value;
+
+use super::{ContractError, schema};
+use crate::provenance::issued::words_of;
+use crate::warrant::lexicon::{DELETES, is_ambiguous, looks, verb};
+
+/// What a server says of how its tool behaves: `ToolAnnotations` of the Model Context Protocol. They may make a contract
+/// stricter; milder only where the tool's name says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hints {
+    /// It changes nothing.
+    pub read_only: Option<bool>,
+    /// It may take away.
+    pub destructive: Option<bool>,
+    /// A second call with the same arguments does nothing more.
+    pub idempotent: Option<bool>,
+    /// It reaches things that the server does not hold itself.
+    pub open_world: Option<bool>,
+}
+
+/// What is known of a tool of a server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// The server's name here.
+    pub server: String,
+    /// The tool's name there.
+    pub tool: String,
+    /// The name that a model knows it by.
+    pub name: String,
+    /// Its words for the model. No rule reads them.
+    pub description: String,
+    /// The schema of its arguments.
+    pub input_schema: Value,
+    /// How it behaves, as the server says.
+    pub hints: Hints,
+    /// The digest of all that, as it was approved.
+    pub digest: Digest,
+}
+
+/// The contract of a tool by fixed rules.
+///
+/// # Errors
+/// [`ContractError::Schema`] if its arguments are no object.
+pub fn derive(of: &Description) -> Result<ToolSpec, ContractError> {
+    let params = schema::params(&of.input_schema)
+        .map_err(|why| ContractError::Schema { tool: format!("{}/{}", of.server, of.tool), why })?;
+    let by_name = by_name(&of.tool);
+    let effect = effect(by_name, of.hints, &params).0;
+    let redo = match effect {
+        Effect::Read | Effect::Fetch => Redo::Read,
+        _ if of.hints.idempotent == Some(true) => Redo::Idempotent,
+        _ => Redo::Write,
+    };
+    // What is fetched from anywhere is anybody's, in every field.
+    let issued = if effect == Effect::Fetch { Fields::None } else { Fields::ByName };
+    let params = params.into_iter().map(|param| with_role(param, effect, None)).collect();
+    Ok(ToolSpec {
+        name: of.name.clone(),
+        description: of.description.clone(),
+        effect,
+        redo,
+        params,
+        reversible: false,
+        result: ResultSpec { words: Words::Anybody, issued, secret: Vec::new() },
+        served: Some(Served {
+            server: of.server.clone(),
+            tool: of.tool.clone(),
+            digest: of.digest.clone(),
+            contract: WrittenBy::Derived,
+        }),
+    })
+}
+
+/// The rules that gave a contract, in words: one line for the effect, one for each parameter.
+#[must_use]
+pub fn why(spec: &ToolSpec, hints: Hints) -> Vec<String> {
+    let Some(served) = &spec.served else { return vec!["AutoSHARE brings it; its contract is part of the program".to_owned()] };
+    if served.contract == WrittenBy::Operator {
+        return vec!["the operator's file of contracts says so".to_owned()];
+    }
+    let mut lines = vec![effect(by_name(&served.tool), hints, &spec.params).1.to_owned()];
+    lines.extend(spec.params.iter().map(|param| format!("{}: {}", param.name, role(param, spec.effect).1)));
+    lines
+}
+
+/// What a tool's name says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Looks,
+    Acts,
+    TakesAway,
+    Nothing,
+}
+
+/// The first verb of the name; a later one that can be nothing but a verb makes a tool that looks one that acts.
+fn by_name(name: &str) -> Says {
+    let words = words_of(name);
+    let Some(at) = words.iter().position(|word| looks(word) || verb(word) != 0) else { return Says::Nothing };
+    let takes_away = |word: &String| verb(word) & DELETES != 0 && !is_ambiguous(word);
+    let first = words.get(at).map_or("", String::as_str);
+    let rest = words.get(at + 1..).unwrap_or_default();
+    if verb(first) & DELETES != 0 || rest.iter().any(takes_away) {
+        Says::TakesAway
+    } else if !looks(first) || rest.iter().any(|word| verb(word) != 0 && !is_ambiguous(word) && !looks(word)) {
+        Says::Acts
+    } else {
+        Says::Looks
+    }
+}
+
+fn effect(name: Says, hints: Hints, params: &[Param]) -> (Effect, &'static str) {
+    let goes_out = params.iter().any(|param| is_address(&param.name));
+    match (name, hints.read_only) {
+        (Says::TakesAway, _) => (Effect::Destructive, "destructive: its name says that it takes away"),
+        (_, Some(false)) | (Says::Acts, _) if hints.destructive == Some(true) => {
+            (Effect::Destructive, "destructive: the server says so")
+        }
+        (Says::Acts, _) => (Effect::External, "external: its name says that it acts"),
+        (Says::Looks, Some(false)) => (Effect::External, "external: the server says that it does not only read"),
+        (Says::Looks, _) | (Says::Nothing, Some(true)) if goes_out => {
+            (Effect::Fetch, "fetch: it reads, from an address that the call names")
+        }
+        (Says::Looks, _) | (Says::Nothing, Some(true)) if hints.open_world == Some(true) && !params.is_empty() => {
+            (Effect::Fetch, "fetch: it reads, and the server says that it asks others")
+        }
+        (Says::Looks, _) => (Effect::Read, "read: its name says that it only looks"),
+        (Says::Nothing, Some(true)) => (Effect::Read, "read: the server says so, and its name says nothing else"),
+        (Says::Nothing, _) => (Effect::External, "external: neither its name nor the server says that it only reads"),
+    }
+}
+
+/// Last words of a parameter's name, by the role that they give.
+const TARGETS: &[&str] = &[
+    "recipient", "recipients", "to", "cc", "bcc", "user", "users", "username", "email", "emails", "channel", "channels", "id",
+    "ids", "path", "paths", "file", "files", "filename", "folder", "directory", "url", "urls", "uri", "link", "host", "domain",
+    "iban", "account", "phone", "participant", "participants", "attendee", "attendees", "member", "members", "group", "team",
+    "room", "repo", "repository", "owner", "branch", "organization", "org", "project", "database", "destination", "target",
+    "assignee", "contact", "person", "receiver", "webhook", "endpoint", "address", "command", "code", "sql", "script",
+];
+const AMOUNTS: &[&str] = &[
+    "amount", "price", "quantity", "qty", "count", "n", "limit", "max", "min", "total", "size", "percent", "rate", "fee", "top",
+    "k", "depth", "number",
+];
+const SECRETS: &[&str] =
+    &["password", "passphrase", "secret", "token", "key", "apikey", "pin", "credential", "credentials", "otp", "passcode"];
+const CONTENTS: &[&str] = &[
+    "subject", "body", "content", "contents", "text", "message", "description", "title", "note", "notes", "comment", "summary",
+    "caption", "html", "markdown", "reason", "review", "feedback", "details", "name", "location", "bio", "data", "payload",
+];
+const QUERIES: &[&str] = &["query", "q", "search", "filter", "keyword", "keywords", "pattern", "term", "terms", "question"];
+const OPTIONS: &[&str] = &[
+    "mode", "format", "recurring", "language", "lang", "sort", "order", "page", "cursor", "offset", "color", "priority", "status",
+    "type", "kind", "date", "time", "start", "end", "day", "deadline", "due", "timezone", "tz", "duration", "month", "year",
+    "at", "when", "visibility", "verbose", "encoding", "currency", "unit", "units", "level", "rating",
+];
+
+/// A parameter with the role that its name and its kind give, and its members with theirs.
+fn with_role(param: Param, effect: Effect, outer: Option<Role>) -> Param {
+    let own = role(&param, effect).0;
+    // A member of a record whose name says nothing plays the part of the record.
+    let role = if is_known(&param.name) { own } else { outer.unwrap_or(own) };
+    let kind = inner(param.kind, effect, role);
+    Param { role, kind, ..param }
+}
+
+fn inner(kind: Kind, effect: Effect, role: Role) -> Kind {
+    match kind {
+        Kind::List { of, max } => Kind::List { of: Box::new(inner(*of, effect, role)), max },
+        Kind::Record { fields, open } => {
+            let fields = fields.into_iter().map(|field| with_role(field, effect, Some(role))).collect();
+            Kind::Record { fields, open }
+        }
+        other => other,
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    let last = last(name);
+    [TARGETS, AMOUNTS, SECRETS, CONTENTS, QUERIES, OPTIONS].iter().any(|words| words.contains(&last.as_str()))
+}
+
+fn last(name: &str) -> String {
+    words_of(name).pop().unwrap_or_default()
+}
+
+fn is_address(name: &str) -> bool {
+    matches!(last(name).as_str(), "url" | "urls" | "uri" | "link" | "href" | "host" | "domain" | "endpoint" | "webhook")
+}
+
+fn role(param: &Param, effect: Effect) -> (Role, &'static str) {
+    let last = last(&param.name);
+    let says = |words: &[&str]| words.contains(&last.as_str());
+    let scalar = scalar(&param.kind);
+    match scalar {
+        Kind::Boolean | Kind::OneOf { .. } => return (Role::Option, "option: a choice of few"),
+        _ => {}
+    }
+    if says(SECRETS) && !matches!(scalar, Kind::Integer { .. } | Kind::Number) {
+        return (Role::Secret, "secret: its name");
+    }
+    if says(TARGETS) {
+        return (Role::Target, "target: its name");
+    }
+    if matches!(scalar, Kind::Integer { .. } | Kind::Number) {
+        return if says(OPTIONS) { (Role::Option, "option: its name") } else { (Role::Amount, "amount: a number") };
+    }
+    if says(AMOUNTS) {
+        return (Role::Amount, "amount: its name");
+    }
+    if says(CONTENTS) {
+        return (Role::Content, "content: its name");
+    }
+    if says(QUERIES) {
+        return (Role::Query, "query: its name");
+    }
+    if says(OPTIONS) {
+        return (Role::Option, "option: its name");
+    }
+    match effect {
+        Effect::Read | Effect::Fetch => (Role::Query, "query: what a tool is given that only reads"),
+        _ => (Role::Target, "target: no rule knows its name"),
+    }
+}
+
+fn scalar(kind: &Kind) -> &Kind {
+    match kind {
+        Kind::List { of, .. } => scalar(of),
+        other => other,
+    }
+}

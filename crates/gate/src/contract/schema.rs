@@ -1,0 +1,120 @@
+//! A stranger's JSON Schema, read into the bounded form that is passed on. Nothing outside of it is ever fetched: a reference
+//! that does not lead into the schema itself stands for any value.
+
+use autoshare_core::tool::{Kind, Param, Role};
+use serde_json::{Map, Value};
+
+/// Levels of a schema that are read.
+const MAX_DEPTH: u32 = 16;
+/// Parameters, and members of one record, at most; further ones are left out of what a model sees.
+const MAX_FIELDS: usize = 100;
+/// Bytes of a text unless its schema says less.
+const MAX_TEXT: u64 = 1024 * 1024;
+/// Members of a list unless its schema says less.
+const MAX_MEMBERS: u64 = 10_000;
+/// Bytes of a value of any kind.
+const MAX_ANY: u64 = 1024 * 1024;
+/// Words of an enumeration at most; a longer one is a text.
+const MAX_WORDS: usize = 500;
+
+/// The parameters of a tool, each with the role of an option for the time being.
+pub(super) fn params(root: &Value) -> Result<Vec<Param>, String> {
+    let schema = root.as_object().ok_or("it is no JSON object")?;
+    match schema.get("type").and_then(Value::as_str) {
+        Some("object") => {}
+        None if schema.contains_key("properties") || schema.is_empty() => {}
+        other => return Err(format!("its type is {other:?}")),
+    }
+    Ok(Reader { root }.fields(schema, 0))
+}
+
+struct Reader<'s> {
+    root: &'s Value,
+}
+
+impl Reader<'_> {
+    fn fields(&self, schema: &Map<String, Value>, depth: u32) -> Vec<Param> {
+        let required: Vec<&str> =
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let field = |(name, value): (&String, &Value)| Param {
+            name: name.clone(),
+            description: text(value, "description").or_else(|| text(value, "title")).unwrap_or_default(),
+            role: Role::Option,
+            kind: self.kind(value, depth + 1),
+            required: required.contains(&name.as_str()),
+        };
+        properties.into_iter().flatten().take(MAX_FIELDS).map(field).collect()
+    }
+
+    fn kind(&self, value: &Value, depth: u32) -> Kind {
+        let any = Kind::Any { max: MAX_ANY };
+        let Some(schema) = value.as_object().filter(|_| depth < MAX_DEPTH) else { return any };
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            let found = reference.strip_prefix('#').and_then(|inside| self.root.pointer(inside));
+            return found.map_or(any, |found| self.kind(found, depth + 1));
+        }
+        for union in ["anyOf", "oneOf", "allOf"] {
+            if let Some(members) = schema.get(union).and_then(Value::as_array) {
+                let mut kinds = members.iter().filter(|member| !is_null(member));
+                return match (kinds.next(), kinds.next()) {
+                    (Some(only), None) => self.kind(only, depth + 1),
+                    _ => any,
+                };
+            }
+        }
+        if let Some(words) = words(schema) {
+            return Kind::OneOf { words };
+        }
+        let number = |name: &str| schema.get(name).and_then(Value::as_i64);
+        match type_of(schema) {
+            Some("string") => {
+                let max = number("maxLength").and_then(|max| u64::try_from(max).ok());
+                Kind::Text { max: max.map_or(MAX_TEXT, |max| max.saturating_mul(4).min(MAX_TEXT)) }
+            }
+            Some("integer") => {
+                Kind::Integer { min: number("minimum").unwrap_or(i64::MIN), max: number("maximum").unwrap_or(i64::MAX) }
+            }
+            Some("number") => Kind::Number,
+            Some("boolean") => Kind::Boolean,
+            Some("array") => {
+                let of = schema.get("items").map_or(Kind::Any { max: MAX_ANY }, |items| self.kind(items, depth + 1));
+                let max = number("maxItems").and_then(|max| u64::try_from(max).ok()).unwrap_or(MAX_MEMBERS);
+                Kind::List { of: Box::new(of), max: max.min(MAX_MEMBERS) }
+            }
+            Some("object") => {
+                let open = schema.get("additionalProperties") != Some(&Value::Bool(false));
+                Kind::Record { fields: self.fields(schema, depth), open }
+            }
+            _ => any,
+        }
+    }
+}
+
+/// The one type that a schema names beside `null`.
+fn type_of(schema: &Map<String, Value>) -> Option<&str> {
+    match schema.get("type")? {
+        Value::String(name) => Some(name),
+        Value::Array(names) => {
+            let mut names = names.iter().filter_map(Value::as_str).filter(|name| *name != "null");
+            names.next().filter(|_| names.next().is_none())
+        }
+        _ => None,
+    }
+}
+
+fn words(schema: &Map<String, Value>) -> Option<Vec<String>> {
+    if let Some(only) = schema.get("const") {
+        return Some(vec![only.as_str()?.to_owned()]);
+    }
+    let members = schema.get("enum")?.as_array().filter(|members| members.len() <= MAX_WORDS)?;
+    members.iter().filter(|member| !member.is_null()).map(|member| member.as_str().map(str::to_owned)).collect()
+}
+
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("null")
+}
+
+fn text(schema: &Value, name: &str) -> Option<String> {
+    schema.get(name)?.as_str().map(str::to_owned)
+}

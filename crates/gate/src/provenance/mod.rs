@@ -1,0 +1,301 @@
+//! What a brain has read, and where a value stands in it.
+
+mod evidence;
+mod index;
+pub(crate) mod issued;
+mod links;
+pub(crate) mod normal;
+mod secret;
+
+use std::collections::{BTreeSet, HashMap};
+
+use autoshare_core::Seq;
+use autoshare_core::tool::{Action, Fields, Role, ToolSpec, Words, WrittenBy};
+use autoshare_core::verdict::Provenance;
+use serde_json::Value;
+
+pub use evidence::{MIN_DIGITS, MIN_EVIDENCE};
+use evidence::{is_evidence, weight};
+use index::{Index, Search};
+use normal::{normal, spellings};
+use secret::Secrets;
+
+pub(crate) use links::{host, links};
+
+/// What a brain was told by people it trusts, and what it read elsewhere.
+///
+/// A value stands in trusted words where one of its spellings stands there on its own, as a whole word, path or address; a
+/// short or common one only where it is marked as meant. It is an issued identifier if it is a whole leaf of a structured
+/// result, in a field that is one by the tool's contract, and no text that was read speaks of it beside that. Else it
+/// stands in content, or the model made it. What stands in trusted words *and* in content is the person's.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    said: Index,
+    content: Index,
+    /// By normal value: in which entries of the content it is a leaf, and how often.
+    issued: HashMap<String, Issue>,
+    /// What the model proposed before it stood in anything that was read.
+    own: BTreeSet<String>,
+    secrets: Secrets,
+    /// Addresses that were fetched and stood in content alone, by source.
+    fetched: HashMap<String, u64>,
+}
+
+#[derive(Debug, Clone)]
+struct Issue {
+    tool: String,
+    field: String,
+    at: Option<Seq>,
+    /// (entry of the content, how often it is a leaf there), in the order of entries.
+    leaves: Vec<(usize, usize)>,
+}
+
+/// Where a value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Where.
+    pub provenance: Provenance,
+    /// In which record of the journal.
+    pub at: Option<Seq>,
+}
+
+impl History {
+    /// A brain that has read nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the words of a person whom the brain works for.
+    pub fn trust(&mut self, text: &str) {
+        self.trust_at(None, text);
+    }
+
+    /// The same, with the record in which they stand.
+    pub fn trust_at(&mut self, at: Option<Seq>, text: &str) {
+        self.said.add("you", at, &normal(&normal::sentences(text)));
+    }
+
+    /// Adds what was read, with its source as the host knows it. Untrusted, whatever the source.
+    pub fn add_content(&mut self, source: &str, text: &str) {
+        self.read(source, None, text);
+    }
+
+    /// Adds the result of a tool, of which its server may have said more than text.
+    pub fn add_result(&mut self, at: Option<Seq>, source: &str, spec: &ToolSpec, text: &str, structured: Option<&Value>) {
+        if spec.result.words == Words::Operator {
+            self.said.add(source, at, &normal(text));
+            return;
+        }
+        self.read(source, at, text);
+        let by_operator = spec.served.as_ref().is_some_and(|served| served.contract == WrittenBy::Operator);
+        let parsed = || match spec.result.issued {
+            // The operator says that what is in these fields is the server's, also where it comes as text.
+            Fields::These(_) if by_operator => serde_json::from_str(text).ok(),
+            _ => None,
+        };
+        let Some(value) = structured.cloned().or_else(parsed) else { return };
+        self.note_secrets(source, spec, &value);
+        let entry = self.content.len().saturating_sub(1);
+        for leaf in issued::leaves(spec, &value) {
+            let issue = self.issued.entry(leaf.value).or_insert_with(|| Issue {
+                tool: spec.name.clone(),
+                field: leaf.field,
+                at,
+                leaves: Vec::new(),
+            });
+            match issue.leaves.last_mut() {
+                Some((last, count)) if *last == entry => *count += 1,
+                _ => issue.leaves.push((entry, 1)),
+            }
+        }
+    }
+
+    fn read(&mut self, source: &str, at: Option<Seq>, text: &str) {
+        self.content.add(source, at, &normal(text));
+        for found in secret::all(text) {
+            self.secrets.add(found);
+            self.secrets.read(source);
+        }
+    }
+
+    fn note_secrets(&mut self, source: &str, spec: &ToolSpec, value: &Value) {
+        let is_marked = |name: &str| secret::is_name(name) || spec.result.secret.iter().any(|field| field == name);
+        let whole = spec.result.secret.iter().any(|field| field == "*");
+        for (field, text) in texts(value, "result") {
+            if whole || is_marked(field) {
+                self.secrets.add(text);
+                self.secrets.read(source);
+            }
+        }
+    }
+
+    /// Notes that something secret was readable there: a file that is marked as secret, or a cell that holds one. From then
+    /// on everything that leaves may carry it.
+    pub fn secret_was_readable(&mut self, source: &str) {
+        self.secrets.read(source);
+    }
+
+    /// Adds the value of a secret, to be looked for in what leaves.
+    pub fn add_secret(&mut self, value: &str) {
+        self.secrets.add(value);
+    }
+
+    /// Adds an action that the model proposed: what stands in nothing read so far is its own, even if something that is
+    /// read later (such as the output of that very command) repeats it.
+    pub fn propose(&mut self, action: &Action) {
+        for value in action.args.values() {
+            if let (Value::String(text), false) = (value, matches!(self.origin(value), Provenance::Content { .. })) {
+                self.own.insert(normal(text));
+            }
+        }
+    }
+
+    /// Whether the model proposed it before it stood in anything that was read.
+    #[must_use]
+    pub fn is_own(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|text| self.own.contains(&normal(text)))
+    }
+
+    /// Notes that an address was fetched.
+    pub fn note_fetched(&mut self, address: &str) {
+        if let Provenance::Content { source } = self.locate_address(address).provenance {
+            *self.fetched.entry(source).or_default() += 1;
+        }
+    }
+
+    /// How many addresses that stand in this source alone were fetched.
+    #[must_use]
+    pub fn fetched_from(&self, source: &str) -> u64 {
+        self.fetched.get(source).copied().unwrap_or_default()
+    }
+
+    /// Whether anything untrusted was read.
+    #[must_use]
+    pub fn is_tainted(&self) -> bool {
+        !self.content.is_empty() || self.content.overflowed()
+    }
+
+    /// The sources that were read, the latest first.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let mut seen = BTreeSet::new();
+        self.content.sources().filter(move |source| seen.insert(*source))
+    }
+
+    /// Where something secret was readable, if anything was.
+    #[must_use]
+    pub fn secret_read(&self) -> Option<&str> {
+        self.secrets.read_in()
+    }
+
+    /// Whether a text holds a secret, in plain or in an encoded form.
+    #[must_use]
+    pub fn holds_secret(&self, text: &str) -> bool {
+        self.secrets.stands_in(text)
+    }
+
+    /// Where a value stands, whatever it is for.
+    #[must_use]
+    pub fn origin(&self, value: &Value) -> Provenance {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        self.locate(&text, Role::Content).provenance
+    }
+
+    /// Where a value of this role stands. Of several sources the earliest read is named.
+    #[must_use]
+    pub fn locate(&self, value: &str, role: Role) -> Located {
+        let forms = spellings(value);
+        if let Some(at) = self.stands_in_trusted(&forms, role) {
+            return Located { provenance: Provenance::User, at };
+        }
+        if let Some(found) = self.issued_as(&forms, role) {
+            return found;
+        }
+        self.stands_in_content(&forms).unwrap_or_else(|| Located { provenance: self.made(), at: None })
+    }
+
+    /// Where an address that is to be fetched stands. That a tool lists it says nothing about who chose it.
+    #[must_use]
+    pub fn locate_address(&self, address: &str) -> Located {
+        let forms = spellings(address);
+        if let Some(at) = self.stands_in_trusted(&forms, Role::Target) {
+            return Located { provenance: Provenance::User, at };
+        }
+        self.stands_in_content(&forms).unwrap_or_else(|| Located { provenance: self.made(), at: None })
+    }
+
+    fn made(&self) -> Provenance {
+        if self.is_tainted() { Provenance::TaintedModel } else { Provenance::Model }
+    }
+
+    fn stands_in_trusted(&self, forms: &[String], role: Role) -> Option<Option<Seq>> {
+        let weight = weight(forms.first()?, role);
+        forms.iter().find_map(|form| match self.said.find(form) {
+            Search::All(found) => {
+                let found = found.iter().find(|found| is_evidence(found, weight))?;
+                Some(self.said.entry(found).and_then(|entry| entry.at))
+            }
+            Search::Common => None,
+        })
+    }
+
+    /// An identifier that a tool issued, unless a text speaks of it: then whoever wrote that may have chosen it.
+    fn issued_as(&self, forms: &[String], role: Role) -> Option<Located> {
+        let own = forms.first()?;
+        let issue = self.issued.get(own)?;
+        let weight = weight(own, role);
+        let Search::All(found) = self.content.find(own) else { return None };
+        let mut spoken: HashMap<usize, usize> = HashMap::new();
+        for mention in found.iter().filter(|found| is_evidence(found, weight)) {
+            *spoken.entry(mention.entry).or_default() += 1;
+        }
+        let as_leaf = |entry: usize| {
+            let at = issue.leaves.binary_search_by_key(&entry, |(entry, _)| *entry).ok();
+            at.and_then(|at| issue.leaves.get(at)).map_or(0, |(_, count)| *count)
+        };
+        if spoken.iter().any(|(entry, count)| *count > as_leaf(*entry)) {
+            return None;
+        }
+        let provenance = Provenance::Issued { tool: issue.tool.clone(), field: issue.field.clone() };
+        Some(Located { provenance, at: issue.at })
+    }
+
+    fn stands_in_content(&self, forms: &[String]) -> Option<Located> {
+        let mut first: Option<Located> = None;
+        for form in forms {
+            match self.content.find(form) {
+                Search::All(found) => {
+                    let entry = found.first().and_then(|found| self.content.entry(found));
+                    let Some(entry) = entry else { continue };
+                    let located = Located { provenance: Provenance::Content { source: entry.source.clone() }, at: entry.at };
+                    if first.as_ref().is_none_or(|first| located.at < first.at) {
+                        first = Some(located);
+                    }
+                }
+                Search::Common => {
+                    let source = "many places".to_owned();
+                    return Some(Located { provenance: Provenance::Content { source }, at: None });
+                }
+            }
+        }
+        first
+    }
+
+    /// Whether trusted words name this path.
+    #[must_use]
+    pub fn names(&self, path: &str) -> bool {
+        let path = normal(path);
+        let forms = [format!("./{path}"), path];
+        forms.iter().any(|form| self.stands_in_trusted(std::slice::from_ref(form), Role::Target).is_some())
+    }
+}
+
+/// The texts of a value, each with the field that it stands in.
+fn texts<'v>(value: &'v Value, field: &'v str) -> Vec<(&'v str, &'v str)> {
+    match value {
+        Value::String(text) => vec![(field, text)],
+        Value::Array(members) => members.iter().flat_map(|member| texts(member, field)).collect(),
+        Value::Object(map) => map.iter().flat_map(|(name, member)| texts(member, name)).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,102 @@
+//! What the gate is told of a journal: whose words each event holds. A fold, so that any verdict can be had again.
+
+use autoshare_core::Seq;
+use autoshare_core::event::{Answer, Answerer, Event, Goal, NoteKind};
+use autoshare_core::outcome::{Ending, Outcome};
+use autoshare_core::special::is_secret;
+use autoshare_core::tool::{Action, Effect, Role, ToolSpec};
+use autoshare_core::warrant::DrawnBy;
+use autoshare_gate::{History, own_words};
+use serde_json::Value;
+
+/// What a brain has read, as far as its journal goes.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    history: History,
+    tools: Vec<ToolSpec>,
+    /// The action that was proposed last.
+    action: Option<Action>,
+}
+
+impl Reading {
+    /// Of what stands in these events, in their order from the first.
+    #[must_use]
+    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
+        let mut reading = Self::default();
+        for (event, at) in events.into_iter().zip(1..) {
+            reading.take(Seq(at), event);
+        }
+        reading
+    }
+
+    /// The values that it holds, for the gate.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Takes in the event of one record.
+    pub fn take(&mut self, at: Seq, event: &Event) {
+        match event {
+            Event::Goal(goal) => self.goal(at, goal),
+            Event::Warrant(warrant) if warrant.by == DrawnBy::Person => {
+                for target in warrant.effects.iter().flat_map(|effect| &effect.targets) {
+                    self.history.trust_at(Some(at), &format!("{target:?}"));
+                }
+            }
+            Event::Proposal { action, .. } => {
+                if self.spec(action).is_some_and(|spec| spec.effect == Effect::RunInside) {
+                    self.history.propose(action);
+                }
+                self.action = Some(action.clone());
+            }
+            Event::Approval { answer: Answer::Feedback { text }, by: Answerer::Person { .. }, .. }
+            | Event::Note { kind: NoteKind::Feedback, text } => self.history.trust_at(Some(at), text),
+            Event::Observation { source, outcome, structured, .. } => {
+                self.observed(at, source, outcome, structured.as_ref());
+            }
+            _ => {}
+        }
+    }
+
+    fn goal(&mut self, at: Seq, goal: &Goal) {
+        let (own, pasted) = own_words(&goal.text);
+        self.history.trust_at(Some(at), &own);
+        for text in &goal.trusted {
+            self.history.trust_at(Some(at), &text.text);
+        }
+        for text in pasted {
+            self.history.add_content("what was pasted into the goal", &text);
+        }
+        for text in &goal.attached {
+            self.history.add_content(&format!("attached:{}", text.name), &text.text);
+        }
+        self.tools.clone_from(&goal.tools);
+    }
+
+    fn observed(&mut self, at: Seq, source: &str, outcome: &Outcome, structured: Option<&Value>) {
+        let spec = self.action.as_ref().and_then(|action| self.spec(action)).cloned();
+        let Some((spec, action)) = spec.zip(self.action.take()) else {
+            return self.history.add_content(source, &outcome.text);
+        };
+        if spec.effect == Effect::Fetch {
+            let targets = spec.params.iter().filter(|param| param.role == Role::Target);
+            let addresses = targets.filter_map(|param| action.text(&param.name));
+            addresses.for_each(|address| self.history.note_fetched(address));
+        }
+        let named = action.text("path").filter(|path| is_secret(path));
+        if named.is_some() && outcome.ending == Ending::Done {
+            self.history.secret_was_readable(source);
+        }
+        self.history.add_result(Some(at), source, &spec, &outcome.text, structured);
+    }
+
+    fn spec(&self, action: &Action) -> Option<&ToolSpec> {
+        self.tools.iter().find(|tool| tool.name == action.tool)
+    }
+
+    /// Notes that something secret was readable, for instance to programs in a cell.
+    pub fn secret_was_readable(&mut self, source: &str) {
+        self.history.secret_was_readable(source);
+    }
+}

@@ -37,9 +37,25 @@ const FOLDERS: &[(&str, Protected)] = &[
 #[must_use]
 pub fn is_secret(path: &str) -> bool {
     const NAMES: &[&str] = &[
-        ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd", ".git-credentials", ".dockercfg", "id_rsa", "id_dsa",
-        "id_ecdsa", "id_ed25519", "credentials", "credentials.json", "secrets.json", "secrets.yaml", "secrets.yml",
-        "secrets.toml", "service-account.json",
+        ".netrc",
+        "_netrc",
+        ".npmrc",
+        ".pypirc",
+        ".pgpass",
+        ".htpasswd",
+        ".git-credentials",
+        ".dockercfg",
+        "id_rsa",
+        "id_dsa",
+        "id_ecdsa",
+        "id_ed25519",
+        "credentials",
+        "credentials.json",
+        "secrets.json",
+        "secrets.yaml",
+        "secrets.yml",
+        "secrets.toml",
+        "service-account.json",
     ];
     const ENDS: &[&str] = &[".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk", ".asc"];
     let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();

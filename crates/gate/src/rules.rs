@@ -52,12 +52,12 @@ pub(crate) fn granted(case: &Case<'_>, leaves: &[Leaf], asking: &[Reason]) -> Op
     let fits = |grant: &Grant| {
         let same = match &grant.scope {
             Scope::Target { target: granted } => *granted == target,
-            Scope::Sources { sources } => leaves.iter().filter(|leaf| leaf.role == Role::Target).all(|leaf| {
-                match &leaf.provenance {
+            Scope::Sources { sources } => {
+                leaves.iter().filter(|leaf| leaf.role == Role::Target).all(|leaf| match &leaf.provenance {
                     Provenance::Content { source } => sources.contains(source),
                     other => !other.is_untrusted(),
-                }
-            }),
+                })
+            }
         };
         grant.tool == case.action.tool && same && asked_then(grant)
     };

@@ -19,8 +19,8 @@ use autoshare_sandbox::CellLimits;
 use autoshare_store::ledger::Budgets;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
-pub(crate) use gate::{Gate, WarrantMode};
 pub(crate) use file::{ConfigFile, read_text};
+pub(crate) use gate::{Gate, WarrantMode};
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
@@ -205,7 +205,11 @@ impl Settings {
         let network = Network::of(&file.network)?;
         let more = [file.model.api_key_file.clone(), file.model.prices.clone(), file.network.ca_file.clone()];
         let named = [file_path, flags.env_file.clone()].into_iter().chain(more);
-        let named = named.flatten().chain(file.serve.files()).chain(file.gate.policy.clone()).chain(std::mem::take(&mut models.read_from));
+        let named = named
+            .flatten()
+            .chain(file.serve.files())
+            .chain(file.gate.policy.clone())
+            .chain(std::mem::take(&mut models.read_from));
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,

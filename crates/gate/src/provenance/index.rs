@@ -141,8 +141,12 @@ impl Found<'_> {
         let pair = (self.before.chars().next_back(), self.after.chars().next());
         matches!(
             pair,
-            (Some('\''), Some('\'')) | (Some('"'), Some('"')) | (Some('`'), Some('`')) | (Some('“'), Some('”'))
-                | (Some('‘'), Some('’')) | (Some('«'), Some('»'))
+            (Some('\''), Some('\''))
+                | (Some('"'), Some('"'))
+                | (Some('`'), Some('`'))
+                | (Some('“'), Some('”'))
+                | (Some('‘'), Some('’'))
+                | (Some('«'), Some('»'))
         )
     }
 

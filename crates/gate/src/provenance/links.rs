@@ -2,15 +2,19 @@
 
 /// Ends of host names that programs make links of without being told to.
 const COMMON_ENDS: &[&str] = &[
-    "com", "net", "org", "io", "ai", "dev", "app", "co", "info", "biz", "me", "xyz", "site", "online", "top", "shop", "page",
-    "link", "click", "cloud", "tech", "store", "ly", "gg", "to", "us", "uk", "eu", "de", "fr", "it", "es", "nl", "ch", "at",
-    "be", "pl", "cz", "se", "no", "dk", "fi", "pt", "gr", "ie", "ca", "au", "nz", "jp", "cn", "kr", "in", "br", "mx", "ru",
-    "ua", "tr", "za", "sg", "hk", "tv", "cc", "ws", "edu", "gov", "mil", "int", "example", "test", "local", "onion",
+    "com", "net", "org", "io", "ai", "dev", "app", "co", "info", "biz", "me", "xyz", "site", "online", "top", "shop",
+    "page", "link", "click", "cloud", "tech", "store", "ly", "gg", "to", "us", "uk", "eu", "de", "fr", "it", "es",
+    "nl", "ch", "at", "be", "pl", "cz", "se", "no", "dk", "fi", "pt", "gr", "ie", "ca", "au", "nz", "jp", "cn", "kr",
+    "in", "br", "mx", "ru", "ua", "tr", "za", "sg", "hk", "tv", "cc", "ws", "edu", "gov", "mil", "int", "example",
+    "test", "local", "onion",
 ];
 
 /// The addresses in a text: with a scheme, of mail, or host names as programs make links of.
 pub(crate) fn links(text: &str) -> Vec<&str> {
-    let apart = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '|' | '*');
+    let apart = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '|' | '*')
+    };
     text.split(apart).map(|word| word.trim_matches(['.', ':', '!', '?'])).filter(|word| is_link(word)).collect()
 }
 

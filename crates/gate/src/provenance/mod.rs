@@ -82,7 +82,14 @@ impl History {
     }
 
     /// Adds the result of a tool, of which its server may have said more than text.
-    pub fn add_result(&mut self, at: Option<Seq>, source: &str, spec: &ToolSpec, text: &str, structured: Option<&Value>) {
+    pub fn add_result(
+        &mut self,
+        at: Option<Seq>,
+        source: &str,
+        spec: &ToolSpec,
+        text: &str,
+        structured: Option<&Value>,
+    ) {
         if spec.result.words == Words::Operator {
             self.said.add(source, at, &normal(text));
             return;
@@ -267,7 +274,8 @@ impl History {
                 Search::All(found) => {
                     let entry = found.first().and_then(|found| self.content.entry(found));
                     let Some(entry) = entry else { continue };
-                    let located = Located { provenance: Provenance::Content { source: entry.source.clone() }, at: entry.at };
+                    let located =
+                        Located { provenance: Provenance::Content { source: entry.source.clone() }, at: entry.at };
                     if first.as_ref().is_none_or(|first| located.at < first.at) {
                         first = Some(located);
                     }

@@ -116,7 +116,8 @@ fn address(own: &str) -> Vec<String> {
 fn number(own: &str) -> Vec<String> {
     let (sign, digits) = own.strip_prefix('-').map_or(("", own), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_number = !whole.is_empty() && whole.len() <= 15 && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    let is_number =
+        !whole.is_empty() && whole.len() <= 15 && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
     if !is_number {
         return Vec::new();
     }
@@ -148,7 +149,17 @@ fn group(whole: &str) -> String {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -186,5 +197,8 @@ fn date(own: &str) -> Vec<String> {
     if time.is_empty() {
         return forms;
     }
-    forms.iter().flat_map(|day| [format!("{day} {time}"), format!("{day} at {time}"), format!("{day}t{time}")]).collect()
+    forms
+        .iter()
+        .flat_map(|day| [format!("{day} {time}"), format!("{day} at {time}"), format!("{day}t{time}")])
+        .collect()
 }

@@ -62,14 +62,43 @@ impl Secrets {
 
 /// Beginnings of well-known credentials, and characters that follow at least.
 const PREFIXES: &[(&str, usize)] = &[
-    ("sk-", 20), ("ghp_", 30), ("gho_", 30), ("ghs_", 30), ("github_pat_", 30), ("glpat-", 16), ("xoxb-", 16), ("xoxp-", 16),
-    ("AKIA", 16), ("ASIA", 16), ("AIza", 30), ("hf_", 24), ("npm_", 30), ("pypi-", 40), ("as_", 40), ("ya29.", 20),
-    ("shpat_", 24), ("sk_live_", 16), ("rk_live_", 16), ("SG.", 30),
+    ("sk-", 20),
+    ("ghp_", 30),
+    ("gho_", 30),
+    ("ghs_", 30),
+    ("github_pat_", 30),
+    ("glpat-", 16),
+    ("xoxb-", 16),
+    ("xoxp-", 16),
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("AIza", 30),
+    ("hf_", 24),
+    ("npm_", 30),
+    ("pypi-", 40),
+    ("as_", 40),
+    ("ya29.", 20),
+    ("shpat_", 24),
+    ("sk_live_", 16),
+    ("rk_live_", 16),
+    ("SG.", 30),
 ];
 /// Names after which a credential stands.
 const NAMES: &[&str] = &[
-    "password", "passwd", "passphrase", "secret", "secret_key", "api_key", "apikey", "api-key", "access_key", "access_token",
-    "auth_token", "token", "private_key", "client_secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "secret_key",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_key",
+    "access_token",
+    "auth_token",
+    "token",
+    "private_key",
+    "client_secret",
 ];
 
 /// The first credential in a text that is one by its form.
@@ -80,12 +109,17 @@ pub(crate) fn first(text: &str) -> Option<&str> {
 /// The credentials in a text that are ones by their form: a private key, a well-known prefix, a signed token, or an
 /// assignment to such a name.
 pub(crate) fn all(text: &str) -> impl Iterator<Item = &str> {
-    let key = text.find("-----BEGIN ").filter(|at| text.get(*at..).is_some_and(|rest| {
-        rest.get(..80.min(rest.len())).or_else(|| rest.get(..rest.floor_char_boundary(80))).is_some_and(|head| head.contains("PRIVATE KEY"))
-    }));
+    let key = text.find("-----BEGIN ").filter(|at| {
+        text.get(*at..).is_some_and(|rest| {
+            rest.get(..80.min(rest.len()))
+                .or_else(|| rest.get(..rest.floor_char_boundary(80)))
+                .is_some_and(|head| head.contains("PRIVATE KEY"))
+        })
+    });
     let key = key.and_then(|at| text.get(at..));
     let mut named = false;
-    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '<' | '>' | '(' | ')'));
+    let words =
+        text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '<' | '>' | '(' | ')'));
     let found = words.filter(|word| !word.is_empty()).filter_map(move |word| {
         let was_named = named;
         let (name, value) = word.split_once(['=', ':']).unwrap_or((word, ""));

@@ -51,7 +51,8 @@ fn push(clauses: &mut [Vec<Token>], token: Token) {
 fn join_verbless(clauses: Vec<Vec<Token>>) -> Vec<Vec<Token>> {
     let mut joined: Vec<Vec<Token>> = Vec::new();
     for clause in clauses.into_iter().filter(|clause| !clause.is_empty()) {
-        let has_verb = clause.iter().any(|token| super::lexicon::verb(&token.lower) != 0 || super::lexicon::looks(&token.lower));
+        let has_verb =
+            clause.iter().any(|token| super::lexicon::verb(&token.lower) != 0 || super::lexicon::looks(&token.lower));
         match joined.last_mut() {
             Some(last) if !has_verb => last.extend(clause),
             _ => joined.push(clause),
@@ -89,7 +90,9 @@ fn pieces(text: &str) -> Vec<Piece> {
             rest = tail;
             continue;
         }
-        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | ',' | ';' | '"')).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | ',' | ';' | '"'))
+            .unwrap_or(rest.len());
         let whole = rest.get(..end).unwrap_or_default();
         let bare = whole.trim_end_matches(['.', '!', '?', ':', '\'']);
         let bare = bare.strip_suffix("'s").or_else(|| bare.strip_suffix("’s")).unwrap_or(bare);

@@ -43,6 +43,7 @@ const POWERS: &[(&str, &[&str], &str)] = &[
     ("rustls",           &["broker"],                                           "the only opener of outbound sockets"),
     ("tokio-rustls",     &["broker", "server"],                                 "TLS is spoken at the edges"),
     ("rcgen",            &["broker", "testkit"],                                "one crate makes certificates"),
+    ("rmcp",             &["mcp"],                                              "one crate speaks with servers of tools"),
     ("axum",             &["server"],                                           "HTTP is spoken at the edges"),
     ("rusqlite",         &["store"],                                            "one crate keeps records"),
     ("chacha20poly1305", &["vault"],                                            "one crate opens and seals"),

@@ -32,6 +32,7 @@ class Configuration:
     labels: Path | None = None
     """An operator's file of contracts."""
     layers: str = "all"
+    """`all`; or one of the policies in `policies`, which leaves layers out."""
 
 
 class AutoShare:
@@ -50,7 +51,6 @@ class AutoShare:
         self._settings.write_text(
             f"data_dir = {json.dumps(str(self._data))}\n"
             f'[model]\nname = "{_MODEL}"\nbase_url = "{model_url}"\n'
-            f'[gate]\nlayers = "{configuration.layers}"\n'
         )
         self._settings.chmod(0o600)
         contracts = ["--contracts", str(configuration.labels)] if configuration.labels else []
@@ -67,7 +67,7 @@ class AutoShare:
             "--workspace", str(self._workspace),
             "--mcp", self._server,
             "--warrant", warrant,
-            "--profile", configuration.profile,
+            *self._policy(),
             "--", goal,
         )  # fmt: skip
         with subprocess.Popen(
@@ -79,7 +79,7 @@ class AutoShare:
             reader.start()
             clock.start()
             try:
-                answer = functools.partial(self._answer, person)
+                answer = functools.partial(self._answer, person, process)
                 run = follow((json.loads(line) for line in process.stdout), answer)
                 process.wait()
             finally:
@@ -90,7 +90,15 @@ class AutoShare:
             run.fault = f"exit code {process.returncode}: {''.join(errors).strip()[-400:]}"
         return run
 
-    def _answer(self, person: Person, brain: str, digest: str, action: dict[str, Any]) -> None:
+    def _policy(self) -> list[str]:
+        layers = self._configuration.layers
+        if layers == "all":
+            return ["--profile", self._configuration.profile]
+        return ["--policy", str(Path(__file__).parent / "policies" / f"{layers}.cedar")]
+
+    def _answer(
+        self, person: Person, process: subprocess.Popen[str], brain: str, digest: str, action: dict[str, Any]
+    ) -> None:
         yes = person(action["tool"].removeprefix(f"{self._server}__"), action["args"])
         words = ["approve", brain, digest, *([] if yes else ["--deny"])]
         # The question is journaled, and so read here, a moment before it can be answered.
@@ -99,12 +107,15 @@ class AutoShare:
             try:
                 return self._call(*words)
             except RuntimeError:
+                # A brain that is paused in place of a question ends.
+                if process.poll() is not None:
+                    return
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.02)
 
     def _ideal_warrant(self, tools: list[str]) -> str:
-        entries = (f'[[effect]]\ntool = "{self._server}__{tool}"\n' for tool in sorted(set(tools)))
+        entries = (f'[[effect]]\ntool = "{self._server}__{tool}"\ndescribed = true\n' for tool in sorted(set(tools)))
         return "version = 1\n" + "".join(entries)
 
     def _command(self, *words: str) -> list[str]:

@@ -74,6 +74,7 @@ fails_with! {
     autoshare_host::mcp::ServerError => FAILED;
     autoshare_access::AccessError => FAILED;
     autoshare_broker::BrokerError => SETTINGS;
+    autoshare_gate::contract::ContractError => SETTINGS;
     autoshare_server::control::ControlError => FAILED;
     autoshare_server::http::HttpError => SETTINGS;
     std::io::Error => FAILED;

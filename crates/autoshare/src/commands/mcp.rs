@@ -8,7 +8,7 @@ use autoshare_core::event::RootMode;
 use autoshare_core::tool::ToolSpec;
 use autoshare_guard::encode;
 use autoshare_host::Questions;
-use autoshare_host::mcp::{Comparison, Definition, Described, Mcp, Offered, Pins, Running, ServerName, Way, offered};
+use autoshare_host::mcp::{Comparison, Definition, Described, Mcp, Pins, Running, ServerName, Way, specs};
 use autoshare_sandbox::Launcher;
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ pub(crate) fn tools(settings: &Settings, flags: &Run) -> Result<Vec<ToolSpec>, F
             || Failure::new(SETTINGS, format!("there is no MCP server {name}: add it with `autoshare mcp add`"));
         let definition = known.as_ref().ok_or_else(unknown)?.shelf.get(&name);
         let definition = definition.map_err(|error| Failure::from(error).with_code(SETTINGS))?;
-        tools.extend(offered(&name, &definition)?.tools);
+        tools.extend(specs(&name, &definition)?);
     }
     Ok(tools)
 }
@@ -120,14 +120,16 @@ fn connect(
 
 /// Shows what would be approved, asks, and keeps it.
 fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look: Look) -> Result<ExitCode, Failure> {
-    let Offered { tools, left_out } = offered(name, definition)?;
-    let described = |spec: &ToolSpec| spec.served.as_ref().and_then(|served| definition.pins.get(&served.tool));
-    let tools: Vec<(ToolSpec, &Described)> =
-        tools.into_iter().filter_map(|spec| described(&spec).map(|tool| (spec, tool))).collect();
+    let specs = specs(name, definition)?;
+    let tools: Vec<(&ToolSpec, &Described)> = specs.iter().filter_map(|spec| described(spec, definition)).collect();
     if look != Look::Json {
         tools.iter().for_each(|(spec, tool)| show(spec, tool));
     }
-    left_out.iter().for_each(|why| err(&format!("left out: {}", encode::terminal(&why.to_string()))));
+    let is_offered = |tool: &&Described| tools.iter().any(|(_, offered)| offered.name == tool.name);
+    for tool in definition.pins.tools().filter(|tool| !is_offered(tool)) {
+        let own = encode::terminal_line(&tool.name, LINE);
+        err(&format!("left out: {own}, whose arguments are no object with names, so that it cannot be called"));
+    }
     let approved = yes || (crate::prompt::somebody_is_there() && crate::prompt::confirm(&question(name, tools.len())));
     if approved {
         mcp.shelf.set(name, definition)?;
@@ -142,6 +144,12 @@ fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look
         return Ok(ExitCode::SUCCESS);
     }
     Err(Failure::new(FAILED, format!("nothing of {name} is approved; --yes approves without being asked")))
+}
+
+/// A contract with what the server says of its tool.
+fn described<'a>(spec: &'a ToolSpec, definition: &'a Definition) -> Option<(&'a ToolSpec, &'a Described)> {
+    let own = &spec.served.as_ref()?.tool;
+    definition.pins.tools().find(|tool| tool.name == *own).map(|tool| (spec, tool))
 }
 
 fn question(name: &ServerName, tools: usize) -> String {

@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use autoshare_broker::{OutboundError, Timeouts};
 use autoshare_core::tool::{Action, Served};
-use autoshare_gate::contract::ContractError;
 use autoshare_mcp::{Called, McpError, Progress};
 use autoshare_sandbox::Launcher;
 use autoshare_store::Lease;
@@ -27,7 +26,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub use autoshare_mcp::{Comparison, Described, Limits, Part, Pins, ServerName};
 pub use running::Running;
 pub use shelf::{Definition, Shelf, Way};
-pub use specs::{Offered, hints, offered};
+pub use specs::{described, specs};
 
 use crate::{HostError, Settings};
 
@@ -109,9 +108,6 @@ pub enum ServerError {
         /// What it said last, where it is gone; has passed the guard.
         last: String,
     },
-    /// The contracts of its tools.
-    #[error(transparent)]
-    Contract(#[from] ContractError),
     /// Its address.
     #[error(transparent)]
     Outbound(#[from] OutboundError),

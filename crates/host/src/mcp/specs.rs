@@ -2,55 +2,43 @@
 
 use autoshare_core::tool::ToolSpec;
 use autoshare_gate::contract::{ContractError, Description, Hints, OperatorContracts, derive};
-use autoshare_mcp::{Annotations, Described, ServerName};
+use autoshare_mcp::{Described, ServerName};
 
-use super::{Definition, ServerError};
+use super::Definition;
 
-/// What a brain is offered of a server.
-#[derive(Debug, Clone, Default)]
-pub struct Offered {
-    /// The approved tools with their contracts, sorted by the server's names of them.
-    pub tools: Vec<ToolSpec>,
-    /// Why others are not among them: what their arguments are cannot be told.
-    pub left_out: Vec<ContractError>,
-}
-
-/// What a brain is offered of a server: what was approved, under the contracts that are derived from it, or those that the
-/// operator wrote.
+/// The approved tools of a server with their contracts: derived by fixed rules, and then as the operator says. A tool that
+/// cannot be called, since its arguments are no object, is left out.
 ///
 /// # Errors
-/// [`ServerError::Contract`] for contracts of the operator's that cannot be read or do not fit.
-pub fn offered(name: &ServerName, definition: &Definition) -> Result<Offered, ServerError> {
+/// [`ContractError`] if the operator's contracts cannot be read, or speak of what the server does not have.
+pub fn specs(name: &ServerName, definition: &Definition) -> Result<Vec<ToolSpec>, ContractError> {
+    let described = described(name, definition);
+    let mut specs: Vec<ToolSpec> = described.iter().filter_map(|tool| derive(tool).ok()).collect();
+    if let Some(text) = &definition.contracts {
+        OperatorContracts::parse(text)?.apply(&mut specs)?;
+    }
+    Ok(specs)
+}
+
+/// What is known of a server's approved tools, for the rules that derive a contract.
+#[must_use]
+pub fn described(name: &ServerName, definition: &Definition) -> Vec<Description> {
     let tools: Vec<&Described> = definition.pins.tools().collect();
     let own: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
-    let mut offered = Offered::default();
-    for (known, tool) in name.known_as(&own).into_iter().zip(tools) {
-        match derive(&description(name, known, tool)) {
-            Ok(spec) => offered.tools.push(spec),
-            Err(why) => offered.left_out.push(why),
-        }
-    }
-    if let Some(text) = &definition.contracts {
-        OperatorContracts::parse(text)?.apply(&mut offered.tools)?;
-    }
-    Ok(offered)
-}
-
-/// What a server hints at, in the words of the gate.
-#[must_use]
-pub const fn hints(tool: &Described) -> Hints {
-    let Annotations { read_only, destructive, idempotent, open_world } = tool.annotations;
-    Hints { read_only, destructive, idempotent, open_world }
-}
-
-fn description(server: &ServerName, name: String, tool: &Described) -> Description {
-    Description {
-        server: server.as_str().to_owned(),
+    let known = name.known_as(&own);
+    let of = |(known, tool): (String, &Described)| Description {
+        server: name.as_str().to_owned(),
         tool: tool.name.clone(),
-        name,
+        name: known,
         description: tool.description.clone(),
         input_schema: tool.input_schema.clone(),
-        hints: hints(tool),
+        hints: Hints {
+            read_only: tool.annotations.read_only,
+            destructive: tool.annotations.destructive,
+            idempotent: tool.annotations.idempotent,
+            open_world: tool.annotations.open_world,
+        },
         digest: tool.digest(),
-    }
+    };
+    known.into_iter().zip(tools).map(of).collect()
 }

@@ -112,7 +112,9 @@ fn address(own: &str) -> Vec<String> {
         let plain = without.trim_end_matches('/');
         forms.push(format!("{plain}/"));
         if !plain.contains('@') {
-            forms.extend(["https", "http"].map(|scheme| format!("{scheme}://{plain}")));
+            for scheme in ["https", "http"] {
+                forms.extend([format!("{scheme}://{plain}"), format!("{scheme}://{plain}/")]);
+            }
         }
     }
     forms

@@ -14,12 +14,14 @@
 
 mod approvals;
 mod contracts;
+mod issued;
 mod policy;
 mod policy_properties;
 mod policy_table;
 mod programs;
 mod properties;
 mod provenance;
+mod secrets;
 mod spellings;
 mod table;
 mod world;

@@ -15,12 +15,17 @@ use autoshare_core::verdict::Provenance;
 use serde_json::Value;
 
 pub use evidence::{MIN_DIGITS, MIN_EVIDENCE};
-use evidence::{is_evidence, weight};
+use evidence::{Weight, is_evidence, weight};
 use index::{Index, Search};
 use normal::{normal, spellings};
 use secret::Secrets;
 
 pub(crate) use links::{host, links};
+
+/// Whether the place of a value says anything of it, wherever it stands: not that of a short or a common one.
+pub(crate) fn is_telling(value: &str, role: Role) -> bool {
+    weight(&normal(value), role) == Weight::Telling
+}
 
 /// What a brain was told by people it trusts, and what it read elsewhere.
 ///

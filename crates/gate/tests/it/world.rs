@@ -1,16 +1,27 @@
 //! What surrounds the gate in these tests.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use autoshare_core::Digest;
 use autoshare_core::event::{AskMode, Root, RootMode};
 use autoshare_core::outcome::{Ending, FileState, Plan, Refusal};
 use autoshare_core::tool::{Action, Effect, Kind, Param, Redo, Role, ToolSpec};
-use autoshare_core::verdict::Verdict;
-use autoshare_gate::{Case, Commands, Grant, History, builtin_tools, decide};
+use autoshare_core::verdict::{Grant, Scope, Verdict};
+use autoshare_core::warrant::Warrant;
+use autoshare_gate::policy::Profile;
+use autoshare_gate::{Case, Commands, History, Policy, builtin_tools, decide};
 
 pub(crate) const WORKSPACE: &str = "/home/ann/notes";
 pub(crate) const MODES: [AskMode; 3] = [AskMode::Default, AskMode::Always, AskMode::Yes];
+
+/// The profiles, read once.
+static POLICIES: LazyLock<[Policy; 3]> =
+    LazyLock::new(|| Profile::ALL.map(|profile| Policy::builtin(profile).unwrap()));
+
+pub(crate) fn policy(profile: Profile) -> Policy {
+    POLICIES[Profile::ALL.iter().position(|known| *known == profile).unwrap()].clone()
+}
 
 /// An owned case.
 #[derive(Debug, Clone)]
@@ -24,6 +35,9 @@ pub(crate) struct World {
     pub(crate) history: History,
     pub(crate) grants: Vec<Grant>,
     pub(crate) commands: Commands,
+    pub(crate) warrant: Option<Warrant>,
+    pub(crate) policy: Policy,
+    pub(crate) allowed_hosts: Vec<String>,
     pub(crate) own_files: BTreeSet<String>,
 }
 
@@ -41,6 +55,9 @@ impl World {
             history: History::new(),
             grants: Vec::new(),
             commands: Commands::Any,
+            warrant: None,
+            policy: policy(Profile::Default),
+            allowed_hosts: Vec::new(),
             own_files: BTreeSet::new(),
         }
     }
@@ -61,6 +78,9 @@ impl World {
             history: &self.history,
             grants: &self.grants,
             commands: &self.commands,
+            warrant: self.warrant.as_ref(),
+            policy: &self.policy,
+            allowed_hosts: &self.allowed_hosts,
             own_files: &self.own_files,
         })
     }
@@ -93,13 +113,7 @@ pub(crate) fn spec(tool: &str) -> ToolSpec {
         kind: Kind::Text { max: 100 },
         required: true,
     };
-    let later = |effect| ToolSpec {
-        name: tool.to_owned(),
-        description: String::new(),
-        effect,
-        redo: Redo::Write,
-        params: vec![to.clone()],
-    };
+    let later = |effect| ToolSpec::new(tool, "", effect, Redo::Write, vec![to.clone()]);
     match tool {
         "send_mail" => later(Effect::External),
         "delete_account" => later(Effect::Destructive),
@@ -107,6 +121,15 @@ pub(crate) fn spec(tool: &str) -> ToolSpec {
             ToolSpec { params: vec![Param { role: Role::Content, ..to.clone() }], ..later(Effect::External) }
         }
         name => builtin_tools().into_iter().find(|spec| spec.name == name).unwrap(),
+    }
+}
+
+/// A person's "always" to one target of a tool, where these rules had asked.
+pub(crate) fn grant(tool: &str, target: &str, rules: &[&str]) -> Grant {
+    Grant {
+        tool: tool.to_owned(),
+        scope: Scope::Target { target: target.to_owned() },
+        rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
     }
 }
 

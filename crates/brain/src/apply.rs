@@ -292,7 +292,7 @@ impl Brain {
             // A brain that has ended is not told, and that is in order.
             NoteKind::Undone if matches!(self.phase, Phase::Finished { .. }) => Ok(()),
             NoteKind::Undone => self.told_by_a_person(text),
-            NoteKind::Cell | NoteKind::Unkept | NoteKind::Host | NoteKind::Leave => Ok(()),
+            NoteKind::Cell | NoteKind::Secret | NoteKind::Unkept | NoteKind::Host | NoteKind::Leave => Ok(()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A value in the text in which it stands, for a person to look at.
 
+use std::cmp::Reverse;
+
 use crate::provenance::normal::{is_word, spellings};
 
 /// Bytes of a text that are looked through at most.
@@ -22,7 +24,8 @@ pub struct Excerpt {
 pub fn excerpt(text: &str, value: &str, around: usize) -> Option<Excerpt> {
     let folded = Folded::of(text.get(..text.floor_char_boundary(MAX_TEXT))?);
     let places = spellings(value).into_iter().filter_map(|form| folded.find(&form));
-    let (_, from, to) = places.min()?;
+    // Of several spellings at one place the longest: `1,200.00`, not `1,200`.
+    let (_, from, to) = places.min_by_key(|(inside, from, to)| (*inside, *from, Reverse(*to)))?;
     let (before, after) = (text.get(..from)?, text.get(to..)?);
     let start = before.char_indices().rev().take(around).last().map_or(from, |(at, _)| at);
     Some(Excerpt {

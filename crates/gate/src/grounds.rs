@@ -11,7 +11,7 @@ use crate::provenance::{History, links};
 use crate::warrant::lexicon::is_common;
 
 /// Searches for one answer at most; what is beyond is not looked at, and that is said.
-const MAX_SEARCHES: usize = 5_000;
+const MAX_SEARCHES: usize = 2_000;
 /// Sources that are named for one statement at most.
 const MAX_SOURCES: usize = 5;
 /// Shared values that are named for one statement at most.
@@ -150,10 +150,21 @@ fn run(text: &str, places: &[(usize, usize)]) -> Option<(usize, usize)> {
 fn telling(statement: &str) -> Vec<&str> {
     let mut values = links(statement);
     values.extend(quoted(statement));
-    let edge = |c: char| !c.is_alphanumeric() && !matches!(c, '$' | '€' | '£' | '%');
-    let words = statement.split_whitespace().map(|word| word.trim_matches(edge)).filter(|word| !word.is_empty());
-    values.extend(words.enumerate().filter(|(at, word)| is_number(word) || is_name(word, *at == 0)).map(|(_, word)| word));
+    let words = statement.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && !marks(c)));
+    for (at, word) in words.filter(|word| !word.is_empty()).enumerate() {
+        let bare = word.trim_matches(marks);
+        if is_number(bare) || is_name(bare, at == 0) {
+            values.push(bare);
+        } else if is_number(word) {
+            values.push(word);
+        }
+    }
     values
+}
+
+/// What stands beside a number and makes a price or a share of it.
+const fn marks(c: char) -> bool {
+    matches!(c, '$' | '€' | '£' | '%')
 }
 
 /// What stands between quotation marks in a text.
@@ -176,7 +187,7 @@ fn quoted(text: &str) -> Vec<&str> {
 /// Three digits, or two with a mark that makes a price, a time or a share of them.
 fn is_number(word: &str) -> bool {
     let digits = word.chars().filter(char::is_ascii_digit).count();
-    let marked = word.contains(['$', '€', '£', '%', '.', ',', ':', '/', '-']);
+    let marked = word.contains(|c| marks(c) || matches!(c, '.' | ',' | ':' | '/' | '-'));
     digits >= TELLING_DIGITS || (digits >= TELLING_DIGITS - 1 && marked)
 }
 

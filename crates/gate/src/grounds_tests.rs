@@ -25,7 +25,8 @@ fn a_statement_rests_on_the_source_that_shares_its_telling_part() {
     );
     let rows: &[(&str, &[&str])] = &[
         ("It costs 49.90 euros.", &["49.90"]),
-        ("It costs €49.90.", &[]),
+        ("It costs €49.90.", &["49.90"]),
+        ("It costs $50.", &[]),
         ("See www.evil.example for more.", &["www.evil.example"]),
         ("The review is by Mallory.", &["Mallory"]),
         ("They say \"cheap ones\" are bad.", &["cheap ones"]),

@@ -31,6 +31,7 @@ mod output;
 pub mod programs;
 mod progress;
 mod reading;
+mod say;
 mod secrets;
 mod spend;
 mod switchboard;

@@ -48,11 +48,14 @@ fn starts_with(word: &str, start: &str) -> bool {
     word.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
-/// The host of an address, in lower case; `None` if it has none.
+/// The host of an address, in lower case; `None` if it has none, or none that every reader would find there.
 pub(crate) fn host(address: &str) -> Option<String> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let rest = rest.split(['/', '?', '#', '\\']).next()?;
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let host = host.split_once(':').map_or(host, |(host, _)| host).trim_end_matches('.');
-    (!host.is_empty()).then(|| host.to_lowercase())
+    let (host, port) = host.split_once(':').unwrap_or((host, ""));
+    let host = host.trim_end_matches('.');
+    let is_plain =
+        port.bytes().all(|b| b.is_ascii_digit()) && !host.contains(|c: char| c.is_whitespace() || c.is_control());
+    (is_plain && !host.is_empty()).then(|| host.to_lowercase())
 }

@@ -110,7 +110,11 @@ impl History {
         let Some(value) = structured.cloned().or_else(parsed) else { return };
         self.note_secrets(source, spec, &value);
         let entry = self.content.len().saturating_sub(1);
-        for leaf in issued::leaves(spec, &value) {
+        let leaves = issued::leaves(spec, &value);
+        if let Some(value) = structured.filter(|_| !leaves.is_empty()) {
+            self.read_unrendered(source, at, text, value, &leaves);
+        }
+        for leaf in leaves {
             let issue = self.issued.entry(leaf.value).or_insert_with(|| Issue {
                 tool: spec.name.clone(),
                 field: leaf.field,
@@ -124,10 +128,24 @@ impl History {
         }
     }
 
+    /// Adds the words of a structured result that its text may not show: then the text would have room for others that
+    /// speak of what the result issues. A text that is the same as JSON shows them all.
+    fn read_unrendered(&mut self, source: &str, at: Option<Seq>, text: &str, value: &Value, leaves: &[issued::Leaf]) {
+        if serde_json::from_str::<Value>(text).is_ok_and(|rendered| rendered == *value) {
+            return;
+        }
+        let issued: BTreeSet<&str> = leaves.iter().map(|leaf| leaf.value.as_str()).collect();
+        let words: Vec<String> = texts(value, "result").into_iter().map(|(_, text)| normal(text)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !issued.contains(word)).collect();
+        if !words.is_empty() {
+            self.content.add(source, at, &words.join("\n"));
+        }
+    }
+
     fn read(&mut self, source: &str, at: Option<Seq>, text: &str) {
         self.content.add(source, at, &normal(text));
         for found in secret::all(text) {
-            self.secrets.add(found);
+            self.secrets.add_found(found);
             self.secrets.read(source);
         }
     }
@@ -137,7 +155,7 @@ impl History {
         let whole = spec.result.secret.iter().any(|field| field == "*");
         for (field, text) in texts(value, "result") {
             if whole || is_marked(field) {
-                self.secrets.add(text);
+                self.secrets.add_found(text);
                 self.secrets.read(source);
             }
         }
@@ -151,7 +169,7 @@ impl History {
 
     /// Adds the value of a secret, to be looked for in what leaves.
     pub fn add_secret(&mut self, value: &str) {
-        self.secrets.add(value);
+        self.secrets.add_known(value);
     }
 
     /// Adds an action that the model proposed: what stands in nothing read so far is its own, even if something that is
@@ -205,6 +223,12 @@ impl History {
     #[must_use]
     pub fn holds_secret(&self, text: &str) -> bool {
         self.secrets.stands_in(text)
+    }
+
+    /// Whether a text holds one that somebody trusted called secret, not only what looks like one.
+    #[must_use]
+    pub fn holds_known_secret(&self, text: &str) -> bool {
+        self.secrets.known_stands_in(text)
     }
 
     /// Where a value stands, whatever it is for.

@@ -98,7 +98,10 @@ pub(crate) fn spellings(value: &str) -> Vec<String> {
 /// An address without what does not change where it leads: scheme, final slash, a name before `<...>`.
 fn address(own: &str) -> Vec<String> {
     let mut forms = Vec::new();
-    let bare = own.strip_suffix('>').and_then(|text| text.rsplit_once('<')).map_or(own, |(_, address)| address);
+    let named = own.strip_suffix('>').and_then(|text| text.rsplit_once('<'));
+    // A name that could itself be read as an address, or as one of several, is part of whom it reaches.
+    let named = named.filter(|(name, _)| !name.contains(['@', ',', ';', '<', '>', ':', '/']));
+    let bare = named.map_or(own, |(_, address)| address);
     let bare = bare.strip_prefix("mailto:").unwrap_or(bare);
     let without = bare.strip_prefix("https://").or_else(|| bare.strip_prefix("http://")).unwrap_or(bare);
     let is_address = without != own || without.contains('.') || without.contains('@');
@@ -106,8 +109,13 @@ fn address(own: &str) -> Vec<String> {
         for form in [bare, without, without.trim_end_matches('/')] {
             forms.push(form.to_owned());
         }
-        let slashed = format!("{}/", without.trim_end_matches('/'));
-        forms.push(slashed);
+        let plain = without.trim_end_matches('/');
+        forms.push(format!("{plain}/"));
+        if !plain.contains('@') {
+            for scheme in ["https", "http"] {
+                forms.extend([format!("{scheme}://{plain}"), format!("{scheme}://{plain}/")]);
+            }
+        }
     }
     forms
 }

@@ -20,5 +20,6 @@ mod policy_table;
 mod programs;
 mod properties;
 mod provenance;
+mod spellings;
 mod table;
 mod world;

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Ps,
     /// Show what a brain did
     Show(Brain),
+    /// Explain a verdict: the rules, each value and where it stands in the journal, the warrant, who answered
+    Explain(Explain),
     /// Print a brain's journal
     Logs(Logs),
     /// Show what a brain's programs reached over the network
@@ -71,6 +73,11 @@ pub(crate) enum Command {
     Mcp {
         #[command(subcommand)]
         command: Mcp,
+    },
+    /// Tools: what each does, the role of its parameters, and why
+    Tool {
+        #[command(subcommand)]
+        command: Tool,
     },
     /// Tokens for other programs: what they show to use models through `autoshare serve`
     Token {
@@ -239,6 +246,9 @@ pub(crate) struct Exec {
 pub(crate) struct Resume {
     /// The brain, or the beginning of its id
     pub(crate) brain: String,
+    /// Words of yours to it before it goes on: what they ask for, its warrant holds from then on
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) say: Option<String>,
     #[command(flatten)]
     pub(crate) watching: Watching,
 }
@@ -247,6 +257,14 @@ pub(crate) struct Resume {
 pub(crate) struct Brain {
     /// The brain, or the beginning of its id
     pub(crate) brain: String,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Explain {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+    /// The step; without one, the last that was not simply allowed, or else the last
+    pub(crate) step: Option<u64>,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -297,8 +315,11 @@ pub(crate) struct Approve {
     #[arg(requires = "brain")]
     pub(crate) digest: Option<String>,
     /// Always for this tool and target, in this brain
-    #[arg(long, conflicts_with_all = ["deny", "feedback"])]
+    #[arg(long, conflicts_with_all = ["run", "deny", "feedback"])]
     pub(crate) always: bool,
+    /// For the rest of this run, wherever what this tool is aimed at stands in the same sources
+    #[arg(long, conflicts_with_all = ["deny", "feedback"])]
+    pub(crate) run: bool,
     /// Answer with no
     #[arg(long)]
     pub(crate) deny: bool,
@@ -413,6 +434,24 @@ pub(crate) enum Mcp {
         /// Its name
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// List the tools: those that are built in, and those of servers
+    List,
+    /// Show a tool: its effect, the roles of its parameters, what its results are, and which rules say so
+    Show(ShowTool),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ShowTool {
+    /// Its name, as `autoshare tool list` shows it
+    #[arg(required_unless_present = "contracts")]
+    pub(crate) name: Option<String>,
+    /// Print the contracts of all tools of a server, as a file for `autoshare mcp add --contracts` to begin with
+    #[arg(long, value_name = "SERVER", conflicts_with_all = ["name", "json"])]
+    pub(crate) contracts: Option<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

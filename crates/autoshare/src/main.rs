@@ -8,9 +8,12 @@ mod assemble;
 mod changes;
 mod commands;
 mod exit;
+mod grounds;
 mod prompt;
+mod question;
 mod screen;
 mod settings;
+mod values;
 
 use std::process::ExitCode;
 

@@ -1,90 +1,34 @@
-//! What a person is asked at the terminal: exactly what would run, and for a secret text.
+//! What a person is asked at the terminal: whether an action may run, for a yes, and for a secret text.
 
 use std::io::{BufRead, IsTerminal, Read, Write};
 
 use autoshare_core::event::Answer;
-use autoshare_core::verdict::Provenance;
-use autoshare_guard::encode;
 use autoshare_host::Question;
 use autoshare_vault::Zeroizing;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// Bytes of one value that a question shows before it says how many more there are. Nothing is left out unsaid, and
-/// `autoshare show` prints the whole.
-const SHOWN: usize = 2_000;
+use crate::question::{self, Offered};
 
 /// Whether somebody can be asked: both ends must be a terminal.
 pub(crate) fn somebody_is_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// The question in words; every value is neutralised, so that what is seen is what would run.
-pub(crate) fn words(question: &Question) -> String {
-    if question.action.tool == autoshare_host::SOFT_CAP {
-        return format!(
-            "\nThe next model call of {} would pass a soft cap of a budget and needs your word:\n  {}\n  action {}\n",
-            question.brain,
-            encode::terminal(&question.verdict.why()),
-            question.digest.short()
-        );
-    }
-    let mut text = format!(
-        "\nStep {} of {} wants to run {} and needs your word:\n",
-        question.step,
-        question.brain,
-        encode::terminal_line(&question.action.tool, 64)
-    );
-    for (name, value) in &question.action.args {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let shown: String = value.char_indices().take_while(|(at, _)| *at < SHOWN).map(|(_, c)| c).collect();
-        let more = value.len() - shown.len();
-        let shown = encode::terminal(&shown).replace('\n', "\n      ");
-        let from = question.verdict.origins.iter().find(|origin| origin.param == *name);
-        let from = from.map(|origin| format!("  ({})", provenance(&origin.provenance))).unwrap_or_default();
-        text.push_str(&format!("  {}: {shown}{from}\n", encode::terminal_line(name, 64)));
-        if more > 0 {
-            text.push_str(&format!("      ... and {more} bytes more (autoshare show {})\n", question.brain));
-        }
-    }
-    text.push_str(&format!("  why asked: {}\n", encode::terminal(&question.verdict.why())));
-    text.push_str(&format!("  action {}\n", question.digest.short()));
-    text
-}
-
-/// Where a value stands, for a person.
-pub(crate) fn provenance(from: &Provenance) -> String {
-    match from {
-        Provenance::Operator => "from the operator".to_owned(),
-        Provenance::User => "in your own words".to_owned(),
-        Provenance::Issued { tool, field } => {
-            format!("issued by {} as {}", encode::terminal_line(tool, 40), encode::terminal_line(field, 40))
-        }
-        Provenance::Model => "made by the model".to_owned(),
-        Provenance::TaintedModel => "made by the model after it read what others wrote".to_owned(),
-        Provenance::Content { source } => {
-            format!("from {}, which you did not write", encode::terminal_line(source, 80))
-        }
-    }
-}
-
 /// Asks until there is an answer; the end of input is a no. Blocks.
 #[expect(clippy::print_stderr, reason = "the prompt")]
 pub(crate) fn ask(question: &Question) -> Answer {
-    eprint!("{}", words(question));
+    let offered = Offered::by(question);
+    eprint!("{}", question::words(question, &crate::screen::style_for_stderr()));
     loop {
-        eprint!("  [y]es, [n]o, [a]lways for this tool and target, or words for the brain: ");
+        eprint!("{}", offered.line());
         let _ = std::io::stderr().flush();
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
             Ok(0) | Err(_) => return Answer::No,
             Ok(_) => {}
         }
-        match line.trim() {
-            "" => {}
-            "y" | "Y" | "yes" => return Answer::Yes,
-            "n" | "N" | "no" => return Answer::No,
-            "a" | "A" | "always" => return Answer::Always,
-            words => return Answer::Feedback { text: words.to_owned() },
+        if let Some(answer) = offered.parse(&line) {
+            return answer;
         }
     }
 }

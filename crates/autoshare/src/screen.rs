@@ -14,6 +14,10 @@ use autoshare_guard::encode;
 use autoshare_host::Progress;
 use console::Style;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+/// Fields of a result that are named.
+const FIELDS: usize = 8;
 
 /// How things are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,20 @@ fn style(look: Look) -> Style {
     let style = Style::new().for_stderr();
     let plain = look != Look::Terminal || crate::settings::no_color();
     if plain { style.force_styling(false) } else { style }
+}
+
+/// Colours for what is written to stderr: where that is a terminal, and nobody asked for none.
+pub(crate) fn style_for_stderr() -> Style {
+    style_if(std::io::stderr().is_terminal())
+}
+
+/// The same for stdout.
+pub(crate) fn style_for_stdout() -> Style {
+    style_if(std::io::stdout().is_terminal())
+}
+
+fn style_if(is_terminal: bool) -> Style {
+    Style::new().force_styling(is_terminal && !crate::settings::no_color())
 }
 
 impl Screen {
@@ -194,8 +212,11 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
             Decision::Deny => format!("      {} {}", style.clone().red().apply_to("denied"), line(&verdict.why())),
         },
         Event::Approval { answer, by, .. } => format!("      {}", approval(answer, by)),
-        Event::Observation { outcome, .. } => return observed(outcome, style),
+        Event::Observation { outcome, structured, .. } => return observed(outcome, structured.as_ref(), style),
         Event::Note { kind: NoteKind::Cell, text } => dim.apply_to(format!("      cell: {}", line(text))).to_string(),
+        Event::Note { kind: NoteKind::Paused, text } => {
+            format!("      {}", style.clone().yellow().apply_to(encode::terminal(text)))
+        }
         Event::Note { text, .. } => format!("      {}", line(text)),
         Event::Fault { text, .. } => {
             format!("      {} {}", style.clone().red().apply_to("cannot go on:"), encode::terminal(text))
@@ -219,12 +240,7 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
                 "      {target}: {connections} connections, {sent} bytes out, {received} bytes in, {refused} refused{with}"
             )
         }
-        Event::Warrant(warrant) => {
-            let effects: Vec<String> =
-                warrant.effects.iter().map(|effect| encode::terminal_line(&effect.tool, 64)).collect();
-            let effects = if effects.is_empty() { "nothing outside".to_owned() } else { effects.join(", ") };
-            dim.apply_to(format!("      warrant: {effects}")).to_string()
-        }
+        Event::Warrant(warrant) => dim.apply_to(crate::question::warrant(warrant)).to_string(),
         Event::Budget { .. } | Event::Started { .. } | Event::Answer { .. } | Event::Finish { .. } => return None,
     })
 }
@@ -242,7 +258,8 @@ pub(crate) fn summary(action: &Action) -> String {
     format!("{} {}", encode::terminal_line(&action.tool, 40), args.join(" "))
 }
 
-fn approval(answer: &Answer, by: &Answerer) -> String {
+/// Who answered a question, and what.
+pub(crate) fn approval(answer: &Answer, by: &Answerer) -> String {
     let who = match by {
         Answerer::Person { name } => encode::terminal_line(name, 40),
         Answerer::Rule { name } => format!("the rule {}", encode::terminal_line(name, 40)),
@@ -257,12 +274,30 @@ fn approval(answer: &Answer, by: &Answerer) -> String {
     }
 }
 
-fn observed(outcome: &Outcome, style: &Style) -> Option<String> {
+/// What a result is as a value, where a server gave one: its kind and its fields.
+pub(crate) fn shape(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let names: Vec<String> = map.keys().take(FIELDS).map(|name| encode::terminal_line(name, 32)).collect();
+            let more = map.len().saturating_sub(FIELDS);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("a record of {}{more}", names.join(", "))
+        }
+        Value::Array(members) => format!("a list of {}", members.len()),
+        Value::String(_) => "a text".to_owned(),
+        Value::Number(_) => "a number".to_owned(),
+        Value::Bool(_) => "true or false".to_owned(),
+        Value::Null => "nothing".to_owned(),
+    }
+}
+
+fn observed(outcome: &Outcome, structured: Option<&Value>, style: &Style) -> Option<String> {
     let word = match outcome.ending {
         Ending::Done => {
             let spilled =
                 outcome.spilled.as_ref().map(|p| format!(", whole result in {}", encode::terminal_line(p, 80)));
-            let done = format!("      done ({} bytes{})", outcome.bytes, spilled.unwrap_or_default());
+            let shape = structured.map(|value| format!(", {}", shape(value))).unwrap_or_default();
+            let done = format!("      done ({} bytes{shape}{})", outcome.bytes, spilled.unwrap_or_default());
             return Some(style.clone().dim().apply_to(done).to_string());
         }
         Ending::Failed => "failed",

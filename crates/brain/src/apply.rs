@@ -186,7 +186,14 @@ impl Brain {
         let spec = self.goal.iter().flat_map(|goal| &goal.tools).find(|spec| spec.name == action.tool);
         let Some(spec) = spec else { return };
         let scope = match answer {
-            Answer::Run => Scope::Sources { sources: verdict.target_sources() },
+            Answer::Run => {
+                let sources = verdict.target_sources();
+                // Without a source there is nothing that the next one could have in common with this one.
+                if sources.is_empty() {
+                    return;
+                }
+                Scope::Sources { sources }
+            }
             _ => Scope::Target { target: spec.target(action) },
         };
         let rules = verdict.reasons.iter().map(|reason| reason.rule.clone()).collect();
@@ -292,7 +299,7 @@ impl Brain {
             // A brain that has ended is not told, and that is in order.
             NoteKind::Undone if matches!(self.phase, Phase::Finished { .. }) => Ok(()),
             NoteKind::Undone => self.told_by_a_person(text),
-            NoteKind::Cell | NoteKind::Unkept | NoteKind::Host | NoteKind::Leave => Ok(()),
+            NoteKind::Cell | NoteKind::Secret | NoteKind::Unkept | NoteKind::Host | NoteKind::Leave => Ok(()),
         }
     }
 

@@ -174,7 +174,7 @@ pub(crate) fn gather(case: &Case<'_>, leaves: &[Leaf], site: Option<&Site>) -> F
         effect: spec.effect,
         reversible: spec.reversible,
         place: site.map_or(Where::Nowhere, |site| if site.is_outside() { Where::Outside } else { Where::Inside }),
-        place_words: site.map(|site| place_words(site)).unwrap_or_default(),
+        place_words: site.map(place_words).unwrap_or_default(),
         instructions: site.is_some_and(|site| rules::writes(case) && site.special == Some(Protected::Instructions)),
         destroys: rules::destroys(case, site),
         runs_from: rules::runs_from(case),

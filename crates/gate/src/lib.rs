@@ -23,7 +23,9 @@
 mod approval;
 mod commands;
 pub mod contract;
+mod excerpt;
 pub mod facts;
+mod grounds;
 mod leaves;
 mod place;
 pub mod policy;
@@ -42,6 +44,8 @@ use autoshare_core::warrant::Warrant;
 pub use approval::{GateError, answer_by_rule, check_approval};
 pub use commands::Commands;
 pub use contract::builtin_tools;
+pub use excerpt::{Excerpt, excerpt};
+pub use grounds::{Ground, Grounds, grounds};
 pub use place::{Escape, escape};
 pub use policy::Policy;
 pub use provenance::{History, Located, MIN_DIGITS, MIN_EVIDENCE};

@@ -9,6 +9,7 @@ use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::tool::{Action, Effect, Redo, ToolSpec};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
+use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
 use autoshare_sandbox::Work;
@@ -45,6 +46,8 @@ pub struct Standing {
     pub used: Usage,
     /// Actions it took.
     pub steps: u64,
+    /// Which statements of its answer rest on whose words.
+    pub grounds: gate::Grounds,
 }
 
 impl Host {
@@ -69,7 +72,8 @@ impl Host {
         if goal.model == crate::exec::EXEC {
             return Err(HostError::Exec(brain.clone()));
         }
-        let policy = self.settings.policy.clone().ok_or(HostError::NoPolicy)?;
+        let policy = self.settings.policy.as_ref().ok_or(HostError::NoPolicy)?;
+        let policy = policy.for_brain(self.access.tenant().as_str(), brain.as_str());
         // While the model is asked what to do.
         expect(&self.launcher, Work::Tools, &goal.roots, &self.settings);
         let model = self.broker.model(&goal.model)?;
@@ -103,8 +107,8 @@ pub(crate) struct Driver<'h> {
     pub(crate) goal: Goal,
     journal: Journal,
     pub(crate) brain: Brain,
-    reading: Reading,
-    policy: Arc<gate::Policy>,
+    pub(crate) reading: Reading,
+    policy: gate::Policy,
     /// The last verdict.
     judged: Option<Verdict>,
     pub(crate) model: Model,
@@ -154,6 +158,7 @@ impl Driver<'_> {
             words: std::mem::take(&mut self.words),
             used: self.brain.used(),
             steps: self.brain.steps(),
+            grounds: self.brain.answer().map(|text| gate::grounds(text, self.reading.history())).unwrap_or_default(),
         })
     }
 
@@ -351,7 +356,6 @@ impl Driver<'_> {
     }
 
     async fn ask(&mut self, step: StepNo, action: Action, verdict: Verdict) -> Result<(), HostError> {
-        let digest = action.digest();
         if verdict.outside && self.brain.refused_outside() >= self.host.settings.pause_after {
             return self.pause(&action, &verdict).await;
         }
@@ -360,7 +364,7 @@ impl Driver<'_> {
             (Some(answered), _) => answered,
             (None, Questions::Deny) => (Answer::No, Answerer::Nobody),
             (None, Questions::Wait) => {
-                let question = Question { brain: self.id.clone(), step, action: action.clone(), digest, verdict };
+                let question = self.question(step, &action, verdict);
                 let receiver = self.host.switchboard.ask(question.clone());
                 self.tell(Progress::Question(question));
                 let after = self.host.settings.park_after;
@@ -378,6 +382,25 @@ impl Driver<'_> {
         }
         events.insert(0, Event::Approval { step, digest: action.digest(), answer, by });
         self.record(events, Durability::Synced).await
+    }
+
+    fn question(&self, step: StepNo, action: &Action, verdict: Verdict) -> Question {
+        let spec = self.spec(action);
+        let warrant = self
+            .brain
+            .warrant()
+            .map(|warrant| Warrant { by: warrant.by, effects: warrant.of(&action.tool).cloned().collect() });
+        Question {
+            brain: self.id.clone(),
+            step,
+            digest: action.digest(),
+            action: action.clone(),
+            verdict,
+            goal: self.goal.text.clone(),
+            warrant,
+            effect: spec.as_ref().map(|spec| spec.effect),
+            reversible: spec.is_some_and(|spec| spec.reversible),
+        }
     }
 
     /// A brain that keeps asking for what its goal does not need is somebody else's: it stops, alone, with one notice.
@@ -477,6 +500,7 @@ impl Driver<'_> {
         let kept = self.keeping.before(&self.goal.roots, step, action, spec, plan).await;
         self.is_kept(step, kept).await?;
         if spec.effect == Effect::RunInside {
+            self.note_secrets().await?;
             return Ok(self.execute(step, action).await);
         }
         let is_own = own.is_some();

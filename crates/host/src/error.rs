@@ -33,6 +33,9 @@ pub enum HostError {
     /// There is no brain to go on with: a program was run.
     #[error("{0} is a program that was run by `autoshare exec`, which cannot go on: run it again")]
     Exec(autoshare_core::BrainId),
+    /// It hears nothing more.
+    #[error("brain {0} has ended and hears nothing more: begin anew with `autoshare run`")]
+    Ended(autoshare_core::BrainId),
     /// There is no policy to judge actions by.
     #[error("no policy was given to judge actions by: this is a fault in AutoSHARE, please report it")]
     NoPolicy,

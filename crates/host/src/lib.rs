@@ -31,6 +31,8 @@ mod output;
 pub mod programs;
 mod progress;
 mod reading;
+mod say;
+mod secrets;
 mod spend;
 mod switchboard;
 pub mod undo;

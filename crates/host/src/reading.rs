@@ -9,6 +9,9 @@ use autoshare_core::warrant::DrawnBy;
 use autoshare_gate::{History, own_words};
 use serde_json::Value;
 
+/// The source of what a person pasted into their own words.
+const PASTED: &str = "what was pasted into the goal";
+
 /// What a brain has read, as far as its journal goes.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
@@ -51,7 +54,10 @@ impl Reading {
                 self.action = Some(action.clone());
             }
             Event::Approval { answer: Answer::Feedback { text }, by: Answerer::Person { .. }, .. }
-            | Event::Note { kind: NoteKind::Feedback, text } => self.history.trust_at(Some(at), text),
+            | Event::Note { kind: NoteKind::Feedback, text } => self.said(at, text),
+            Event::Note { kind: NoteKind::Secret, text } => {
+                self.history.secret_was_readable(&format!("file:{text}"));
+            }
             Event::Observation { source, outcome, structured, .. } => {
                 self.observed(at, source, outcome, structured.as_ref());
             }
@@ -59,14 +65,19 @@ impl Reading {
         }
     }
 
-    fn goal(&mut self, at: Seq, goal: &Goal) {
-        let (own, pasted) = own_words(&goal.text);
+    /// What a person wrote; what they pasted into it is somebody else's.
+    fn said(&mut self, at: Seq, text: &str) {
+        let (own, pasted) = own_words(text);
         self.history.trust_at(Some(at), &own);
+        for text in pasted {
+            self.history.add_content(PASTED, &text);
+        }
+    }
+
+    fn goal(&mut self, at: Seq, goal: &Goal) {
+        self.said(at, &goal.text);
         for text in &goal.trusted {
             self.history.trust_at(Some(at), &text.text);
-        }
-        for text in pasted {
-            self.history.add_content("what was pasted into the goal", &text);
         }
         for text in &goal.attached {
             self.history.add_content(&format!("attached:{}", text.name), &text.text);
@@ -93,10 +104,5 @@ impl Reading {
 
     fn spec(&self, action: &Action) -> Option<&ToolSpec> {
         self.tools.iter().find(|tool| tool.name == action.tool)
-    }
-
-    /// Notes that something secret was readable, for instance to programs in a cell.
-    pub fn secret_was_readable(&mut self, source: &str) {
-        self.history.secret_was_readable(source);
     }
 }

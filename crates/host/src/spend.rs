@@ -57,7 +57,9 @@ impl Driver<'_> {
         let verdict =
             Verdict { decision: Decision::Ask, reasons: vec![reason], origins: Vec::new(), digest, outside: false };
         let step = StepNo(self.brain.steps()).next();
-        let question = Question { brain: self.id.clone(), step, action, digest, verdict };
+        let (brain, goal) = (self.id.clone(), self.goal.text.clone());
+        let question =
+            Question { brain, step, action, digest, verdict, goal, warrant: None, effect: None, reversible: false };
         let receiver = self.host.switchboard.ask(question.clone());
         self.tell(Progress::Question(question));
         let after = self.host.settings.park_after;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use autoshare_core::event::{Answer, Answerer};
-use autoshare_core::tool::Action;
+use autoshare_core::tool::{Action, Effect};
 use autoshare_core::verdict::Verdict;
+use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, Digest, StepNo};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
@@ -23,6 +24,14 @@ pub struct Question {
     pub digest: Digest,
     /// Why it is asked, and where each value stands.
     pub verdict: Verdict,
+    /// The goal, in the person's words.
+    pub goal: String,
+    /// What the goal's warrant holds of this tool; `None` where there is no warrant, or the question is about no tool.
+    pub warrant: Option<Warrant>,
+    /// What the action does to the world; `None` where the question is about no tool.
+    pub effect: Option<Effect>,
+    /// Whether another call can take it back.
+    pub reversible: bool,
 }
 
 /// How soon to stop.

@@ -10,6 +10,7 @@ use autoshare_server::control::{Ask, Line, Say};
 use crate::args;
 use crate::assemble::{self, Data};
 use crate::exit::{FAILED, Failure};
+use crate::question::Offered;
 use crate::screen::{Look, ascii_json, err, out};
 use crate::settings::Settings;
 
@@ -60,11 +61,17 @@ pub(crate) fn approve(settings: &Settings, flags: &args::Approve, look: Look) ->
         );
         return Err(Failure::new(FAILED, why));
     };
-    let answer = match (&flags.feedback, flags.deny, flags.always) {
-        (Some(text), _, _) => Answer::Feedback { text: text.clone() },
-        (None, true, _) => Answer::No,
-        (None, false, true) => Answer::Always,
-        (None, false, false) => Answer::Yes,
+    if flags.run && !Offered::by(question).is_for_run() {
+        let why = "what this action is aimed at stands in nobody else's words, so that --run has no source to go by; \
+                   say yes, or --always for this target";
+        return Err(Failure::new(FAILED, why));
+    }
+    let answer = match &flags.feedback {
+        Some(text) => Answer::Feedback { text: text.clone() },
+        None if flags.deny => Answer::No,
+        None if flags.always => Answer::Always,
+        None if flags.run => Answer::Run,
+        None => Answer::Yes,
     };
     let (brain, digest) = (question.brain.clone(), question.digest);
     let ask = Ask::Answer { brain, digest, answer, name: settings.login.clone() };
@@ -109,7 +116,7 @@ fn list(waiting: &[(u32, Question)], look: Look) -> Result<(), Failure> {
         if look == Look::Json {
             out(&ascii_json(&serde_json::to_value(question)?));
         } else {
-            out(&crate::prompt::words(question));
+            out(&crate::question::words(question, &crate::screen::style_for_stdout()));
             out(&format!("  answer with: autoshare approve {} {}", question.brain, question.digest.short()));
         }
     }

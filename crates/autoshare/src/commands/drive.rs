@@ -12,7 +12,7 @@ use autoshare_server::control::Control;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::exit::{DONE, Failure, RESUMABLE, UNFINISHED};
-use crate::screen::{Look, Screen, out};
+use crate::screen::{Look, Screen, err, out};
 
 /// Records that a slow follower may lag behind before it is told to catch up.
 const FOLLOW_QUEUE: usize = 256;
@@ -131,6 +131,9 @@ pub(crate) fn conclude(brain: &BrainId, standing: &Standing, look: Look) -> u8 {
         _ => (RESUMABLE, "stopped"),
     };
     if look == Look::Json {
+        if code == DONE {
+            out(&crate::grounds::json_line(brain, &standing.grounds));
+        }
         let value = serde_json::json!({
             "brain": brain, "ended": word, "words": standing.words, "steps": standing.steps, "used": standing.used,
         });
@@ -139,14 +142,15 @@ pub(crate) fn conclude(brain: &BrainId, standing: &Standing, look: Look) -> u8 {
     }
     if code == DONE {
         out(&encode::terminal(&standing.words));
+        crate::grounds::lines(&standing.grounds, &crate::screen::style_for_stderr()).iter().for_each(|line| err(line));
     } else if !standing.words.is_empty() {
-        crate::screen::err(&format!("{word}: {}", encode::terminal(&standing.words)));
+        err(&format!("{word}: {}", encode::terminal(&standing.words)));
     }
     let used = &standing.used;
     let mut last = format!("brain {brain}: {word}, {} steps, {} tokens, {}", standing.steps, used.tokens(), used.cost);
     if code == RESUMABLE {
         last.push_str(&format!("; go on with: autoshare resume {brain}"));
     }
-    crate::screen::err(&last);
+    err(&last);
     code
 }

@@ -6,6 +6,7 @@ use autoshare_brain::{Brain, Status};
 use autoshare_core::event::{Event, FinishReason};
 use autoshare_core::{BrainId, Seq};
 use autoshare_guard::encode;
+use autoshare_host::Reading;
 use autoshare_server::control::{Ask, Line};
 use autoshare_store::Record;
 
@@ -60,9 +61,18 @@ pub(crate) fn show(settings: &Settings, flags: &args::Brain, look: Look) -> Resu
     let data = assemble::data(settings)?;
     let brain = data.store.find(&data.access, &flags.brain)?;
     let plain = console::Style::new().force_styling(false);
+    let mut reading = Reading::default();
     for record in data.store.read(&data.access, &brain, Seq(1))? {
+        reading.take(record.seq, &record.event);
+        let grounds = match &record.event {
+            Event::Answer { text } => Some(autoshare_gate::grounds(text, reading.history())),
+            _ => None,
+        };
         if look == Look::Json {
             out(&json_record(&brain, &record));
+            if let Some(grounds) = &grounds {
+                out(&crate::grounds::json_line(&brain, grounds));
+            }
             continue;
         }
         match &record.event {
@@ -81,15 +91,21 @@ pub(crate) fn show(settings: &Settings, flags: &args::Brain, look: Look) -> Resu
             Event::Verdict { verdict, .. } => {
                 out(&format!("    verdict {:?}: {}", verdict.decision, encode::terminal(&verdict.why())));
                 for origin in &verdict.origins {
-                    let from = crate::prompt::provenance(&origin.provenance);
+                    let from = crate::values::provenance(&origin.provenance);
                     out(&format!("      {} {from}", encode::terminal_line(&origin.param, 64)));
                 }
             }
-            Event::Observation { source, outcome, .. } => {
+            Event::Observation { source, outcome, structured, .. } => {
                 out(&format!("    {:?} ({}):", outcome.ending, encode::terminal_line(source, 120)));
                 out(&format!("        {}", encode::terminal(&outcome.text).replace('\n', "\n        ")));
+                if let Some(value) = structured {
+                    out(&format!("        as a value: {}", crate::screen::shape(value)));
+                }
             }
-            Event::Answer { text } => out(&format!("answer\n{}", encode::terminal(text))),
+            Event::Answer { text } => {
+                out(&format!("answer\n{}", encode::terminal(text)));
+                grounds.iter().flat_map(|found| crate::grounds::lines(found, &plain)).for_each(|line| out(&line));
+            }
             Event::Finish { text, .. } => out(&format!("finished: {}", encode::terminal(text))),
             other => {
                 if let Some(line) = describe(other, &plain) {

@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod drive;
 mod exec;
+mod explain;
 mod journal;
 mod mcp;
 mod model;
@@ -14,6 +15,7 @@ mod run;
 mod secret;
 mod serve;
 mod token;
+mod tool;
 mod undo;
 mod usage;
 mod verify;
@@ -73,6 +75,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Demo(flags) => demo::demo(launcher()?, &flags, look),
         Command::Ps => journal::ps(&settings, look),
         Command::Show(flags) => journal::show(&settings, &flags, look),
+        Command::Explain(flags) => explain::explain(&settings, &flags, look),
         Command::Logs(flags) => journal::logs(&settings, &flags, look),
         Command::Net(flags) => net::net(&settings, &flags, look),
         Command::Diff(flags) => undo::diff(&settings, &flags, look),
@@ -85,6 +88,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
         Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
+        Command::Tool { command } => tool::tool(&settings, &command, look),
         Command::Usage(flags) => usage::usage(&settings, &flags, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }

@@ -105,9 +105,29 @@ pub(crate) fn resume(
     flags: &Resume,
     look: Look,
 ) -> Result<ExitCode, Failure> {
+    if let Some(words) = &flags.say {
+        check_words(words)?;
+    }
     let data = assemble::data(&settings)?;
     let brain = data.store.find(&data.access, &flags.brain)?;
     let broker: std::sync::Arc<Broker> = assemble::broker(&mut settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
+    if let Some(words) = &flags.say {
+        let widened = super::runtime()?.block_on(host.say(&brain, words))?;
+        if let (Some(warrant), true) = (widened, look != Look::Json) {
+            err(&crate::question::warrant(&warrant));
+        }
+    }
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
+}
+
+/// What a person tells a brain.
+fn check_words(words: &str) -> Result<(), Failure> {
+    if words.trim().is_empty() || words.len() > MAX_GOAL {
+        return Err(Failure::new(
+            SETTINGS,
+            format!("--say takes 1 to {MAX_GOAL} bytes; say what the brain is to know"),
+        ));
+    }
+    Ok(())
 }

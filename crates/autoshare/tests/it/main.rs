@@ -23,6 +23,7 @@ mod company;
 mod demo;
 mod desk;
 mod exec;
+mod gate;
 mod gullible;
 mod mcp;
 mod models;

@@ -18,12 +18,12 @@ const PYTHON_LOCK: &str = include_str!("../mcp/requirements.txt");
 const SERVER: &str = include_str!("../mcp/server.py");
 
 /// Our own server's folder, outside of the workspace.
-struct Liar {
-    folder: PathBuf,
+pub(crate) struct Liar {
+    pub(crate) folder: PathBuf,
 }
 
 impl Liar {
-    fn at(desk: &Desk) -> Self {
+    pub(crate) fn at(desk: &Desk) -> Self {
         let folder = desk.base.path().join("liar");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("server.py"), SERVER).unwrap();
@@ -38,12 +38,12 @@ impl Liar {
         self.write(&json!({"tools": tools, "does": does}))
     }
 
-    fn write(&self, tools: &Value) -> &Self {
+    pub(crate) fn write(&self, tools: &Value) -> &Self {
         std::fs::write(self.folder.join("tools.json"), tools.to_string()).unwrap();
         self
     }
 
-    fn add(&self, desk: &Desk, name: &str) -> Ran {
+    pub(crate) fn add(&self, desk: &Desk, name: &str) -> Ran {
         let folder = self.folder.to_str().unwrap();
         let script = self.folder.join("server.py");
         let program = ["--", "/usr/bin/python3", script.to_str().unwrap(), folder];

@@ -69,7 +69,7 @@ pub fn derive(of: &Description) -> Result<ToolSpec, ContractError> {
         served: Some(Served {
             server: of.server.clone(),
             tool: of.tool.clone(),
-            digest: of.digest.clone(),
+            digest: of.digest,
             contract: WrittenBy::Derived,
         }),
     })

@@ -9,10 +9,12 @@ mod builtin;
 mod derive;
 mod operator;
 mod schema;
+mod template;
 
 pub use builtin::builtin_tools;
 pub use derive::{Description, Hints, derive, why};
 pub use operator::OperatorContracts;
+pub use template::template;
 
 /// Why a tool cannot be used, or a file of contracts cannot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,6 +6,7 @@ pub(crate) mod issued;
 mod links;
 pub(crate) mod normal;
 mod secret;
+mod sources;
 
 use std::collections::{BTreeSet, HashMap};
 

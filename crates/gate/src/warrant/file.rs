@@ -13,8 +13,8 @@ pub enum WarrantError {
     /// It is for another program.
     #[error("the warrant's version is {0}, this program knows 1")]
     Version(u32),
-    /// It names a tool that the brain does not have, or that needs none.
-    #[error("the warrant names the tool {tool:?}; those that need one are: {known}")]
+    /// It names a tool that the brain does not have.
+    #[error("the warrant names the tool {tool:?}; the tools are: {known}")]
     NoSuchTool {
         /// The name.
         tool: String,
@@ -32,7 +32,7 @@ struct File {
     effect: Vec<Warranted>,
 }
 
-/// Reads a person's warrant for these tools.
+/// Reads a person's warrant for these tools. What it says of a tool that needs none does nothing.
 ///
 /// # Errors
 /// [`WarrantError`], with what is wrong.

@@ -13,6 +13,9 @@ pub(crate) struct Token {
     pub(crate) is_name: bool,
 }
 
+/// Bytes between quotation marks that are one name; more is a text that somebody quotes.
+const MAX_QUOTED: usize = 200;
+
 /// Words that begin a new clause.
 const JOINTS: &[&str] = &["and", "then", "also", "but", "afterwards", "finally", "next", "or"];
 
@@ -73,12 +76,11 @@ fn pieces(text: &str) -> Vec<Piece> {
     let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
         let tail = rest.get(c.len_utf8()..).unwrap_or_default();
-        if let Some(end) = closing(c) {
-            if let Some(at) = tail.find(end).filter(|at| *at > 0 && *at <= 200) {
-                pieces.push(Piece::Quoted(tail.get(..at).unwrap_or_default().trim().to_owned()));
-                rest = tail.get(at + end.len_utf8()..).unwrap_or_default();
-                continue;
-            }
+        let quoted = closing(c).and_then(|end| tail.split_once(end));
+        if let Some((quoted, after)) = quoted.filter(|(quoted, _)| (1..=MAX_QUOTED).contains(&quoted.len())) {
+            pieces.push(Piece::Quoted(quoted.trim().to_owned()));
+            rest = after;
+            continue;
         }
         if c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '"' | '\'' | '-' | '*' | '>') {
             rest = tail;

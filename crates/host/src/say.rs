@@ -1,0 +1,35 @@
+//! A person's further words to a brain that nobody drives just now.
+
+use autoshare_brain::{Brain, Status};
+use autoshare_core::BrainId;
+use autoshare_core::event::{Event, NoteKind};
+use autoshare_core::warrant::Warrant;
+use autoshare_gate as gate;
+use autoshare_store::Durability;
+
+use crate::journal::Journal;
+use crate::{Host, HostError};
+
+impl Host {
+    /// Tells a brain what a person says, which counts as that person's words from then on: what they ask for is added to its
+    /// warrant. Gives the warrant where it was widened. The brain hears of it when it is driven again.
+    ///
+    /// # Errors
+    /// When another process drives it, it has ended, or the journal fails.
+    pub async fn say(&self, brain: &BrainId, words: &str) -> Result<Option<Warrant>, HostError> {
+        let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
+        let state = Brain::fold(&events);
+        let goal = state.goal().ok_or_else(|| HostError::NoGoal(brain.clone()))?;
+        if goal.model == crate::exec::EXEC {
+            return Err(HostError::Exec(brain.clone()));
+        }
+        if matches!(state.status(), Status::Finished(_)) {
+            return Err(HostError::Ended(brain.clone()));
+        }
+        let widened = gate::widen(state.warrant(), words, &goal.tools);
+        let said = Event::Note { kind: NoteKind::Feedback, text: words.to_owned() };
+        let events: Vec<Event> = [said].into_iter().chain(widened.clone().map(Event::Warrant)).collect();
+        journal.append(&events, Durability::Synced).await?;
+        Ok(widened)
+    }
+}

@@ -12,8 +12,10 @@
     reason = "tests"
 )]
 
+mod adaptive;
 mod approvals;
 mod contracts;
+mod derived;
 mod issued;
 mod policy;
 mod policy_properties;

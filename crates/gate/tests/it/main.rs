@@ -24,6 +24,7 @@ mod programs;
 mod properties;
 mod provenance;
 mod secrets;
+mod served_properties;
 mod spellings;
 mod table;
 mod world;

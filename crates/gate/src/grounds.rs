@@ -122,15 +122,18 @@ impl Searching<'_> {
                 Some(true) => match &mut held {
                     Some((_, last)) if start <= *last => *last = end,
                     _ => {
-                        held.map(|(start, end)| self.share(text.get(start..end).unwrap_or_default()));
-                        held = Some((start, end));
+                        if let Some((start, end)) = held.replace((start, end)) {
+                            self.share(text.get(start..end).unwrap_or_default());
+                        }
                     }
                 },
                 Some(false) => {}
                 None => return false,
             }
         }
-        held.map(|(start, end)| self.share(text.get(start..end).unwrap_or_default()));
+        if let Some((start, end)) = held {
+            self.share(text.get(start..end).unwrap_or_default());
+        }
         true
     }
 }

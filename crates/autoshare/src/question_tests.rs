@@ -115,9 +115,10 @@ fn d2_what_is_shown_is_what_runs() {
     );
     asked.goal = nasty.to_owned();
     asked.action.tool = format!("mail{nasty}");
-    asked.verdict.reasons[0].words = nasty.replace('\n', " ");
+    asked.verdict.reasons[0].words = nasty.to_owned();
     let shown = plain(&asked);
-    assert!(shown.chars().all(|c| c == '\n' || (!c.is_control() && !('\u{200b}'..='\u{202e}').contains(&c))), "{shown:?}");
+    let acts = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{200b}' | '\u{202e}'));
+    assert!(!shown.contains(acts), "{shown:?}");
     for forged in ["\n  to (target): \"me\"", "\n  action 000000"] {
         assert!(!shown.contains(forged), "{forged:?} can be forged: {shown}");
     }

@@ -93,7 +93,13 @@ impl Searching<'_> {
     }
 
     fn share(&mut self, value: &str) {
-        if self.shared.len() < MAX_SHARED && !self.shared.iter().any(|known| known.contains(value)) {
+        let own = normal(value);
+        if self.shared.iter().any(|known| normal(known).contains(&own)) {
+            return;
+        }
+        // What stands in a longer one is told by that.
+        self.shared.retain(|known| !own.contains(&normal(known)));
+        if self.shared.len() < MAX_SHARED {
             self.shared.push(value.to_owned());
         }
     }

@@ -8,9 +8,10 @@ use autoshare_core::event::{AskMode, Root, RootMode};
 use autoshare_core::outcome::{Ending, FileState, Plan, Refusal};
 use autoshare_core::tool::{Action, Effect, Kind, Param, Redo, Role, ToolSpec};
 use autoshare_core::verdict::{Grant, Scope, Verdict};
-use autoshare_core::warrant::Warrant;
+use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
 use autoshare_gate::policy::Profile;
 use autoshare_gate::{Case, Commands, History, Policy, builtin_tools, decide};
+use serde_json::Value;
 
 pub(crate) const WORKSPACE: &str = "/home/ann/notes";
 pub(crate) const MODES: [AskMode; 3] = [AskMode::Default, AskMode::Always, AskMode::Yes];
@@ -60,6 +61,13 @@ impl World {
             allowed_hosts: Vec::new(),
             own_files: BTreeSet::new(),
         }
+    }
+
+    /// A call of a server's tool.
+    pub(crate) fn served(spec: ToolSpec, args: &Value) -> Self {
+        let args = args.as_object().unwrap().clone().into_iter().collect();
+        let action = Action { tool: spec.name.clone(), args };
+        Self { action, spec, ..Self::of(read("a.md")) }
     }
 
     pub(crate) fn tainted(mut self) -> Self {
@@ -131,6 +139,13 @@ pub(crate) fn grant(tool: &str, target: &str, rules: &[&str]) -> Grant {
         scope: Scope::Target { target: target.to_owned() },
         rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
     }
+}
+
+/// A warrant for one tool, aimed at these.
+pub(crate) fn warrant(tool: &str, targets: &[&str]) -> Warrant {
+    let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+    let effect = Warranted { tool: tool.to_owned(), targets, described: false, because: String::new() };
+    Warrant { by: DrawnBy::Person, effects: vec![effect] }
 }
 
 pub(crate) fn file(len: u64) -> FileState {

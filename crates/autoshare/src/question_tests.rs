@@ -22,7 +22,8 @@ fn question(args: &Value, origins: Vec<Origin>) -> Question {
     let action = Action { tool: "mail__send".to_owned(), args };
     let reason = Reason { rule: "content-target".to_owned(), words: "the recipient stands in content".to_owned() };
     let digest = action.digest();
-    let verdict = Verdict { decision: Decision::Ask, reasons: vec![reason], origins, digest, outside: false };
+    let verdict =
+        Verdict { decision: Decision::Ask, reasons: vec![reason], origins, digest, outside: false };
     Question {
         brain: BrainId::from_random([1; 5]),
         step: StepNo(3),
@@ -114,19 +115,14 @@ fn d2_what_is_shown_is_what_runs() {
     );
     asked.goal = nasty.to_owned();
     asked.action.tool = format!("mail{nasty}");
-    asked.verdict.reasons[0].words = nasty.replace('\n', " ");
+    asked.verdict.reasons[0].words = nasty.to_owned();
     let shown = plain(&asked);
-    assert!(
-        shown.chars().all(|c| c == '\n' || (!c.is_control() && !('\u{200b}'..='\u{202e}').contains(&c))),
-        "{shown:?}"
-    );
+    let acts = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{200b}' | '\u{202e}'));
+    assert!(!shown.contains(acts), "{shown:?}");
     for forged in ["\n  to (target): \"me\"", "\n  action 000000"] {
         assert!(!shown.contains(forged), "{forged:?} can be forged: {shown}");
     }
-    assert!(
-        shown.contains("  qu\"ote (target):   from s, which you did not write\n      | a\"   in your own words\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("  qu\"ote (target):   from s, which you did not write\n      | a\"   in your own words\n"), "{shown}");
 }
 
 #[test]
@@ -156,10 +152,6 @@ fn an_answer_for_the_run_is_taken_only_where_a_source_is_named() {
         ("yes please", feedback("yes please"), feedback("yes please"), feedback("yes please")),
     ];
     for (line, of_clean, of_found, of_aimless) in rows {
-        assert_eq!(
-            [clean.parse(line), found.parse(line), aimless.parse(line)],
-            [of_clean, of_found, of_aimless],
-            "{line:?}"
-        );
+        assert_eq!([clean.parse(line), found.parse(line), aimless.parse(line)], [of_clean, of_found, of_aimless], "{line:?}");
     }
 }

@@ -93,7 +93,13 @@ impl Searching<'_> {
     }
 
     fn share(&mut self, value: &str) {
-        if self.shared.len() < MAX_SHARED && !self.shared.iter().any(|known| known.contains(value)) {
+        let own = normal(value);
+        if self.shared.iter().any(|known| normal(known).contains(&own)) {
+            return;
+        }
+        // What stands in a longer one is told by that.
+        self.shared.retain(|known| !own.contains(&normal(known)));
+        if self.shared.len() < MAX_SHARED {
             self.shared.push(value.to_owned());
         }
     }
@@ -122,15 +128,18 @@ impl Searching<'_> {
                 Some(true) => match &mut held {
                     Some((_, last)) if start <= *last => *last = end,
                     _ => {
-                        held.map(|(start, end)| self.share(text.get(start..end).unwrap_or_default()));
-                        held = Some((start, end));
+                        if let Some((start, end)) = held.replace((start, end)) {
+                            self.share(text.get(start..end).unwrap_or_default());
+                        }
                     }
                 },
                 Some(false) => {}
                 None => return false,
             }
         }
-        held.map(|(start, end)| self.share(text.get(start..end).unwrap_or_default()));
+        if let Some((start, end)) = held {
+            self.share(text.get(start..end).unwrap_or_default());
+        }
         true
     }
 }

@@ -158,3 +158,55 @@ impl Switchboard {
         held(&self.stops).remove(brain);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use autoshare_core::verdict::Decision;
+
+    use super::*;
+
+    fn question(brain: &BrainId, path: &str) -> Question {
+        let action = Action { tool: "write_file".into(), args: [("path".to_owned(), path.into())].into() };
+        let (digest, reasons, origins) = (action.digest(), Vec::new(), Vec::new());
+        let verdict = Verdict { decision: Decision::Ask, reasons, origins, digest, outside: false };
+        Question {
+            brain: brain.clone(),
+            step: StepNo(1),
+            digest: action.digest(),
+            action,
+            verdict,
+            goal: String::new(),
+            warrant: None,
+            effect: None,
+            reversible: false,
+        }
+    }
+
+    /// Row D2: an answer opens the action that was shown, once, and no other.
+    #[test]
+    fn d2_an_answer_is_taken_once_and_for_the_action_that_waits() {
+        let (board, brain) = (Switchboard::default(), BrainId::from_random([7; 5]));
+        let (first, then) = (question(&brain, "a"), question(&brain, "b"));
+        let person = || Answerer::Person { name: "ann".into() };
+        let yes = |question: &Question| board.answer(&brain, &question.digest, Answer::Yes, person());
+        assert_eq!(yes(&first), Err(AnswerError::NoQuestion(brain.clone())), "before it is asked");
+
+        let mut receiver = board.ask(first.clone());
+        assert!(matches!(yes(&then), Err(AnswerError::OtherAction { .. })), "another action");
+        assert!(receiver.try_recv().is_err(), "which answers nothing");
+        assert_eq!(yes(&first), Ok(()));
+        assert_eq!(receiver.try_recv(), Ok((Answer::Yes, person())));
+        assert_eq!(yes(&first), Err(AnswerError::NoQuestion(brain.clone())), "a second use");
+
+        // The action changed: what was shown waits no more.
+        let (_old, mut new) = (board.ask(first.clone()), board.ask(then.clone()));
+        assert!(matches!(yes(&first), Err(AnswerError::OtherAction { .. })), "the answer comes too late");
+        assert!(new.try_recv().is_err());
+
+        // Nobody waits for it any more: withdrawn, and gone without a word.
+        board.withdraw(&brain);
+        assert_eq!(yes(&then), Err(AnswerError::NoQuestion(brain.clone())), "expired");
+        drop(board.ask(then.clone()));
+        assert_eq!(yes(&then), Err(AnswerError::NoQuestion(brain.clone())), "its host is gone");
+    }
+}

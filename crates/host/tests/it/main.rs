@@ -32,6 +32,8 @@ fn goal(max_output: u64) -> Goal {
         limits: Limits { max_output, ..Limits::default() },
         roots: vec![Root { path: "/work".into(), mode: RootMode::Write }],
         ask: AskMode::Default,
+        trusted: Vec::new(),
+        attached: Vec::new(),
     }
 }
 

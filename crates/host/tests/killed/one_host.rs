@@ -61,6 +61,11 @@ pub(crate) fn run(job: &str) {
         max_output: 1 << 20,
         background_jobs: 16,
         commands: autoshare_gate::Commands::Any,
+        policy: Some(Arc::new(autoshare_gate::Policy::builtin(autoshare_gate::policy::Profile::Default).unwrap())),
+        allowed_hosts: Vec::new(),
+        warrant: autoshare_host::warrant::Drawing::Draft,
+        pause_after: 2,
+        answer_within: Duration::from_secs(60),
         park_after: Duration::from_secs(30),
         quota: autoshare_core::usage::Quota::default(),
         least_tier: Tier::Narrow,
@@ -74,7 +79,7 @@ pub(crate) fn run(job: &str) {
     let host = Host::new(access.clone(), Arc::clone(&store), ledger, Arc::new(launcher), broker, settings);
     // A brain whose admission was cut short has no record, and its goal is given again.
     let begun = store.brains(&access).unwrap().into_iter().find(|row| row.records > 0);
-    let brain = begun.map_or_else(|| host.admit(goal(&job.workspace)).unwrap(), |row| row.id);
+    let brain = begun.map_or_else(|| host.admit(goal(&job.workspace), None).unwrap(), |row| row.id);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let standing = runtime.block_on(async {
         let (feed, mut progress) = mpsc::unbounded_channel();
@@ -102,5 +107,7 @@ fn goal(workspace: &std::path::Path) -> Goal {
         limits: Limits { window: 64_000, max_output: 2_000, ..Limits::default() },
         roots: vec![Root { path: workspace.display().to_string(), mode: RootMode::Write }],
         ask: AskMode::Default,
+        trusted: Vec::new(),
+        attached: Vec::new(),
     }
 }

@@ -36,7 +36,8 @@ pub(crate) fn words(question: &Question, style: &Style) -> String {
     let more = format!("autoshare show {}", question.brain);
     text.push_str(&values::lines(&question.action, &question.verdict, style, &more));
     for reason in &question.verdict.reasons {
-        let (rule, words) = (encode::terminal_line(&reason.rule, 64), encode::terminal(&reason.words).replace('\n', " "));
+        let (rule, words) =
+            (encode::terminal_line(&reason.rule, 64), encode::terminal(&reason.words).replace('\n', " "));
         text.push_str(&format!("  why asked: {words} [{rule}]\n"));
     }
     if question.effect.is_some_and(autoshare_gate::matters) {

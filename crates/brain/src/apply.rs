@@ -192,7 +192,7 @@ impl Brain {
                 if sources.is_empty() {
                     return;
                 }
-                Scope::Sources { sources }
+                Scope::Sources { sources, until: verdict.last_target_record() }
             }
             _ => Scope::Target { target: spec.target(action) },
         };

@@ -53,9 +53,9 @@ pub(crate) fn granted(case: &Case<'_>, leaves: &[Leaf], asking: &[Reason]) -> Op
     let fits = |grant: &Grant| {
         let same = match &grant.scope {
             Scope::Target { target: granted } => *granted == target,
-            Scope::Sources { sources } => {
+            Scope::Sources { sources, until } => {
                 leaves.iter().filter(|leaf| leaf.role == Role::Target).all(|leaf| match &leaf.provenance {
-                    Provenance::Content { source } => sources.contains(source),
+                    Provenance::Content { source } => sources.contains(source) && leaf.at <= *until,
                     other => !other.is_untrusted(),
                 })
             }

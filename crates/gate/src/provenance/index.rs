@@ -7,9 +7,6 @@ use autoshare_core::Seq;
 
 use super::normal::{is_spaceless, is_word, words};
 
-/// Places that a search looks at before it gives up: what is commoner is evidence of nothing.
-const MAX_LOOKS: usize = 2_000;
-
 /// One text that was added.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -93,8 +90,9 @@ impl Index {
         self.entries.get(found.entry)
     }
 
-    /// Where a normal text stands as whole words. Empty for what holds no word.
-    pub(crate) fn find(&self, value: &str) -> Search<'_> {
+    /// Where a normal text stands as whole words, if its rarest word is at no more places than `most`. Empty for what holds
+    /// no word.
+    pub(crate) fn find(&self, value: &str, most: usize) -> Search<'_> {
         let rarest = words(value)
             .map(|(from, to)| {
                 let hash = self.hasher.hash_one(value.get(from..to).unwrap_or_default());
@@ -102,7 +100,7 @@ impl Index {
             })
             .min_by_key(|(_, places)| places.len());
         let Some((offset, places)) = rarest else { return Search::All(Vec::new()) };
-        if places.len() > MAX_LOOKS {
+        if places.len() > most {
             return Search::Common;
         }
         let found = places.iter().filter_map(|place| {

@@ -28,6 +28,9 @@ pub(crate) fn is_telling(value: &str, role: Role) -> bool {
     weight(&normal(value), role) == Weight::Telling
 }
 
+/// Places in content that a search looks at: what is commoner stands in content, wherever.
+const MAX_LOOKS: usize = 2_000;
+
 /// What a brain was told by people it trusts, and what it read elsewhere.
 ///
 /// A value stands in trusted words where one of its spellings stands there on its own, as a whole word, path or address; a
@@ -267,7 +270,7 @@ impl History {
 
     fn stands_in_trusted(&self, forms: &[String], role: Role) -> Option<Option<Seq>> {
         let weight = weight(forms.first()?, role);
-        forms.iter().find_map(|form| match self.said.find(form) {
+        forms.iter().find_map(|form| match self.said.find(form, usize::MAX) {
             Search::All(found) => {
                 let found = found.iter().find(|found| is_evidence(found, weight))?;
                 Some(self.said.entry(found).and_then(|entry| entry.at))
@@ -281,7 +284,7 @@ impl History {
         let own = forms.first()?;
         let issue = self.issued.get(own)?;
         let weight = weight(own, role);
-        let Search::All(found) = self.content.find(own) else { return None };
+        let Search::All(found) = self.content.find(own, MAX_LOOKS) else { return None };
         let mut spoken: HashMap<usize, usize> = HashMap::new();
         for mention in found.iter().filter(|found| is_evidence(found, weight)) {
             *spoken.entry(mention.entry).or_default() += 1;
@@ -300,7 +303,7 @@ impl History {
     fn stands_in_content(&self, forms: &[String]) -> Option<Located> {
         let mut first: Option<Located> = None;
         for form in forms {
-            match self.content.find(form) {
+            match self.content.find(form, MAX_LOOKS) {
                 Search::All(found) => {
                     let entry = found.first().and_then(|found| self.content.entry(found));
                     let Some(entry) = entry else { continue };

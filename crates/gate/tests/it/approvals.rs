@@ -1,5 +1,6 @@
 //! Answers: what a person's "always" covers, what the standing rule answers, what an approval is bound to.
 
+use autoshare_core::Seq;
 use autoshare_core::event::{Answer, Answerer, AskMode};
 use autoshare_core::verdict::{Decision, Grant, Scope};
 use autoshare_gate::{GateError, answer_by_rule, check_approval};
@@ -51,27 +52,30 @@ fn e5_always_answers_only_the_rules_that_asked_when_it_was_given() {
 }
 
 #[test]
-fn e5_always_for_a_source_holds_for_targets_that_stand_in_that_source() {
-    let scope = Scope::Sources { sources: vec!["file:list.md".to_owned()] };
-    let grant =
-        Grant { tool: "send_mail".to_owned(), scope, rules: ALL.iter().map(|rule| (*rule).to_owned()).collect() };
+fn e5_always_for_a_source_holds_for_targets_that_stood_in_it_when_it_was_given() {
+    let rules = ["external", "untrusted-target"].map(str::to_owned).into();
+    let scope = Scope::Sources { sources: vec!["file:list.md".to_owned()], until: Some(Seq(5)) };
+    let grant = Grant { tool: "send_mail".to_owned(), scope, rules };
     // (recipient, whether the grant answers)
     let table = [
         ("ann@example.org", true),
         ("ben@example.org", true),
+        ("user@example.org", true),
         ("mallory@evil.example", false),
         ("composed@evil.example", false),
-        ("user@example.org", true),
+        // The brain wrote it there, or somebody else did, and read it back.
+        ("added@evil.example", false),
     ];
     for (to, answers) in table {
         let mut world = World::of(action("send_mail", &[("to", to)]));
         world.grants = vec![grant.clone()];
         world.history.trust("write to all of list.md, and to user@example.org");
-        world.history.add_content("file:list.md", "ann@example.org, ben@example.org");
-        world.history.add_content("file:other.md", "mallory@evil.example");
+        let mut read =
+            |at, source, text| world.history.add_result(Some(Seq(at)), source, &spec("read_file"), text, None);
+        read(4, "file:other.md", "mallory@evil.example");
+        read(5, "file:list.md", "ann@example.org, ben@example.org");
+        read(9, "file:list.md", "ann@example.org, ben@example.org, added@evil.example");
         let expected = if answers { Decision::Allow } else { Decision::Ask };
-        // Without a warrant every target outside is asked for under "external" alone if it is named.
-        world.grants[0].rules.push("untrusted-target".to_owned());
         assert_eq!(world.decide().decision, expected, "{to}: {:?}", world.decide());
     }
 }

@@ -17,8 +17,7 @@ pub(crate) fn lines(grounds: &Grounds, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
     let red = style.clone().red();
     for (at, ground) in grounds.statements.iter().take(MAX_SHOWN).enumerate() {
-        let sources: Vec<String> =
-            ground.sources.iter().map(|source| encode::terminal_line(source, SOURCE)).collect();
+        let sources: Vec<String> = ground.sources.iter().map(|source| encode::terminal_line(source, SOURCE)).collect();
         let sources = red.apply_to(format!("{}, which you did not write", sources.join(", ")));
         let statement = encode::terminal_line(&ground.statement, STATEMENT);
         lines.push(format!("  {}. {sources}: \"{statement}\"", at + 1));

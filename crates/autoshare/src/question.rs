@@ -36,7 +36,8 @@ pub(crate) fn words(question: &Question, style: &Style) -> String {
     let more = format!("autoshare show {}", question.brain);
     text.push_str(&values::lines(&question.action, &question.verdict, style, &more));
     for reason in &question.verdict.reasons {
-        let (rule, words) = (encode::terminal_line(&reason.rule, 64), encode::terminal(&reason.words).replace('\n', " "));
+        let (rule, words) =
+            (encode::terminal_line(&reason.rule, 64), encode::terminal(&reason.words).replace('\n', " "));
         text.push_str(&format!("  why asked: {words} [{rule}]\n"));
     }
     if question.effect.is_some_and(autoshare_gate::matters) {
@@ -77,7 +78,8 @@ pub(crate) fn warrant(warrant: &Warrant) -> String {
     if warrant.effects.is_empty() {
         return format!("      warrant ({by}): nothing outside");
     }
-    let effect = |effect: &Warranted| format!("\n        {} {}", encode::terminal_line(&effect.tool, 64), entry(effect));
+    let effect =
+        |effect: &Warranted| format!("\n        {} {}", encode::terminal_line(&effect.tool, 64), entry(effect));
     let effects: String = warrant.effects.iter().map(effect).collect();
     format!("      warrant ({by}):{effects}")
 }
@@ -135,12 +137,8 @@ impl Offered {
         let run = if self.sources.is_empty() {
             String::new()
         } else {
-            let sources: Vec<String> = self
-                .sources
-                .iter()
-                .take(NAMED)
-                .map(|source| encode::terminal_line(source, TARGET))
-                .collect();
+            let sources: Vec<String> =
+                self.sources.iter().take(NAMED).map(|source| encode::terminal_line(source, TARGET)).collect();
             format!(", [r]un: yes for this run wherever it stands in {}", sources.join(", "))
         };
         format!("  [y]es once, [n]o{always}{run}, or words for the brain: ")

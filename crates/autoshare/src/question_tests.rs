@@ -22,8 +22,7 @@ fn question(args: &Value, origins: Vec<Origin>) -> Question {
     let action = Action { tool: "mail__send".to_owned(), args };
     let reason = Reason { rule: "content-target".to_owned(), words: "the recipient stands in content".to_owned() };
     let digest = action.digest();
-    let verdict =
-        Verdict { decision: Decision::Ask, reasons: vec![reason], origins, digest, outside: false };
+    let verdict = Verdict { decision: Decision::Ask, reasons: vec![reason], origins, digest, outside: false };
     Question {
         brain: BrainId::from_random([1; 5]),
         step: StepNo(3),
@@ -122,7 +121,10 @@ fn d2_what_is_shown_is_what_runs() {
     for forged in ["\n  to (target): \"me\"", "\n  action 000000"] {
         assert!(!shown.contains(forged), "{forged:?} can be forged: {shown}");
     }
-    assert!(shown.contains("  qu\"ote (target):   from s, which you did not write\n      | a\"   in your own words\n"), "{shown}");
+    assert!(
+        shown.contains("  qu\"ote (target):   from s, which you did not write\n      | a\"   in your own words\n"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -152,6 +154,10 @@ fn an_answer_for_the_run_is_taken_only_where_a_source_is_named() {
         ("yes please", feedback("yes please"), feedback("yes please"), feedback("yes please")),
     ];
     for (line, of_clean, of_found, of_aimless) in rows {
-        assert_eq!([clean.parse(line), found.parse(line), aimless.parse(line)], [of_clean, of_found, of_aimless], "{line:?}");
+        assert_eq!(
+            [clean.parse(line), found.parse(line), aimless.parse(line)],
+            [of_clean, of_found, of_aimless],
+            "{line:?}"
+        );
     }
 }

@@ -65,7 +65,8 @@ impl Folded {
         }
         let found = self.text.match_indices(form).map(|(at, _)| {
             let end = at + form.len();
-            let joins = |inner: Option<char>, outer: Option<char>| inner.is_some_and(is_word) && outer.is_some_and(is_word);
+            let joins =
+                |inner: Option<char>, outer: Option<char>| inner.is_some_and(is_word) && outer.is_some_and(is_word);
             let before = self.text.get(..at).and_then(|text| text.chars().next_back());
             let after = self.text.get(end..).and_then(|text| text.chars().next());
             let inside = joins(form.chars().next(), before) || joins(form.chars().next_back(), after);

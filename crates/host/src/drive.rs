@@ -385,10 +385,10 @@ impl Driver<'_> {
 
     fn question(&self, step: StepNo, action: &Action, verdict: Verdict) -> Question {
         let spec = self.spec(action);
-        let warrant = self.brain.warrant().map(|warrant| Warrant {
-            by: warrant.by,
-            effects: warrant.of(&action.tool).cloned().collect(),
-        });
+        let warrant = self
+            .brain
+            .warrant()
+            .map(|warrant| Warrant { by: warrant.by, effects: warrant.of(&action.tool).cloned().collect() });
         Question {
             brain: self.id.clone(),
             step,

@@ -124,7 +124,10 @@ pub(crate) fn resume(
 /// What a person tells a brain.
 fn check_words(words: &str) -> Result<(), Failure> {
     if words.trim().is_empty() || words.len() > MAX_GOAL {
-        return Err(Failure::new(SETTINGS, format!("--say takes 1 to {MAX_GOAL} bytes; say what the brain is to know")));
+        return Err(Failure::new(
+            SETTINGS,
+            format!("--say takes 1 to {MAX_GOAL} bytes; say what the brain is to know"),
+        ));
     }
     Ok(())
 }

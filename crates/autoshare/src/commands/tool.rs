@@ -34,7 +34,8 @@ pub(crate) fn tool(settings: &Settings, command: &args::Tool, look: Look) -> Res
         args::Tool::Show(flags) => {
             let name = flags.name.as_deref().unwrap_or_default();
             let tools = known(settings)?;
-            let unknown = || Failure::new(FAILED, format!("there is no tool {name:?}; `autoshare tool list` shows all"));
+            let unknown =
+                || Failure::new(FAILED, format!("there is no tool {name:?}; `autoshare tool list` shows all"));
             show(tools.iter().find(|tool| tool.spec.name == name).ok_or_else(unknown)?, look);
         }
     }

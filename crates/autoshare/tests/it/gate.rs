@@ -260,7 +260,10 @@ fn further_words_of_a_person_widen_the_warrant_and_nothing_else_does() {
     assert_eq!(warrants[1]["effects"][0]["tool"], "mail__send_mail");
     assert_eq!(warrants[1]["effects"][0]["targets"], json!(["eve@evil.test"]));
     let last = events(&journal, "verdict").pop().unwrap();
-    assert_eq!((&last["verdict"]["decision"], &last["verdict"]["reasons"][0]["rule"]), (&json!("allow"), &json!("needed")));
+    assert_eq!(
+        (&last["verdict"]["decision"], &last["verdict"]["reasons"][0]["rule"]),
+        (&json!("allow"), &json!("needed"))
+    );
     let told = model.requests().pop().unwrap().body.to_string();
     assert!(told.contains("Send a mail to eve@evil.test with the report."), "the brain hears it: {told}");
     let ended = Ran::of(with(&desk, &model, ["resume", &brain, "--say", "More."]).output().unwrap());
@@ -272,8 +275,14 @@ fn tools_are_listed_and_explained_and_their_contracts_are_a_file_to_begin_with()
     let desk = desk();
     let listed = desk.autoshare(["tool", "list", "--json"]).json_lines();
     let of = |name: &str| listed.iter().find(|tool| tool["name"] == name).unwrap();
-    assert_eq!((&of("write_file")["effect"], &of("write_file")["contract"]), (&json!("write_inside"), &json!("built in")));
-    assert_eq!((&of("mail__read_inbox")["effect"], &of("mail__read_inbox")["server"]), (&json!("read"), &json!("mail")));
+    assert_eq!(
+        (&of("write_file")["effect"], &of("write_file")["contract"]),
+        (&json!("write_inside"), &json!("built in"))
+    );
+    assert_eq!(
+        (&of("mail__read_inbox")["effect"], &of("mail__read_inbox")["server"]),
+        (&json!("read"), &json!("mail"))
+    );
     let shown = desk.autoshare(["tool", "show", "mail__send_mail"]);
     for part in [
         "of the server mail, which calls it send_mail",

@@ -365,7 +365,7 @@ impl Driver<'_> {
             (None, Questions::Wait) => {
                 let question = self.question(step, &action, verdict);
                 let receiver = self.host.switchboard.ask(question.clone());
-                self.tell(Progress::Question(question));
+                self.tell(Progress::Question(Box::new(question)));
                 let after = self.host.settings.park_after;
                 let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after };
                 let within = self.host.settings.answer_within;

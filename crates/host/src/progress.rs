@@ -33,5 +33,5 @@ pub enum Progress {
         event: Box<Event>,
     },
     /// A person must answer.
-    Question(Question),
+    Question(Box<Question>),
 }

@@ -61,7 +61,7 @@ impl Driver<'_> {
         let question =
             Question { brain, step, action, digest, verdict, goal, warrant: None, effect: None, reversible: false };
         let receiver = self.host.switchboard.ask(question.clone());
-        self.tell(Progress::Question(question));
+        self.tell(Progress::Question(Box::new(question)));
         let after = self.host.settings.park_after;
         let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after };
         let (answer, by) = parked.while_waiting(receiver).await.unwrap_or((Answer::No, Answerer::Nobody));

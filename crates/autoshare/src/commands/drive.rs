@@ -74,7 +74,7 @@ pub(crate) async fn watch(
                     screen.show(&heard);
                     match heard {
                         Progress::Recorded { brain, seq, .. } => drop(grown.send((brain, seq))),
-                        Progress::Question(question) if asked == Asked::People => put(host, question, login, screen),
+                        Progress::Question(question) if asked == Asked::People => put(host, *question, login, screen),
                         _ => {}
                     }
                 }

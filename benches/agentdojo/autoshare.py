@@ -94,7 +94,7 @@ class AutoShare:
         layers = self._configuration.layers
         if layers == "all":
             return ["--profile", self._configuration.profile]
-        return ["--policy", str(Path(__file__).parent / "policies" / f"{layers}.cedar")]
+        return ["--profile", "none", "--policy", str(Path(__file__).parent / "policies" / f"{layers}.cedar")]
 
     def _answer(
         self, person: Person, process: subprocess.Popen[str], brain: str, digest: str, action: dict[str, Any]

@@ -59,6 +59,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Model,
     },
+    /// What brains may do without a question, with one, and not at all
+    Policy {
+        #[command(subcommand)]
+        command: Policy,
+    },
     /// Credentials: kept sealed, for named hosts alone
     Secret {
         #[command(subcommand)]
@@ -154,15 +159,22 @@ pub(crate) struct Run {
     pub(crate) watching: Watching,
 }
 
+/// By which rules actions are judged.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct PolicyFlags {
+    /// How much is asked: cautious, default or trusting; none leaves all to --policy
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Rules of your own, in Cedar, that are added to the profile (`autoshare policy check FILE`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
 /// How a run's actions are judged.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Judging {
-    /// The policy: cautious, default or trusting
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-    /// A policy of your own, in Cedar, in place of a profile (`autoshare policy check FILE`)
-    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
-    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rules: PolicyFlags,
     /// What the goal needs: auto (the model draws it up), draft (fixed rules do), ask (you are shown it first), or a FILE
     #[arg(long, value_name = "HOW")]
     pub(crate) warrant: Option<String>,
@@ -338,6 +350,34 @@ pub(crate) struct Verify {
     /// Also try to take too much memory, processes, files and disk (bounded)
     #[arg(long)]
     pub(crate) stress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Check a file of rules: its grammar, its words, its examples
+    Check {
+        /// The file
+        file: PathBuf,
+        /// The profile that it is added to: cautious, default, trusting, or none
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+    },
+    /// Print the rules that hold, in words
+    Explain {
+        #[command(flatten)]
+        rules: PolicyFlags,
+    },
+    /// Judge an action that you describe, by a file of rules and by the rules that hold
+    Test {
+        /// The file
+        file: PathBuf,
+        /// The profile that it is added to: cautious, default, trusting, or none
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+        /// What there is to know of the action, such as effect=external warrant=inside tainted targets=content
+        #[arg(long, value_name = "FACT", num_args = 1.., required = true)]
+        facts: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

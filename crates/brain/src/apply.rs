@@ -192,7 +192,7 @@ impl Brain {
                 if sources.is_empty() {
                     return;
                 }
-                Scope::Sources { sources }
+                Scope::Sources { sources, until: verdict.last_target_record() }
             }
             _ => Scope::Target { target: spec.target(action) },
         };
@@ -299,7 +299,7 @@ impl Brain {
             // A brain that has ended is not told, and that is in order.
             NoteKind::Undone if matches!(self.phase, Phase::Finished { .. }) => Ok(()),
             NoteKind::Undone => self.told_by_a_person(text),
-            NoteKind::Cell | NoteKind::Unkept | NoteKind::Host | NoteKind::Leave => Ok(()),
+            NoteKind::Cell | NoteKind::Secret | NoteKind::Unkept | NoteKind::Host | NoteKind::Leave => Ok(()),
         }
     }
 

@@ -178,6 +178,8 @@ pub enum NoteKind {
     Host,
     /// A person gave leave to pass a soft cap of a budget; the text says which.
     Leave,
+    /// Programs in a cell can read what is secret; the text names it.
+    Secret,
     /// The brain was paused, because it kept asking for what its goal does not need; the text names the source.
     Paused,
 }

@@ -33,18 +33,46 @@ const FOLDERS: &[(&str, Protected)] = &[
     (".github/instructions", Protected::Instructions),
 ];
 
+/// Names of files that hold keys or passwords.
+const SECRETS: &[&str] = &[
+    ".env",
+    ".netrc",
+    "_netrc",
+    ".npmrc",
+    ".pypirc",
+    ".pgpass",
+    ".htpasswd",
+    ".git-credentials",
+    ".dockercfg",
+    "id_rsa",
+    "id_dsa",
+    "id_ecdsa",
+    "id_ed25519",
+    "credentials",
+    "credentials.json",
+    "secrets.json",
+    "secrets.yaml",
+    "secrets.yml",
+    "secrets.toml",
+    "service-account.json",
+];
+/// Ends of such names.
+const SECRET_ENDS: &[&str] = &[".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk"];
+
 /// Whether a path's last name is one that files with keys or passwords have.
 #[must_use]
 pub fn is_secret(path: &str) -> bool {
-    const NAMES: &[&str] = &[
-        ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd", ".git-credentials", ".dockercfg", "id_rsa", "id_dsa",
-        "id_ecdsa", "id_ed25519", "credentials", "credentials.json", "secrets.json", "secrets.yaml", "secrets.yml",
-        "secrets.toml", "service-account.json",
-    ];
-    const ENDS: &[&str] = &[".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk", ".asc"];
     let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
-    let is_environment = name == ".env" || (name.starts_with(".env.") && !name.ends_with(".example"));
-    is_environment || NAMES.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end))
+    let is_environment = name.starts_with(".env.") && !name.ends_with(".example");
+    is_environment || SECRETS.contains(&name.as_str()) || SECRET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// A glob over names that fits every name that [`is_secret`], as long as it is in lower case.
+#[must_use]
+pub fn secret_glob() -> String {
+    let ends = SECRET_ENDS.iter().map(|end| format!("*{end}"));
+    let names: Vec<String> = SECRETS.iter().map(|name| (*name).to_owned()).chain(ends).collect();
+    format!("{{.env.*,{}}}", names.join(","))
 }
 
 /// Files that are special by name, in any directory.

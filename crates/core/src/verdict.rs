@@ -124,10 +124,12 @@ pub enum Scope {
         /// The target.
         target: String,
     },
-    /// Every target that stands in these sources, and in no other content.
+    /// Every target that stood in these sources when it was given: what they hold later, others may have added to it.
     Sources {
         /// The sources.
         sources: Vec<String>,
+        /// The last record of them that was seen then.
+        until: Option<Seq>,
     },
 }
 
@@ -152,6 +154,12 @@ impl Verdict {
             }
         });
         sources.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The last record in which a target of the action stands.
+    #[must_use]
+    pub fn last_target_record(&self) -> Option<Seq> {
+        self.origins.iter().filter(|origin| origin.role == Some(Role::Target)).filter_map(|origin| origin.at).max()
     }
 
     /// The reasons as one line.

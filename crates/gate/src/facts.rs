@@ -174,7 +174,7 @@ pub(crate) fn gather(case: &Case<'_>, leaves: &[Leaf], site: Option<&Site>) -> F
         effect: spec.effect,
         reversible: spec.reversible,
         place: site.map_or(Where::Nowhere, |site| if site.is_outside() { Where::Outside } else { Where::Inside }),
-        place_words: site.map(|site| place_words(site)).unwrap_or_default(),
+        place_words: site.map(place_words).unwrap_or_default(),
         instructions: site.is_some_and(|site| rules::writes(case) && site.special == Some(Protected::Instructions)),
         destroys: rules::destroys(case, site),
         runs_from: rules::runs_from(case),
@@ -187,7 +187,12 @@ pub(crate) fn gather(case: &Case<'_>, leaves: &[Leaf], site: Option<&Site>) -> F
         amounts: of(Role::Amount),
         secrets: of(Role::Secret),
         contents: of(Role::Content),
-        queries: of(Role::Query),
+        // What may say anything is as good as a question, whatever it is called.
+        queries: values(leaves.iter().filter(|leaf| match leaf.role {
+            Role::Query => true,
+            Role::Option => leaf.is_free,
+            _ => false,
+        })),
         links: link_values(&links),
         allowed_host: is_fetch && !targets.is_empty() && targets.iter().all(|leaf| is_allowed(case, leaf)),
         address,
@@ -196,7 +201,8 @@ pub(crate) fn gather(case: &Case<'_>, leaves: &[Leaf], site: Option<&Site>) -> F
 }
 
 /// Whether the host of an address is one that the operator allows; or one that trusted words name, where the rest of the
-/// address was not made after something untrusted was read: then it could carry what was read there.
+/// address comes from nobody else: made after something untrusted was read it could carry that, and of several that others
+/// wrote the model's choice could.
 fn is_allowed(case: &Case<'_>, leaf: &Leaf) -> bool {
     let Some(host) = crate::provenance::host(&leaf.text) else { return false };
     let listed = |allowed: &String| {
@@ -204,7 +210,7 @@ fn is_allowed(case: &Case<'_>, leaf: &Leaf) -> bool {
         bare.unwrap_or(*allowed == host)
     };
     let is_said = || matches!(case.history.locate_address(&host).provenance, Provenance::User | Provenance::Operator);
-    case.allowed_hosts.iter().any(listed) || (leaf.trust() != Trust::Tainted && is_said())
+    case.allowed_hosts.iter().any(listed) || (leaf.trust() <= Trust::Model && is_said())
 }
 
 fn place_words(site: &Site) -> String {

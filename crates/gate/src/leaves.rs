@@ -1,5 +1,7 @@
 //! The scalars of an action, each with its role and where it stands.
 
+use std::cmp::Ordering;
+
 use autoshare_core::Seq;
 use autoshare_core::tool::{Effect, Kind, Param, Role};
 use autoshare_core::verdict::{Origin, Provenance};
@@ -9,7 +11,7 @@ use crate::Case;
 use crate::facts::Trust;
 use crate::provenance::links;
 
-/// Scalars of one action that are looked at one by one; what is beyond counts as the least trusted.
+/// Scalars of one action that are looked at one by one; for those beyond stands one leaf that nothing trusts.
 const MAX_LEAVES: usize = 10_000;
 
 /// One scalar of an action.
@@ -27,6 +29,8 @@ pub(crate) struct Leaf {
     pub(crate) at: Option<Seq>,
     /// Whether it is or holds a secret.
     pub(crate) secret: bool,
+    /// Whether its contract leaves open what it says: neither a choice of few, nor a number.
+    pub(crate) is_free: bool,
 }
 
 impl Leaf {
@@ -70,9 +74,13 @@ pub(crate) fn leaves(case: &Case<'_>) -> Vec<Leaf> {
 }
 
 fn visit(case: &Case<'_>, path: &str, role: Role, kind: Option<&Kind>, value: &Value, leaves: &mut Vec<Leaf>) {
-    if leaves.len() >= MAX_LEAVES {
-        return;
+    match leaves.len().cmp(&MAX_LEAVES) {
+        Ordering::Less => {}
+        Ordering::Equal => return leaves.push(beyond(case)),
+        Ordering::Greater => return,
     }
+    let is_free = !matches!(kind, Some(Kind::OneOf { .. } | Kind::Boolean | Kind::Integer { .. } | Kind::Number));
+    let mut add = |path: String, text: &str| leaves.push(leaf(case, path, role, text, is_free));
     match value {
         Value::Array(members) => {
             let of = match kind {
@@ -89,24 +97,39 @@ fn visit(case: &Case<'_>, path: &str, role: Role, kind: Option<&Kind>, value: &V
                 _ => &[],
             };
             for (name, member) in map {
-                let path = format!("{path}.{name}");
+                let inner = format!("{path}.{name}");
                 match fields.iter().find(|field| field.name == *name) {
-                    Some(field) => visit(case, &path, field.role, Some(&field.kind), member, leaves),
-                    None => visit(case, &path, role, None, member, leaves),
+                    Some(field) => visit(case, &inner, field.role, Some(&field.kind), member, leaves),
+                    // A name that the model chose says as much as a value.
+                    None => {
+                        visit(case, &format!("{path}{{}}"), role, None, &Value::from(name.as_str()), leaves);
+                        visit(case, &inner, role, None, member, leaves);
+                    }
                 }
             }
         }
         Value::Null => {}
         Value::String(text) if role == Role::Target => match members_of(text) {
             Some(members) => {
-                for (at, member) in members.iter().enumerate() {
-                    leaves.push(leaf(case, format!("{path}#{at}"), role, member));
-                }
+                members.iter().enumerate().for_each(|(at, member)| add(format!("{path}#{at}"), member));
             }
-            None => leaves.push(leaf(case, path.to_owned(), role, text)),
+            None => add(path.to_owned(), text),
         },
-        Value::String(text) => leaves.push(leaf(case, path.to_owned(), role, text)),
-        other => leaves.push(leaf(case, path.to_owned(), role, &other.to_string())),
+        Value::String(text) => add(path.to_owned(), text),
+        other => add(path.to_owned(), &other.to_string()),
+    }
+}
+
+/// What stands for the scalars that are too many to look at: nobody's target, and a secret if one was read.
+fn beyond(case: &Case<'_>) -> Leaf {
+    Leaf {
+        path: "...".to_owned(),
+        role: Role::Target,
+        text: format!("more than {MAX_LEAVES} values"),
+        provenance: Provenance::TaintedModel,
+        at: None,
+        secret: case.history.secret_read().is_some(),
+        is_free: true,
     }
 }
 
@@ -117,11 +140,15 @@ fn members_of(text: &str) -> Option<Vec<&str>> {
     (members.len() > 1 && addresses == members.len()).then_some(members)
 }
 
-fn leaf(case: &Case<'_>, path: String, role: Role, text: &str) -> Leaf {
+fn leaf(case: &Case<'_>, path: String, role: Role, text: &str, is_free: bool) -> Leaf {
     let is_address = case.spec.effect == Effect::Fetch && role == Role::Target;
     let located = if is_address { case.history.locate_address(text) } else { case.history.locate(text, role) };
-    let secret = role != Role::Option && case.history.holds_secret(text);
-    Leaf { path, role, text: text.to_owned(), provenance: located.provenance, at: located.at, secret }
+    let secret = match trust(&located.provenance) {
+        // That somebody called it a secret does not keep a person from saying it.
+        Trust::Trusted => case.history.holds_known_secret(text),
+        _ => case.history.holds_secret(text),
+    };
+    Leaf { path, role, text: text.to_owned(), provenance: located.provenance, at: located.at, secret, is_free }
 }
 
 /// An address inside of what is written or sent.

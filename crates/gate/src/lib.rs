@@ -89,13 +89,8 @@ pub fn decide(case: &Case<'_>) -> Verdict {
     let site = place::site(case.action, case.spec, case.plan, case.roots);
     let leaves = leaves::leaves(case);
     let origins = leaves.iter().map(leaves::Leaf::origin).collect();
-    let verdict = |decision, reasons, outside| Verdict {
-        decision,
-        reasons,
-        origins,
-        digest: case.action.digest(),
-        outside,
-    };
+    let verdict =
+        |decision, reasons, outside| Verdict { decision, reasons, origins, digest: case.action.digest(), outside };
     let denials = rules::denials(case, site.as_ref());
     if !denials.is_empty() {
         return verdict(Decision::Deny, denials, false);

@@ -42,9 +42,10 @@ impl Site {
     }
 }
 
-/// The path of an action; `None` if its tool takes none.
+/// The path of an action on this machine; `None` if its tool takes none.
 pub(crate) fn site(action: &Action, spec: &ToolSpec, plan: &Plan, roots: &[Root]) -> Option<Site> {
-    spec.param(PATH)?;
+    // A server's paths are its own.
+    spec.param(PATH).filter(|_| spec.served.is_none())?;
     let named = action.text(PATH).unwrap_or(".").to_owned();
     let place = place(roots, &named);
     let below = |root: usize, rest: &str| roots.get(root).map(|root| normal(&format!("{}/{rest}", root.path)));

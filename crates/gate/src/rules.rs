@@ -10,6 +10,7 @@ use autoshare_core::verdict::{Grant, Provenance, Reason, Scope};
 use crate::Case;
 use crate::leaves::Leaf;
 use crate::place::{Site, closed};
+use crate::provenance::is_telling;
 
 /// Why a rule denies, if it does.
 type Finding = Option<String>;
@@ -52,12 +53,12 @@ pub(crate) fn granted(case: &Case<'_>, leaves: &[Leaf], asking: &[Reason]) -> Op
     let fits = |grant: &Grant| {
         let same = match &grant.scope {
             Scope::Target { target: granted } => *granted == target,
-            Scope::Sources { sources } => leaves.iter().filter(|leaf| leaf.role == Role::Target).all(|leaf| {
-                match &leaf.provenance {
-                    Provenance::Content { source } => sources.contains(source),
+            Scope::Sources { sources, until } => {
+                leaves.iter().filter(|leaf| leaf.role == Role::Target).all(|leaf| match &leaf.provenance {
+                    Provenance::Content { source } => sources.contains(source) && leaf.at <= *until,
                     other => !other.is_untrusted(),
-                }
-            }),
+                })
+            }
         };
         grant.tool == case.action.tool && same && asked_then(grant)
     };
@@ -158,7 +159,8 @@ fn command_list(case: &Case<'_>, _: Option<&Site>) -> Finding {
     deny(case.commands.refuse(case.action)?)
 }
 
-/// The source in which what is to be run stands word for word: somebody else wrote it. What the brain wrote itself, or ran before it read it anywhere, is its own.
+/// The source in which what is to be run stands word for word: somebody else wrote it. What the brain wrote itself, or ran
+/// before it read it anywhere, is its own; and what is short or common ("sh", "make") is nobody's.
 pub(crate) fn runs_from(case: &Case<'_>) -> Option<String> {
     if case.spec.effect != Effect::RunInside {
         return None;
@@ -166,8 +168,9 @@ pub(crate) fn runs_from(case: &Case<'_>) -> Option<String> {
     let targets = case.spec.params.iter().filter(|param| param.role == Role::Target);
     targets.filter_map(|param| case.action.args.get(&param.name)).find_map(|value| {
         let is_own = case.history.is_own(value) || value.as_str().is_some_and(|name| case.own_files.contains(name));
-        match case.history.origin(value) {
-            Provenance::Content { source } if !is_own => Some(source),
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match case.history.locate(&text, Role::Target).provenance {
+            Provenance::Content { source } if !is_own && is_telling(&text, Role::Target) => Some(source),
             _ => None,
         }
     })

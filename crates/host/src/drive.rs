@@ -72,7 +72,8 @@ impl Host {
         if goal.model == crate::exec::EXEC {
             return Err(HostError::Exec(brain.clone()));
         }
-        let policy = self.settings.policy.clone().ok_or(HostError::NoPolicy)?;
+        let policy = self.settings.policy.as_ref().ok_or(HostError::NoPolicy)?;
+        let policy = policy.for_brain(self.access.tenant().as_str(), brain.as_str());
         // While the model is asked what to do.
         expect(&self.launcher, Work::Tools, &goal.roots, &self.settings);
         let model = self.broker.model(&goal.model)?;
@@ -106,8 +107,8 @@ pub(crate) struct Driver<'h> {
     pub(crate) goal: Goal,
     journal: Journal,
     pub(crate) brain: Brain,
-    reading: Reading,
-    policy: Arc<gate::Policy>,
+    pub(crate) reading: Reading,
+    policy: gate::Policy,
     /// The last verdict.
     judged: Option<Verdict>,
     pub(crate) model: Model,
@@ -499,6 +500,7 @@ impl Driver<'_> {
         let kept = self.keeping.before(&self.goal.roots, step, action, spec, plan).await;
         self.is_kept(step, kept).await?;
         if spec.effect == Effect::RunInside {
+            self.note_secrets().await?;
             return Ok(self.execute(step, action).await);
         }
         let is_own = own.is_some();

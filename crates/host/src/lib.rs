@@ -32,6 +32,7 @@ pub mod programs;
 mod progress;
 mod reading;
 mod say;
+mod secrets;
 mod spend;
 mod switchboard;
 pub mod undo;

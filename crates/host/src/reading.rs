@@ -55,6 +55,9 @@ impl Reading {
             }
             Event::Approval { answer: Answer::Feedback { text }, by: Answerer::Person { .. }, .. }
             | Event::Note { kind: NoteKind::Feedback, text } => self.said(at, text),
+            Event::Note { kind: NoteKind::Secret, text } => {
+                self.history.secret_was_readable(&format!("file:{text}"));
+            }
             Event::Observation { source, outcome, structured, .. } => {
                 self.observed(at, source, outcome, structured.as_ref());
             }
@@ -101,10 +104,5 @@ impl Reading {
 
     fn spec(&self, action: &Action) -> Option<&ToolSpec> {
         self.tools.iter().find(|tool| tool.name == action.tool)
-    }
-
-    /// Notes that something secret was readable, for instance to programs in a cell.
-    pub fn secret_was_readable(&mut self, source: &str) {
-        self.history.secret_was_readable(source);
     }
 }

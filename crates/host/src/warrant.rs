@@ -63,7 +63,11 @@ impl Driver<'_> {
             }
             Err(error) => {
                 let used = if ModelError::may_have_been_billed(&error) { reserved } else { Usage::ZERO };
-                if used == Usage::ZERO { aside.release() } else { aside.settle(used, Settled::Failed) }
+                if used == Usage::ZERO {
+                    aside.release()
+                } else {
+                    aside.settle(used, Settled::Failed)
+                }
                 (used, None, Some(error.to_string()))
             }
         };
@@ -133,9 +137,11 @@ fn read(text: &str, goal: &Goal) -> Option<Warrant> {
     let mut history = History::new();
     history.trust(&own);
     let stands = |target: &String| matches!(history.locate(target, Role::Target).provenance, Provenance::User);
-    let effects = said.effects.into_iter().take(MAX_EFFECTS).filter(|effect| {
-        goal.tools.iter().any(|tool| tool.name == effect.tool && matters(tool.effect))
-    });
+    let effects = said
+        .effects
+        .into_iter()
+        .take(MAX_EFFECTS)
+        .filter(|effect| goal.tools.iter().any(|tool| tool.name == effect.tool && matters(tool.effect)));
     let effects = effects.map(|effect| Warranted {
         tool: effect.tool,
         targets: effect.targets.into_iter().filter(stands).collect(),

@@ -65,7 +65,8 @@ pub struct CellSpec {
     /// What it is for.
     pub work: Work,
     /// The workspace first, then extra roots. A root may lie below another one. None makes a reader cell: whatever takes
-    /// apart a document of a stranger's there has that document, by its connection, and nothing else.
+    /// apart a document of a stranger's there has that document, by its connection, and nothing else; a program there has
+    /// what the system brings, and a /tmp.
     pub roots: Vec<RootSpec>,
     /// Files and directories below a root that the cell must not see into: covered by something empty and unreadable.
     /// What lies below no root is passed over. What does not exist cannot be made: the directory it would lie in takes
@@ -216,10 +217,6 @@ impl CellSpec {
 
     /// Refuses what no machine could make a cell of, before anything is tried.
     pub(crate) fn check(&self) -> Result<(), SandboxError> {
-        if self.roots.is_empty() && self.work == Work::Programs {
-            let answer = "no roots, which programs need".into();
-            return Err(SandboxError::Step { step: "reading the specification".into(), answer });
-        }
         if self.roots.len() > MAX_ROOTS {
             let answer = format!("{} roots; {MAX_ROOTS} are allowed: name folders that hold several", self.roots.len());
             return Err(SandboxError::Step { step: "reading the specification".into(), answer });

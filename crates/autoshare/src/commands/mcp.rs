@@ -53,7 +53,8 @@ pub(crate) fn tools(settings: &Settings, flags: &Run) -> Result<Vec<ToolSpec>, F
     for name in names {
         let unknown =
             || Failure::new(SETTINGS, format!("there is no MCP server {name}: add it with `autoshare mcp add`"));
-        let definition = known.as_ref().ok_or_else(unknown)?.shelf.get(&name)?;
+        let definition = known.as_ref().ok_or_else(unknown)?.shelf.get(&name);
+        let definition = definition.map_err(|error| Failure::from(error).with_code(SETTINGS))?;
         tools.extend(specs(&name, &definition)?);
     }
     Ok(tools)
@@ -123,6 +124,11 @@ fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look
     let tools: Vec<(&ToolSpec, &Described)> = specs.iter().filter_map(|spec| described(spec, definition)).collect();
     if look != Look::Json {
         tools.iter().for_each(|(spec, tool)| show(spec, tool));
+    }
+    let is_offered = |tool: &&Described| tools.iter().any(|(_, offered)| offered.name == tool.name);
+    for tool in definition.pins.tools().filter(|tool| !is_offered(tool)) {
+        let own = encode::terminal_line(&tool.name, LINE);
+        err(&format!("left out: {own}, whose arguments are no object with names, so that it cannot be called"));
     }
     let approved = yes || (crate::prompt::somebody_is_there() && crate::prompt::confirm(&question(name, tools.len())));
     if approved {

@@ -10,6 +10,7 @@ mod journal;
 mod mcp;
 mod model;
 mod net;
+mod policy;
 mod run;
 mod secret;
 mod serve;
@@ -83,6 +84,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Approve(flags) => approve::approve(&settings, &flags, look),
         Command::Model { command: crate::args::Model::List } => model::list(settings, look),
         Command::Model { command: crate::args::Model::Test { name } } => model::test(settings, &name, look),
+        Command::Policy { command } => policy::policy(&settings, &command, look),
         Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
         Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),

@@ -25,7 +25,7 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     if flags.goal.trim().is_empty() || flags.goal.len() > MAX_GOAL {
         return Err(Failure::new(SETTINGS, format!("a goal has 1 to {MAX_GOAL} bytes; say what is to be reached")));
     }
-    let how = settings.gate.choose(&flags.judging)?;
+    let how = settings.judge_by(&flags.judging)?;
     let roots = assemble::roots(&settings, &flags.workspace, &flags.read, &flags.write)?;
     let mut limits = settings.limits;
     limits.max_steps = flags.max_steps.unwrap_or(limits.max_steps);

@@ -1,16 +1,19 @@
 //! `[gate]`: how actions are judged.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use autoshare_gate::Policy;
-use autoshare_gate::policy::Profile;
+use autoshare_gate::policy::{PolicyError, Profile};
 use autoshare_host::warrant::Drawing;
 use serde::Deserialize;
 
 use super::{SettingsError, bounded_in, read_text};
-use crate::args::Judging;
+use crate::args::{Judging, PolicyFlags};
+
+/// The name that stands for no profile at all.
+const NONE: &str = "none";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -25,20 +28,20 @@ pub(crate) struct GateSection {
 
 /// How actions are judged.
 pub(crate) struct Gate {
-    policy: PolicyText,
+    pub(crate) rules: Rules,
     pub(crate) warrant: WarrantMode,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) pause_after: u64,
     pub(crate) answer_within: Duration,
 }
 
-/// The policy that was chosen. It is read where it is needed: that takes longer than most commands.
+/// The policy that was chosen: a profile, and rules that are added to it. It is read where it is needed: that takes longer
+/// than most commands.
 #[derive(Debug, Clone)]
-enum PolicyText {
-    /// One that comes with AutoSHARE.
-    Builtin(Profile),
-    /// The operator's own: where it came from, and its text.
-    Own(String, String),
+pub(crate) struct Rules {
+    profile: Option<Profile>,
+    /// The operator's own: where they came from, and their text.
+    own: Option<(PathBuf, String)>,
 }
 
 /// Where a goal's warrant comes from.
@@ -78,7 +81,7 @@ impl GateSection {
         let pause_after = bounded_in("gate", "pause_after", self.pause_after, 2, 0..=1_000_000)?;
         let answer_within = bounded_in("gate", "answer_within_s", self.answer_within_s, 86_400, 1..=31_536_000)?;
         Ok(Gate {
-            policy: policy(self.profile.as_deref(), self.policy.as_ref())?,
+            rules: Rules::read(self.profile.as_deref(), self.policy.as_deref())?,
             warrant: self.warrant.as_deref().map_or(WarrantMode::Auto, WarrantMode::parse),
             allowed_hosts: self.allowed_hosts.iter().map(|host| host.to_lowercase()).collect(),
             pause_after,
@@ -90,18 +93,12 @@ impl GateSection {
 impl Gate {
     /// The policy in force.
     pub(crate) fn policy(&self) -> Result<Arc<Policy>, SettingsError> {
-        let (name, policy) = match &self.policy {
-            PolicyText::Builtin(profile) => (profile.name(), Policy::builtin(*profile)),
-            PolicyText::Own(path, text) => (path.as_str(), Policy::parse(text)),
-        };
-        policy.map(Arc::new).map_err(|e| SettingsError::File { path: name.to_owned(), why: e.to_string() })
+        self.rules.policy().map(Arc::new)
     }
 
     /// What the command line says of one run goes before the file.
     pub(crate) fn choose(&mut self, flags: &Judging) -> Result<WarrantMode, SettingsError> {
-        if flags.profile.is_some() || flags.policy.is_some() {
-            self.policy = policy(flags.profile.as_deref(), flags.policy.as_ref())?;
-        }
+        self.rules = self.rules.with(&flags.rules)?;
         if let Some(how) = &flags.warrant {
             self.warrant = WarrantMode::parse(how);
         }
@@ -109,14 +106,62 @@ impl Gate {
     }
 }
 
-fn policy(profile: Option<&str>, file: Option<&PathBuf>) -> Result<PolicyText, SettingsError> {
-    if let Some(file) = file {
-        return Ok(PolicyText::Own(file.display().to_string(), read_text(file)?));
+impl Rules {
+    fn read(profile: Option<&str>, file: Option<&Path>) -> Result<Self, SettingsError> {
+        Self { profile: Some(Profile::Default), own: None }.chosen("gate.profile", profile, file)
     }
-    let named = profile.unwrap_or("default");
-    Profile::named(named).map(PolicyText::Builtin).ok_or_else(|| SettingsError::Wrong {
-        name: "gate.profile".to_owned(),
-        value: named.to_owned(),
-        why: "use cautious, default or trusting".to_owned(),
-    })
+
+    /// What the command line names, and these where it names nothing.
+    pub(crate) fn with(&self, flags: &PolicyFlags) -> Result<Self, SettingsError> {
+        self.chosen("--profile", flags.profile.as_deref(), flags.policy.as_deref())
+    }
+
+    fn chosen(&self, setting: &str, profile: Option<&str>, file: Option<&Path>) -> Result<Self, SettingsError> {
+        let wrong = |value: &str, why: &str| SettingsError::Wrong {
+            name: setting.to_owned(),
+            value: value.to_owned(),
+            why: why.to_owned(),
+        };
+        let profile = match profile {
+            None => self.profile,
+            Some(NONE) => None,
+            Some(name) => {
+                Some(Profile::named(name).ok_or_else(|| wrong(name, "use cautious, default, trusting or none"))?)
+            }
+        };
+        let own = match file {
+            Some(file) => Some((file.to_owned(), read_text(file)?)),
+            None => self.own.clone(),
+        };
+        if profile.is_none() && own.is_none() {
+            return Err(wrong(
+                NONE,
+                "without a rule nothing could be done: name a file of rules too (gate.policy, --policy)",
+            ));
+        }
+        Ok(Self { profile, own })
+    }
+
+    /// The name of the profile.
+    pub(crate) fn profile(&self) -> &'static str {
+        self.profile.map_or(NONE, Profile::name)
+    }
+
+    /// The file of the operator's own rules.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.own.as_ref().map(|(path, _)| path.as_path())
+    }
+
+    /// Puts the policy together.
+    pub(crate) fn policy(&self) -> Result<Policy, SettingsError> {
+        let wrong = |path: String| move |why: PolicyError| SettingsError::File { path, why: why.to_string() };
+        let base = match self.profile {
+            Some(profile) => Policy::builtin(profile),
+            None => Policy::empty(),
+        };
+        let base = base.map_err(wrong(self.profile().to_owned()))?;
+        let Some((path, text)) = &self.own else { return Ok(base) };
+        let path = path.display().to_string();
+        base.add(&path, text).map_err(wrong(path))
+    }
 }

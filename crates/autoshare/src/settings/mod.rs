@@ -19,8 +19,8 @@ use autoshare_sandbox::CellLimits;
 use autoshare_store::ledger::Budgets;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
-pub(crate) use gate::{Gate, WarrantMode};
 pub(crate) use file::{ConfigFile, read_text};
+pub(crate) use gate::{Gate, Rules, WarrantMode};
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
@@ -205,7 +205,11 @@ impl Settings {
         let network = Network::of(&file.network)?;
         let more = [file.model.api_key_file.clone(), file.model.prices.clone(), file.network.ca_file.clone()];
         let named = [file_path, flags.env_file.clone()].into_iter().chain(more);
-        let named = named.flatten().chain(file.serve.files()).chain(file.gate.policy.clone()).chain(std::mem::take(&mut models.read_from));
+        let named = named
+            .flatten()
+            .chain(file.serve.files())
+            .chain(file.gate.policy.clone())
+            .chain(std::mem::take(&mut models.read_from));
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         Ok(Self {
             data_dir,
@@ -249,6 +253,14 @@ impl Settings {
         settings.commands = Some(Commands::Any);
         settings.read_from.clear();
         Ok(settings)
+    }
+
+    /// Takes what the command line says of how actions are judged.
+    pub(crate) fn judge_by(&mut self, flags: &crate::args::Judging) -> Result<WarrantMode, SettingsError> {
+        let how = self.gate.choose(flags)?;
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.read_from.extend(self.gate.rules.file().map(absolute));
+        Ok(how)
     }
 
     /// Refuses a workspace that holds a file settings were read from, or our own data.

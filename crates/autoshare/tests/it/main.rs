@@ -29,6 +29,7 @@ mod mcp;
 mod models;
 mod network;
 mod packages;
+mod policy;
 mod programs;
 mod scripted;
 mod secrets;

@@ -31,8 +31,9 @@ def does(what, arguments):
     if what == "giant":
         while True:
             sys.stdout.write("{" + "x" * 1_000_000)
-    if what == "look":
-        return "\n".join(look(arguments["path"], arguments["port"]))
+    if what.startswith("look "):
+        _, port, path = what.split(" ", 2)
+        return "\n".join(look(path, int(port)))
     return what
 
 

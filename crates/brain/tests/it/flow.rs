@@ -4,7 +4,7 @@ use autoshare_brain::{Brain, Command, Entry, Status};
 use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, NoteKind};
 use autoshare_core::outcome::{Ending, FileState, Plan};
 use autoshare_core::usage::Usage;
-use autoshare_core::verdict::Decision;
+use autoshare_core::verdict::{Decision, Grant, Scope};
 use autoshare_core::{Digest, StepNo, TurnNo};
 
 use crate::world::*;
@@ -83,7 +83,13 @@ fn each_answer_to_a_question_does_what_it_says() {
         let event = Event::Approval { step: StepNo(1), digest: action.digest(), answer, by };
         brain.apply(&event);
         assert_eq!(matches!(only(&brain), Command::Perform { .. }), performed, "{event:?}");
-        assert_eq!(brain.grants().any(|grant| grant == ("write_file", "a.md")), granted, "{event:?}");
+        let grant = Grant {
+            tool: "write_file".to_owned(),
+            scope: Scope::Target { target: "a.md".to_owned() },
+            rules: vec!["test".to_owned()],
+        };
+        let expected = if granted { vec![grant] } else { Vec::new() };
+        assert_eq!(brain.grants(), expected, "{event:?}");
         if let Some(Entry::Denied { why, .. }) = brain.transcript().last() {
             assert!(!performed && why.contains(words), "{why}");
         }
@@ -132,7 +138,7 @@ fn d2_an_approval_or_a_verdict_for_another_action_does_nothing() {
         brain.apply(&event);
         assert_eq!((brain.status(), brain.ignored()), (Status::Asking, before + 1), "{event:?}");
     }
-    assert_eq!(brain.grants().count(), 0);
+    assert_eq!(brain.grants(), []);
     brain.apply(&approval(1, &action, Answer::Yes));
     assert_eq!(brain.status(), Status::Performing);
 }

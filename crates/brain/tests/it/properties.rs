@@ -155,11 +155,12 @@ impl World {
                 let (plan, outcome) = (self.plan(&action), self.outcome(step));
                 vec![
                     Event::Started { step, plan },
-                    Event::Observation { step, source: "file:a.md".to_owned(), outcome },
+                    Event::Observation { step, source: "file:a.md".to_owned(), outcome, structured: None },
                 ]
             }
             Command::Recover { step, .. } => {
-                vec![Event::Observation { step, source: "file:a.md".to_owned(), outcome: self.outcome(step) }]
+                let outcome = self.outcome(step);
+                vec![Event::Observation { step, source: "file:a.md".to_owned(), outcome, structured: None }]
             }
             Command::Finish { reason, text, answer } => {
                 answer.map(|text| Event::Answer { text }).into_iter().chain([Event::Finish { reason, text }]).collect()
@@ -231,7 +232,7 @@ proptest! {
             prop_assert_eq!(brain.own_files(), whole.own_files());
             prop_assert_eq!(brain.answer(), whole.answer());
             prop_assert_eq!((brain.steps(), brain.ignored()), (whole.steps(), 0));
-            prop_assert!(brain.grants().eq(whole.grants()));
+            prop_assert!(brain.grants() == whole.grants());
             prop_assert!(brain.used().tokens() >= whole.used().tokens(), "a call in flight is counted");
         }
     }

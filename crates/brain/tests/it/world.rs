@@ -17,13 +17,7 @@ pub(crate) fn tools() -> Vec<ToolSpec> {
         kind: Kind::Text { max: 100 },
         required: true,
     };
-    let tool = |name: &str, effect, redo, params| ToolSpec {
-        name: name.to_owned(),
-        description: String::new(),
-        effect,
-        redo,
-        params,
-    };
+    let tool = |name: &str, effect, redo, params| ToolSpec::new(name, "", effect, redo, params);
     vec![
         tool("read_file", Effect::Read, Redo::Read, vec![text("path", Role::Target)]),
         tool(
@@ -46,6 +40,8 @@ pub(crate) fn goal_with(max_steps: u64) -> Event {
             Root { path: "/home/ann/extra".to_owned(), mode: RootMode::Write },
         ],
         ask: AskMode::Default,
+        trusted: Vec::new(),
+        attached: Vec::new(),
     })
 }
 
@@ -89,7 +85,7 @@ pub(crate) fn writes(turn: u64, path: &str) -> Event {
 
 pub(crate) fn verdict(decision: Decision, action: &Action) -> Verdict {
     let reason = Reason { rule: "test".to_owned(), words: "the test says so".to_owned() };
-    Verdict { decision, reasons: vec![reason], origins: Vec::new(), digest: action.digest() }
+    Verdict { decision, reasons: vec![reason], origins: Vec::new(), digest: action.digest(), outside: false }
 }
 
 pub(crate) fn person() -> Answerer {
@@ -105,7 +101,12 @@ pub(crate) fn outcome(ending: Ending, text: &str) -> Outcome {
 }
 
 pub(crate) fn observation(step: u64, ending: Ending, text: &str) -> Event {
-    Event::Observation { step: StepNo(step), source: "file:a.md".to_owned(), outcome: outcome(ending, text) }
+    Event::Observation {
+        step: StepNo(step),
+        source: "file:a.md".to_owned(),
+        outcome: outcome(ending, text),
+        structured: None,
+    }
 }
 
 pub(crate) fn started(step: u64) -> Event {

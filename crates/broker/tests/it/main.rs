@@ -65,19 +65,14 @@ fn serve(turns: impl IntoIterator<Item = Turn>) -> ScriptedModel {
 }
 
 fn read_file() -> ToolSpec {
-    ToolSpec {
-        name: "read_file".into(),
-        description: "Reads a file.".into(),
-        effect: Effect::Read,
-        redo: Redo::Read,
-        params: vec![Param {
-            name: "path".into(),
-            description: "The file.".into(),
-            role: Role::Target,
-            kind: Kind::Text { max: 100 },
-            required: true,
-        }],
-    }
+    let path = Param {
+        name: "path".into(),
+        description: "The file.".into(),
+        role: Role::Target,
+        kind: Kind::Text { max: 100 },
+        required: true,
+    };
+    ToolSpec::new("read_file", "Reads a file.", Effect::Read, Redo::Read, vec![path])
 }
 
 fn request() -> Request {

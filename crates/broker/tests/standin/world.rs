@@ -14,13 +14,7 @@ fn param(name: &str, role: Role, required: bool) -> Param {
 
 /// The three tools that the stand-in uses, with the schemas of the built-in ones.
 pub(crate) fn tools() -> Vec<ToolSpec> {
-    let tool = |name: &str, effect, params| ToolSpec {
-        name: name.to_owned(),
-        description: String::new(),
-        effect,
-        redo: Redo::Read,
-        params,
-    };
+    let tool = |name: &str, effect, params| ToolSpec::new(name, "", effect, Redo::Read, params);
     let words = ["create", "replace", "append"].map(str::to_owned).to_vec();
     let mode = Param { kind: Kind::OneOf { words }, ..param("mode", Role::Option, false) };
     vec![
@@ -37,16 +31,9 @@ pub(crate) fn tools() -> Vec<ToolSpec> {
 /// The same, and the one that runs command lines.
 pub(crate) fn tools_with_shell() -> Vec<ToolSpec> {
     let mut tools = tools();
-    tools.push(ToolSpec {
-        name: "execute_shell".to_owned(),
-        description: String::new(),
-        effect: Effect::RunInside,
-        redo: Redo::Write,
-        params: vec![
-            param("command", Role::Target, true),
-            Param { kind: Kind::Boolean, ..param("background", Role::Option, false) },
-        ],
-    });
+    let background = Param { kind: Kind::Boolean, ..param("background", Role::Option, false) };
+    let params = vec![param("command", Role::Target, true), background];
+    tools.push(ToolSpec::new("execute_shell", "", Effect::RunInside, Redo::Write, params));
     tools
 }
 

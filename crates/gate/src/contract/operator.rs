@@ -104,8 +104,11 @@ impl Contract {
             let known = || tool.params.iter().map(|param| param.name.clone()).collect::<Vec<_>>().join(", ");
             let known = known();
             let whose = own_name(tool).to_owned();
-            let param = find(&mut tool.params, path)
-                .ok_or_else(|| ContractError::Unknown { what: format!("the parameter {path:?}"), whose, known })?;
+            let param = find(&mut tool.params, path).ok_or_else(|| ContractError::Unknown {
+                what: format!("the parameter {path:?}"),
+                whose,
+                known,
+            })?;
             give(param, *role);
         }
         if let Some(served) = &mut tool.served {

@@ -2,7 +2,7 @@
 
 use autoshare_core::verdict::Decision;
 
-use super::{Policy, PolicyError, notation};
+use super::{Policy, PolicyError};
 
 /// How an example begins.
 const MARK: &str = "//?";
@@ -32,7 +32,7 @@ fn hold(policy: &Policy, example: &str) -> Result<(), String> {
         [Some("by"), Some(rule), None] => Some(rule),
         _ => return Err(form.to_owned()),
     };
-    let (decision, reasons) = policy.decide(&notation::facts(facts)?);
+    let (decision, reasons) = policy.try_out(facts)?;
     let rules: Vec<&str> = reasons.iter().map(|reason| reason.rule.as_str()).collect();
     let by = rules.join(", ");
     if decision != wanted {

@@ -7,7 +7,7 @@ use miette::Diagnostic;
 
 use super::request::Asker;
 use super::words::Words;
-use super::{MAX_POLICY, PolicyError, Rule, Says};
+use super::{PolicyError, Rule, Says, shape};
 
 /// What may be written before a rule.
 const ANNOTATIONS: [&str; 3] = ["id", "because", "replaces"];
@@ -25,9 +25,7 @@ struct Read {
 
 /// A policy's rules with those of a text added.
 pub(super) fn add(below: &Asker, rules: &[Rule], file: &str, text: &str) -> Result<(Asker, Vec<Rule>), PolicyError> {
-    if text.len() > MAX_POLICY {
-        return Err(PolicyError::TooLong { bytes: text.len() });
-    }
+    shape::check(text)?;
     let read = read(file, text)?;
     validate(below, text, &read)?;
 
@@ -154,8 +152,9 @@ fn place(why: &dyn Diagnostic) -> Option<usize> {
 
 /// A finding with its advice, if it has one.
 fn in_words(why: &dyn Diagnostic) -> String {
-    match why.help() {
-        Some(help) => format!("{why} ({help})"),
+    let label = || why.labels()?.find_map(|label| label.label().map(str::to_owned));
+    match why.help().map(|help| help.to_string()).or_else(label) {
+        Some(advice) => format!("{why} ({advice})"),
         None => why.to_string(),
     }
 }

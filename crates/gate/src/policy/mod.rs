@@ -14,6 +14,7 @@ mod examples;
 mod load;
 mod notation;
 mod request;
+mod shape;
 mod words;
 
 use std::collections::HashMap;
@@ -25,10 +26,9 @@ use crate::facts::Facts;
 
 pub use notation::facts as read_facts;
 use request::{Asker, Seen};
+pub use shape::{MAX_NESTED, MAX_POLICY, MAX_RULE};
 use words::Words;
 
-/// Bytes of a policy's text at most.
-pub const MAX_POLICY: usize = 1 << 20;
 /// Verdicts that are kept, so that the same facts are not judged twice.
 const KEPT: usize = 4096;
 
@@ -224,6 +224,19 @@ impl Policy {
     pub fn for_brain(&self, tenant: &str, brain: &str) -> Self {
         let asker = self.asker.for_brain(tenant, brain);
         Self { asker: Arc::new(asker), rules: Arc::clone(&self.rules), kept: Arc::default() }
+    }
+
+    /// The decision about an action that words describe, as [`read_facts`] reads them; `tenant=NAME` and `brain=ID` among
+    /// them say who acts.
+    ///
+    /// # Errors
+    /// What is not understood, and what is.
+    pub fn try_out(&self, words: &str) -> Result<(Decision, Vec<Reason>), String> {
+        let (who, facts) = notation::described(words)?;
+        Ok(match who {
+            Some((tenant, brain)) => self.for_brain(&tenant, &brain).decide(&facts),
+            None => self.decide(&facts),
+        })
     }
 
     /// Its rules, in the order of its text.

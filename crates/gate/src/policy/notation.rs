@@ -50,13 +50,9 @@ fn value_of<T: Copy>(names: Names<T>, key: &str, name: &str) -> Result<T, String
     })
 }
 
-/// Reads facts from words such as `effect=external warrant=inside tainted targets=trusted,content`. What is not named is
-/// the least that can be: a built-in tool `tool` that reads, no value, nothing read, no warrant.
-///
-/// # Errors
-/// What is not understood, and what is.
-pub fn facts(text: &str) -> Result<Facts, String> {
-    let mut facts = Facts {
+/// The facts of an action of which nothing is said.
+fn least() -> Facts {
+    Facts {
         tool: "tool".to_owned(),
         server: None,
         contract: Contract::Builtin,
@@ -81,16 +77,39 @@ pub fn facts(text: &str) -> Result<Facts, String> {
         address: Values::default(),
         allowed_host: false,
         fetched_from_source: 0,
-    };
+    }
+}
+
+/// Reads facts from words such as `effect=external warrant=inside tainted targets=trusted,content`. What is not named is
+/// the least that can be: a built-in tool `tool` that reads, no value, nothing read, no warrant.
+///
+/// # Errors
+/// What is not understood, and what is.
+pub fn facts(text: &str) -> Result<Facts, String> {
+    match described(text)? {
+        (None, facts) => Ok(facts),
+        (Some(_), _) => Err("tenant and brain are no facts of an action: leave them out".to_owned()),
+    }
+}
+
+/// The same, and who acts: tenant and brain, if either is named.
+pub(super) fn described(text: &str) -> Result<(Option<(String, String)>, Facts), String> {
+    let mut facts = least();
+    let mut who: Option<(String, String)> = None;
     let mut named = BTreeSet::new();
     for word in text.split_whitespace() {
         let (key, value) = word.split_once('=').map_or((word, None), |(key, value)| (key, Some(value)));
         if !named.insert(key) {
             return Err(format!("{key} is named twice: name it once"));
         }
-        set(&mut facts, key, value)?;
+        match (key, value) {
+            ("tenant" | "brain", None | Some("")) => return Err(format!("{key} needs a value: {key}=...")),
+            ("tenant", Some(name)) => who.get_or_insert_with(Default::default).0 = name.to_owned(),
+            ("brain", Some(id)) => who.get_or_insert_with(Default::default).1 = id.to_owned(),
+            _ => set(&mut facts, key, value)?,
+        }
     }
-    Ok(facts)
+    Ok((who, facts))
 }
 
 fn set(facts: &mut Facts, key: &str, value: Option<&str>) -> Result<(), String> {

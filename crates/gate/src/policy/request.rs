@@ -195,14 +195,22 @@ impl Asker {
     pub(super) fn ask(&self, seen: &Seen) -> Result<Answers, String> {
         let entities = self.entities(seen)?;
         let context = self.context(seen)?;
-        let answer = |action: &str| self.answer(action, seen, context.clone(), &entities);
-        Ok(Answers { act: answer("act")?, act_unasked: answer("act_unasked")? })
+        // Both questions are about the same, so that it is compared with the schema once.
+        let act = self.answer("act", seen, context.clone(), &entities, Some(&self.schema))?;
+        Ok(Answers { act, act_unasked: self.answer("act_unasked", seen, context, &entities, None)? })
     }
 
-    fn answer(&self, action: &str, seen: &Seen, context: Context, entities: &Entities) -> Result<Answer, String> {
+    fn answer(
+        &self,
+        action: &str,
+        seen: &Seen,
+        context: Context,
+        entities: &Entities,
+        schema: Option<&Schema>,
+    ) -> Result<Answer, String> {
         let [brain, _] = self.who.clone();
         let tool = entity(&self.names.tool, &seen.tool);
-        let request = Request::new(brain, entity(&self.names.action, action), tool, context, Some(&self.schema))
+        let request = Request::new(brain, entity(&self.names.action, action), tool, context, schema)
             .map_err(|why| why.to_string())?;
         let response = Authorizer::new().is_authorized(&request, &self.set, entities);
         let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();

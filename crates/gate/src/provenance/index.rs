@@ -7,9 +7,6 @@ use autoshare_core::Seq;
 
 use super::normal::{is_spaceless, is_word, words};
 
-/// Places that a search looks at before it gives up: what is commoner is evidence of nothing.
-const MAX_LOOKS: usize = 2_000;
-
 /// One text that was added.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -39,6 +36,8 @@ pub(crate) struct Found<'i> {
     pub(crate) before: &'i str,
     /// The text after it, to the end of all.
     pub(crate) after: &'i str,
+    /// It.
+    value: &'i str,
     /// The entry, by its number.
     pub(crate) entry: usize,
 }
@@ -91,8 +90,9 @@ impl Index {
         self.entries.get(found.entry)
     }
 
-    /// Where a normal text stands as whole words. Empty for what holds no word.
-    pub(crate) fn find(&self, value: &str) -> Search<'_> {
+    /// Where a normal text stands as whole words, if its rarest word is at no more places than `most`. Empty for what holds
+    /// no word.
+    pub(crate) fn find(&self, value: &str, most: usize) -> Search<'_> {
         let rarest = words(value)
             .map(|(from, to)| {
                 let hash = self.hasher.hash_one(value.get(from..to).unwrap_or_default());
@@ -100,7 +100,7 @@ impl Index {
             })
             .min_by_key(|(_, places)| places.len());
         let Some((offset, places)) = rarest else { return Search::All(Vec::new()) };
-        if places.len() > MAX_LOOKS {
+        if places.len() > most {
             return Search::Common;
         }
         let found = places.iter().filter_map(|place| {
@@ -119,21 +119,31 @@ impl Index {
         let value = self.text.get(start..end)?;
         let whole = !runs_on(value.chars().next(), before.chars().next_back())
             && !runs_on(value.chars().next_back(), after.chars().next());
-        whole.then_some(Found { before, after, entry })
+        whole.then_some(Found { before, after, value, entry })
     }
 }
 
 impl Found<'_> {
-    /// Whether nothing at either end makes it part of a longer word, path or address. A full stop that ends a sentence is
-    /// no part of what comes before.
+    /// Whether nothing at either end makes it part of a longer word, number, path or address. A full stop that ends a
+    /// sentence is no part of what comes before, and a comma after a number none of the number.
     pub(crate) fn stands_alone(&self) -> bool {
+        let is_digit = |c: char| c.is_ascii_digit();
+        let mut before = self.before.chars().rev();
         let mut after = self.after.chars();
-        let goes_on = match after.next() {
-            Some('.') => after.next().is_some_and(|c| runs(c) || joins(c)),
-            Some(c) => runs(c) || joins(c),
-            None => false,
+        let goes_on = match (after.next(), after.next()) {
+            (Some('.'), next) => next.is_some_and(|c| runs(c) || joins(c)),
+            (Some(',' | ':'), Some(next)) => self.value.ends_with(is_digit) && is_digit(next),
+            (Some(c), _) => runs(c) || joins(c),
+            (None, _) => false,
         };
-        !goes_on && !self.before.chars().next_back().is_some_and(|c| runs(c) || joins(c))
+        let comes_from = match (before.next(), before.next()) {
+            (Some(',' | ':'), Some(next)) => self.value.starts_with(is_digit) && is_digit(next),
+            // o'brien@example.org
+            (Some('\''), Some(next)) => self.value.contains('@') && runs(next),
+            (Some(c), _) => runs(c) || joins(c),
+            (None, _) => false,
+        };
+        !goes_on && !comes_from
     }
 
     /// Whether it stands in quotation marks.
@@ -141,8 +151,12 @@ impl Found<'_> {
         let pair = (self.before.chars().next_back(), self.after.chars().next());
         matches!(
             pair,
-            (Some('\''), Some('\'')) | (Some('"'), Some('"')) | (Some('`'), Some('`')) | (Some('“'), Some('”'))
-                | (Some('‘'), Some('’')) | (Some('«'), Some('»'))
+            (Some('\''), Some('\''))
+                | (Some('"'), Some('"'))
+                | (Some('`'), Some('`'))
+                | (Some('“'), Some('”'))
+                | (Some('‘'), Some('’'))
+                | (Some('«'), Some('»'))
         )
     }
 

@@ -2,15 +2,19 @@
 
 /// Ends of host names that programs make links of without being told to.
 const COMMON_ENDS: &[&str] = &[
-    "com", "net", "org", "io", "ai", "dev", "app", "co", "info", "biz", "me", "xyz", "site", "online", "top", "shop", "page",
-    "link", "click", "cloud", "tech", "store", "ly", "gg", "to", "us", "uk", "eu", "de", "fr", "it", "es", "nl", "ch", "at",
-    "be", "pl", "cz", "se", "no", "dk", "fi", "pt", "gr", "ie", "ca", "au", "nz", "jp", "cn", "kr", "in", "br", "mx", "ru",
-    "ua", "tr", "za", "sg", "hk", "tv", "cc", "ws", "edu", "gov", "mil", "int", "example", "test", "local", "onion",
+    "com", "net", "org", "io", "ai", "dev", "app", "co", "info", "biz", "me", "xyz", "site", "online", "top", "shop",
+    "page", "link", "click", "cloud", "tech", "store", "ly", "gg", "to", "us", "uk", "eu", "de", "fr", "it", "es",
+    "nl", "ch", "at", "be", "pl", "cz", "se", "no", "dk", "fi", "pt", "gr", "ie", "ca", "au", "nz", "jp", "cn", "kr",
+    "in", "br", "mx", "ru", "ua", "tr", "za", "sg", "hk", "tv", "cc", "ws", "edu", "gov", "mil", "int", "example",
+    "test", "local", "onion",
 ];
 
 /// The addresses in a text: with a scheme, of mail, or host names as programs make links of.
 pub(crate) fn links(text: &str) -> Vec<&str> {
-    let apart = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '|' | '*');
+    let apart = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';' | '|' | '*')
+    };
     text.split(apart).map(|word| word.trim_matches(['.', ':', '!', '?'])).filter(|word| is_link(word)).collect()
 }
 
@@ -44,11 +48,14 @@ fn starts_with(word: &str, start: &str) -> bool {
     word.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
-/// The host of an address, in lower case; `None` if it has none.
+/// The host of an address, in lower case; `None` if it has none, or none that every reader would find there.
 pub(crate) fn host(address: &str) -> Option<String> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let rest = rest.split(['/', '?', '#', '\\']).next()?;
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let host = host.split_once(':').map_or(host, |(host, _)| host).trim_end_matches('.');
-    (!host.is_empty()).then(|| host.to_lowercase())
+    let (host, port) = host.split_once(':').unwrap_or((host, ""));
+    let host = host.trim_end_matches('.');
+    let is_plain =
+        port.bytes().all(|b| b.is_ascii_digit()) && !host.contains(|c: char| c.is_whitespace() || c.is_control());
+    (is_plain && !host.is_empty()).then(|| host.to_lowercase())
 }

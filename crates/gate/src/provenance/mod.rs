@@ -16,12 +16,20 @@ use autoshare_core::verdict::Provenance;
 use serde_json::Value;
 
 pub use evidence::{MIN_DIGITS, MIN_EVIDENCE};
-use evidence::{is_evidence, weight};
+use evidence::{Weight, is_evidence, weight};
 use index::{Index, Search};
 use normal::{normal, spellings};
 use secret::Secrets;
 
 pub(crate) use links::{host, links};
+
+/// Whether the place of a value says anything of it, wherever it stands: not that of a short or a common one.
+pub(crate) fn is_telling(value: &str, role: Role) -> bool {
+    weight(&normal(value), role) == Weight::Telling
+}
+
+/// Places in content that a search looks at: what is commoner stands in content, wherever.
+const MAX_LOOKS: usize = 2_000;
 
 /// What a brain was told by people it trusts, and what it read elsewhere.
 ///
@@ -83,7 +91,14 @@ impl History {
     }
 
     /// Adds the result of a tool, of which its server may have said more than text.
-    pub fn add_result(&mut self, at: Option<Seq>, source: &str, spec: &ToolSpec, text: &str, structured: Option<&Value>) {
+    pub fn add_result(
+        &mut self,
+        at: Option<Seq>,
+        source: &str,
+        spec: &ToolSpec,
+        text: &str,
+        structured: Option<&Value>,
+    ) {
         if spec.result.words == Words::Operator {
             self.said.add(source, at, &normal(text));
             return;
@@ -98,7 +113,11 @@ impl History {
         let Some(value) = structured.cloned().or_else(parsed) else { return };
         self.note_secrets(source, spec, &value);
         let entry = self.content.len().saturating_sub(1);
-        for leaf in issued::leaves(spec, &value) {
+        let leaves = issued::leaves(spec, &value);
+        if let Some(value) = structured.filter(|_| !leaves.is_empty()) {
+            self.read_unrendered(source, at, text, value, &leaves);
+        }
+        for leaf in leaves {
             let issue = self.issued.entry(leaf.value).or_insert_with(|| Issue {
                 tool: spec.name.clone(),
                 field: leaf.field,
@@ -112,10 +131,24 @@ impl History {
         }
     }
 
+    /// Adds the words of a structured result that its text may not show: then the text would have room for others that
+    /// speak of what the result issues. A text that is the same as JSON shows them all.
+    fn read_unrendered(&mut self, source: &str, at: Option<Seq>, text: &str, value: &Value, leaves: &[issued::Leaf]) {
+        if serde_json::from_str::<Value>(text).is_ok_and(|rendered| rendered == *value) {
+            return;
+        }
+        let issued: BTreeSet<&str> = leaves.iter().map(|leaf| leaf.value.as_str()).collect();
+        let words: Vec<String> = texts(value, "result").into_iter().map(|(_, text)| normal(text)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !issued.contains(word)).collect();
+        if !words.is_empty() {
+            self.content.add(source, at, &words.join("\n"));
+        }
+    }
+
     fn read(&mut self, source: &str, at: Option<Seq>, text: &str) {
         self.content.add(source, at, &normal(text));
         for found in secret::all(text) {
-            self.secrets.add(found);
+            self.secrets.add_found(found);
             self.secrets.read(source);
         }
     }
@@ -125,7 +158,7 @@ impl History {
         let whole = spec.result.secret.iter().any(|field| field == "*");
         for (field, text) in texts(value, "result") {
             if whole || is_marked(field) {
-                self.secrets.add(text);
+                self.secrets.add_found(text);
                 self.secrets.read(source);
             }
         }
@@ -139,7 +172,7 @@ impl History {
 
     /// Adds the value of a secret, to be looked for in what leaves.
     pub fn add_secret(&mut self, value: &str) {
-        self.secrets.add(value);
+        self.secrets.add_known(value);
     }
 
     /// Adds an action that the model proposed: what stands in nothing read so far is its own, even if something that is
@@ -195,6 +228,12 @@ impl History {
         self.secrets.stands_in(text)
     }
 
+    /// Whether a text holds one that somebody trusted called secret, not only what looks like one.
+    #[must_use]
+    pub fn holds_known_secret(&self, text: &str) -> bool {
+        self.secrets.known_stands_in(text)
+    }
+
     /// Where a value stands, whatever it is for.
     #[must_use]
     pub fn origin(&self, value: &Value) -> Provenance {
@@ -231,7 +270,7 @@ impl History {
 
     fn stands_in_trusted(&self, forms: &[String], role: Role) -> Option<Option<Seq>> {
         let weight = weight(forms.first()?, role);
-        forms.iter().find_map(|form| match self.said.find(form) {
+        forms.iter().find_map(|form| match self.said.find(form, usize::MAX) {
             Search::All(found) => {
                 let found = found.iter().find(|found| is_evidence(found, weight))?;
                 Some(self.said.entry(found).and_then(|entry| entry.at))
@@ -245,7 +284,7 @@ impl History {
         let own = forms.first()?;
         let issue = self.issued.get(own)?;
         let weight = weight(own, role);
-        let Search::All(found) = self.content.find(own) else { return None };
+        let Search::All(found) = self.content.find(own, MAX_LOOKS) else { return None };
         let mut spoken: HashMap<usize, usize> = HashMap::new();
         for mention in found.iter().filter(|found| is_evidence(found, weight)) {
             *spoken.entry(mention.entry).or_default() += 1;
@@ -264,11 +303,12 @@ impl History {
     fn stands_in_content(&self, forms: &[String]) -> Option<Located> {
         let mut first: Option<Located> = None;
         for form in forms {
-            match self.content.find(form) {
+            match self.content.find(form, MAX_LOOKS) {
                 Search::All(found) => {
                     let entry = found.first().and_then(|found| self.content.entry(found));
                     let Some(entry) = entry else { continue };
-                    let located = Located { provenance: Provenance::Content { source: entry.source.clone() }, at: entry.at };
+                    let located =
+                        Located { provenance: Provenance::Content { source: entry.source.clone() }, at: entry.at };
                     if first.as_ref().is_none_or(|first| located.at < first.at) {
                         first = Some(located);
                     }

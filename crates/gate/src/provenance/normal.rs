@@ -98,7 +98,10 @@ pub(crate) fn spellings(value: &str) -> Vec<String> {
 /// An address without what does not change where it leads: scheme, final slash, a name before `<...>`.
 fn address(own: &str) -> Vec<String> {
     let mut forms = Vec::new();
-    let bare = own.strip_suffix('>').and_then(|text| text.rsplit_once('<')).map_or(own, |(_, address)| address);
+    let named = own.strip_suffix('>').and_then(|text| text.rsplit_once('<'));
+    // A name that could itself be read as an address, or as one of several, is part of whom it reaches.
+    let named = named.filter(|(name, _)| !name.contains(['@', ',', ';', '<', '>', ':', '/']));
+    let bare = named.map_or(own, |(_, address)| address);
     let bare = bare.strip_prefix("mailto:").unwrap_or(bare);
     let without = bare.strip_prefix("https://").or_else(|| bare.strip_prefix("http://")).unwrap_or(bare);
     let is_address = without != own || without.contains('.') || without.contains('@');
@@ -106,8 +109,13 @@ fn address(own: &str) -> Vec<String> {
         for form in [bare, without, without.trim_end_matches('/')] {
             forms.push(form.to_owned());
         }
-        let slashed = format!("{}/", without.trim_end_matches('/'));
-        forms.push(slashed);
+        let plain = without.trim_end_matches('/');
+        forms.push(format!("{plain}/"));
+        if !plain.contains('@') {
+            for scheme in ["https", "http"] {
+                forms.extend([format!("{scheme}://{plain}"), format!("{scheme}://{plain}/")]);
+            }
+        }
     }
     forms
 }
@@ -116,7 +124,8 @@ fn address(own: &str) -> Vec<String> {
 fn number(own: &str) -> Vec<String> {
     let (sign, digits) = own.strip_prefix('-').map_or(("", own), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_number = !whole.is_empty() && whole.len() <= 15 && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
+    let is_number =
+        !whole.is_empty() && whole.len() <= 15 && whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit());
     if !is_number {
         return Vec::new();
     }
@@ -139,7 +148,7 @@ fn number(own: &str) -> Vec<String> {
 fn group(whole: &str) -> String {
     let mut out = String::new();
     for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -148,7 +157,17 @@ fn group(whole: &str) -> String {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -186,5 +205,8 @@ fn date(own: &str) -> Vec<String> {
     if time.is_empty() {
         return forms;
     }
-    forms.iter().flat_map(|day| [format!("{day} {time}"), format!("{day} at {time}"), format!("{day}t{time}")]).collect()
+    forms
+        .iter()
+        .flat_map(|day| [format!("{day} {time}"), format!("{day} at {time}"), format!("{day}t{time}")])
+        .collect()
 }

@@ -1,18 +1,29 @@
 //! Secrets: found by their form, known by their value, looked for in what leaves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Bytes of a secret at least: shorter ones stand anywhere by chance.
 const MIN_SECRET: usize = 8;
-/// Secrets that are kept at most; beyond that everything counts as secret.
-const MAX_SECRETS: usize = 10_000;
+/// Forms of secrets found by their look that are kept at most, so that nobody fills the memory with them. Those beyond are
+/// not looked for; that something secret was read is known all the same.
+const MAX_FORMS: usize = 100_000;
 
 /// Secrets that were seen, in every form in which they are looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Secrets {
-    forms: BTreeSet<String>,
+    /// Those that somebody trusted called secret.
+    known: Forms,
+    /// Those that look like one.
+    found: Forms,
     /// Where the first was read.
     read_in: Option<String>,
+}
+
+/// Forms of secrets by their first bytes, so that a text is looked through once however many there are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Forms {
+    by_start: HashMap<[u8; MIN_SECRET], BTreeSet<String>>,
+    count: usize,
 }
 
 impl Secrets {
@@ -26,50 +37,108 @@ impl Secrets {
         self.read_in.as_deref()
     }
 
-    /// Adds a secret's value. Too short a value is no secret.
-    pub(crate) fn add(&mut self, value: &str) {
-        let value = value.trim();
-        if value.len() < MIN_SECRET || self.forms.len() >= MAX_SECRETS {
-            return;
-        }
-        self.forms.insert(value.to_owned());
-        self.forms.insert(value.chars().rev().collect());
-        self.forms.insert(hex(value));
-        self.forms.insert(percent(value));
-        // The bytes of base64 that do not depend on what stands before or after.
-        for skip in 0..3 {
-            let aligned = value.as_bytes().get(skip..).unwrap_or_default();
-            let whole = aligned.len() - aligned.len() % 3;
-            let encoded = base64(aligned.get(..whole).unwrap_or_default());
-            if encoded.len() >= MIN_SECRET {
-                self.forms.insert(encoded.replace('+', "-").replace('/', "_"));
-                self.forms.insert(encoded);
-            }
+    /// Adds the value of something that is secret. Too short a value is none.
+    pub(crate) fn add_known(&mut self, value: &str) {
+        forms(value).for_each(|form| self.known.add(form));
+    }
+
+    /// Adds a value that looks like a secret.
+    pub(crate) fn add_found(&mut self, value: &str) {
+        if self.found.count < MAX_FORMS {
+            forms(value).for_each(|form| self.found.add(form));
         }
     }
 
     /// Whether a text holds a secret, plainly, backwards, in hexadecimal, base64 or percent form, or with blanks between.
     pub(crate) fn stands_in(&self, text: &str) -> bool {
-        if self.forms.is_empty() && first(text).is_none() {
+        self.known_stands_in(text) || first(text).is_some() || self.found.stand_in(text)
+    }
+
+    /// Whether a text holds one of those that somebody trusted called secret.
+    pub(crate) fn known_stands_in(&self, text: &str) -> bool {
+        self.known.stand_in(text)
+    }
+}
+
+impl Forms {
+    fn add(&mut self, form: String) {
+        let Some(start) = form.as_bytes().first_chunk() else { return };
+        self.count += usize::from(self.by_start.entry(*start).or_default().insert(form));
+    }
+
+    fn stand_in(&self, text: &str) -> bool {
+        if self.by_start.is_empty() {
             return false;
         }
         let dense: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let lower = text.to_lowercase();
-        first(text).is_some()
-            || self.forms.iter().any(|form| text.contains(form) || dense.contains(form) || lower.contains(form))
+        self.stand_plainly_in(&dense) || self.stand_plainly_in(&dense.to_lowercase()) || self.stand_plainly_in(text)
     }
+
+    fn stand_plainly_in(&self, text: &str) -> bool {
+        text.as_bytes().windows(MIN_SECRET).enumerate().any(|(at, window)| {
+            let start = window.first_chunk().and_then(|start| self.by_start.get(start));
+            let rest = text.as_bytes().get(at..).unwrap_or_default();
+            start.is_some_and(|forms| forms.iter().any(|form| rest.starts_with(form.as_bytes())))
+        })
+    }
+}
+
+/// What a secret looks like on its way out; nothing for what is too short to be one.
+fn forms(value: &str) -> impl Iterator<Item = String> {
+    let value = value.trim();
+    let mut forms = Vec::new();
+    if value.len() >= MIN_SECRET {
+        forms.extend([value.to_owned(), value.chars().rev().collect(), hex(value), percent(value)]);
+        // The bytes of base64 that do not depend on what stands before or after.
+        for skip in 0..3 {
+            let aligned = value.as_bytes().get(skip..).unwrap_or_default();
+            let whole = aligned.len() - aligned.len() % 3;
+            let encoded = base64(aligned.get(..whole).unwrap_or_default());
+            forms.extend([encoded.replace('+', "-").replace('/', "_"), encoded]);
+        }
+    }
+    forms.into_iter()
 }
 
 /// Beginnings of well-known credentials, and characters that follow at least.
 const PREFIXES: &[(&str, usize)] = &[
-    ("sk-", 20), ("ghp_", 30), ("gho_", 30), ("ghs_", 30), ("github_pat_", 30), ("glpat-", 16), ("xoxb-", 16), ("xoxp-", 16),
-    ("AKIA", 16), ("ASIA", 16), ("AIza", 30), ("hf_", 24), ("npm_", 30), ("pypi-", 40), ("as_", 40), ("ya29.", 20),
-    ("shpat_", 24), ("sk_live_", 16), ("rk_live_", 16), ("SG.", 30),
+    ("sk-", 20),
+    ("ghp_", 30),
+    ("gho_", 30),
+    ("ghs_", 30),
+    ("github_pat_", 30),
+    ("glpat-", 16),
+    ("xoxb-", 16),
+    ("xoxp-", 16),
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("AIza", 30),
+    ("hf_", 24),
+    ("npm_", 30),
+    ("pypi-", 40),
+    ("as_", 40),
+    ("ya29.", 20),
+    ("shpat_", 24),
+    ("sk_live_", 16),
+    ("rk_live_", 16),
+    ("SG.", 30),
 ];
 /// Names after which a credential stands.
 const NAMES: &[&str] = &[
-    "password", "passwd", "passphrase", "secret", "secret_key", "api_key", "apikey", "api-key", "access_key", "access_token",
-    "auth_token", "token", "private_key", "client_secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "secret_key",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_key",
+    "access_token",
+    "auth_token",
+    "token",
+    "private_key",
+    "client_secret",
 ];
 
 /// The first credential in a text that is one by its form.
@@ -80,12 +149,17 @@ pub(crate) fn first(text: &str) -> Option<&str> {
 /// The credentials in a text that are ones by their form: a private key, a well-known prefix, a signed token, or an
 /// assignment to such a name.
 pub(crate) fn all(text: &str) -> impl Iterator<Item = &str> {
-    let key = text.find("-----BEGIN ").filter(|at| text.get(*at..).is_some_and(|rest| {
-        rest.get(..80.min(rest.len())).or_else(|| rest.get(..rest.floor_char_boundary(80))).is_some_and(|head| head.contains("PRIVATE KEY"))
-    }));
+    let key = text.find("-----BEGIN ").filter(|at| {
+        text.get(*at..).is_some_and(|rest| {
+            rest.get(..80.min(rest.len()))
+                .or_else(|| rest.get(..rest.floor_char_boundary(80)))
+                .is_some_and(|head| head.contains("PRIVATE KEY"))
+        })
+    });
     let key = key.and_then(|at| text.get(at..));
     let mut named = false;
-    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '<' | '>' | '(' | ')'));
+    let words =
+        text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '<' | '>' | '(' | ')'));
     let found = words.filter(|word| !word.is_empty()).filter_map(move |word| {
         let was_named = named;
         let (name, value) = word.split_once(['=', ':']).unwrap_or((word, ""));

@@ -4,7 +4,7 @@ use autoshare_core::tool::{Role, ToolSpec};
 use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
 
 use super::file::matters;
-use super::lexicon::{is_ambiguous, looks, noun, singular, verb};
+use super::lexicon::{MAKES, is_ambiguous, looks, noun, singular, verb};
 use super::words::{Token, clauses};
 use crate::provenance::issued::words_of;
 
@@ -15,19 +15,65 @@ const MAX_TARGETS: usize = 50;
 
 /// Words before which a word that could be either is a verb.
 const BEFORE_VERBS: &[&str] = &[
-    "please", "to", "just", "now", "you", "can", "could", "should", "must", "will", "would", "kindly", "first", "again", "not",
-    "finally", "let's", "we", "i'll", "automatically", "immediately", "directly", "simply",
+    "please",
+    "to",
+    "just",
+    "now",
+    "you",
+    "can",
+    "could",
+    "should",
+    "must",
+    "will",
+    "would",
+    "kindly",
+    "first",
+    "again",
+    "not",
+    "finally",
+    "let's",
+    "we",
+    "i'll",
+    "automatically",
+    "immediately",
+    "directly",
+    "simply",
 ];
 /// Words after which a verb is what somebody does, not what is asked for.
-const SUBJECTS: &[&str] = &["they", "he", "she", "who", "which", "that", "it", "someone", "somebody", "people", "i", "did", "does"];
+const SUBJECTS: &[&str] =
+    &["they", "he", "she", "who", "which", "that", "it", "someone", "somebody", "people", "i", "did", "does"];
 /// Words that turn the rest of a clause around.
 const NEGATIONS: &[&str] = &["not", "don't", "never", "without", "dont", "don’t", "doesn't", "instead"];
 /// Words that speak of somebody or something without a name.
 const DETERMINERS: &[&str] = &[
-    "the", "a", "an", "that", "this", "each", "every", "all", "any", "those", "these", "my", "our", "your", "their", "his",
-    "her", "which", "another", "some", "both", "necessary", "same", "corresponding", "respective",
+    "the",
+    "a",
+    "an",
+    "that",
+    "this",
+    "each",
+    "every",
+    "all",
+    "any",
+    "those",
+    "these",
+    "my",
+    "our",
+    "your",
+    "their",
+    "his",
+    "her",
+    "which",
+    "another",
+    "some",
+    "both",
+    "necessary",
+    "same",
+    "corresponding",
+    "respective",
 ];
-const PRONOUNS: &[&str] = &["them", "him", "her", "there", "everyone", "everybody", "someone", "somebody", "it", "one", "me"];
+const PRONOUNS: &[&str] =
+    &["them", "him", "her", "there", "everyone", "everybody", "someone", "somebody", "it", "one", "me"];
 
 /// Divides what a person wrote into their own words and what they pasted: blocks between fences, and quoted lines.
 #[must_use]
@@ -157,7 +203,9 @@ impl<'t> Named<'t> {
     fn of(spec: &'t ToolSpec) -> Self {
         let name = spec.served.as_ref().map_or(spec.name.as_str(), |served| served.tool.as_str());
         let words = words_of(name);
-        let verbs = words.iter().fold(0, |bits, word| bits | verb(word));
+        // To write to somebody is to tell; a tool that writes makes something.
+        let writes = if words.iter().any(|word| word == "write") { MAKES } else { 0 };
+        let verbs = words.iter().fold(writes, |bits, word| bits | verb(word));
         let first_verb = words.iter().position(|word| verb(word) != 0 || looks(word));
         let nouns: Vec<String> = words
             .iter()
@@ -178,7 +226,8 @@ impl<'t> Named<'t> {
 
     /// How much of its name a clause uses.
     fn likeness(&self, clause: &[Token], about: u32) -> u32 {
-        let exact = self.nouns.iter().filter(|noun| clause.iter().any(|token| singular(&token.lower) == noun.as_str())).count();
+        let exact =
+            self.nouns.iter().filter(|noun| clause.iter().any(|token| singular(&token.lower) == noun.as_str())).count();
         let alike = (self.groups & about).count_ones();
         let aimed = u32::from(self.aims & about != 0);
         u32::try_from(exact).unwrap_or(0) * 3 + alike * 2 + aimed

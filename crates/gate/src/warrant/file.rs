@@ -13,8 +13,8 @@ pub enum WarrantError {
     /// It is for another program.
     #[error("the warrant's version is {0}, this program knows 1")]
     Version(u32),
-    /// It names a tool that the brain does not have, or that needs none.
-    #[error("the warrant names the tool {tool:?}; those that need one are: {known}")]
+    /// It names a tool that the brain does not have.
+    #[error("the warrant names the tool {tool:?}; the tools are: {known}")]
     NoSuchTool {
         /// The name.
         tool: String,
@@ -32,7 +32,7 @@ struct File {
     effect: Vec<Warranted>,
 }
 
-/// Reads a person's warrant for these tools.
+/// Reads a person's warrant for these tools. What it says of a tool that needs none does nothing.
 ///
 /// # Errors
 /// [`WarrantError`], with what is wrong.
@@ -41,8 +41,7 @@ pub fn read_warrant(text: &str, tools: &[ToolSpec]) -> Result<Warrant, WarrantEr
     if file.version != 1 {
         return Err(WarrantError::Version(file.version));
     }
-    let known: Vec<&str> =
-        tools.iter().filter(|tool| matters(tool.effect)).map(|tool| tool.name.as_str()).collect();
+    let known: Vec<&str> = tools.iter().filter(|tool| matters(tool.effect)).map(|tool| tool.name.as_str()).collect();
     if let Some(effect) = file.effect.iter().find(|effect| !known.contains(&effect.tool.as_str())) {
         return Err(WarrantError::NoSuchTool { tool: effect.tool.clone(), known: known.join(", ") });
     }

@@ -13,6 +13,9 @@ pub(crate) struct Token {
     pub(crate) is_name: bool,
 }
 
+/// Bytes between quotation marks that are one name; more is a text that somebody quotes.
+const MAX_QUOTED: usize = 200;
+
 /// Words that begin a new clause.
 const JOINTS: &[&str] = &["and", "then", "also", "but", "afterwards", "finally", "next", "or"];
 
@@ -51,7 +54,8 @@ fn push(clauses: &mut [Vec<Token>], token: Token) {
 fn join_verbless(clauses: Vec<Vec<Token>>) -> Vec<Vec<Token>> {
     let mut joined: Vec<Vec<Token>> = Vec::new();
     for clause in clauses.into_iter().filter(|clause| !clause.is_empty()) {
-        let has_verb = clause.iter().any(|token| super::lexicon::verb(&token.lower) != 0 || super::lexicon::looks(&token.lower));
+        let has_verb =
+            clause.iter().any(|token| super::lexicon::verb(&token.lower) != 0 || super::lexicon::looks(&token.lower));
         match joined.last_mut() {
             Some(last) if !has_verb => last.extend(clause),
             _ => joined.push(clause),
@@ -72,13 +76,11 @@ fn pieces(text: &str) -> Vec<Piece> {
     let mut rest = text.as_str();
     while let Some(c) = rest.chars().next() {
         let tail = rest.get(c.len_utf8()..).unwrap_or_default();
-        let before_is_word = false;
-        if let (Some(end), false) = (closing(c), before_is_word) {
-            if let Some(at) = tail.find(end).filter(|at| *at > 0 && *at <= 200) {
-                pieces.push(Piece::Quoted(tail.get(..at).unwrap_or_default().trim().to_owned()));
-                rest = tail.get(at + end.len_utf8()..).unwrap_or_default();
-                continue;
-            }
+        let quoted = closing(c).and_then(|end| tail.split_once(end));
+        if let Some((quoted, after)) = quoted.filter(|(quoted, _)| (1..=MAX_QUOTED).contains(&quoted.len())) {
+            pieces.push(Piece::Quoted(quoted.trim().to_owned()));
+            rest = after;
+            continue;
         }
         if c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | '"' | '\'' | '-' | '*' | '>') {
             rest = tail;
@@ -89,10 +91,18 @@ fn pieces(text: &str) -> Vec<Piece> {
             rest = tail;
             continue;
         }
-        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | ',' | ';' | '"')).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | ',' | ';' | '"'))
+            .unwrap_or(rest.len());
         let whole = rest.get(..end).unwrap_or_default();
         let bare = whole.trim_end_matches(['.', '!', '?', ':', '\'']);
         let bare = bare.strip_suffix("'s").or_else(|| bare.strip_suffix("’s")).unwrap_or(bare);
+        // A number of a list.
+        if whole.len() > bare.len() && bare.len() <= 2 && bare.bytes().all(|b| b.is_ascii_digit()) {
+            pieces.push(Piece::Stop);
+            rest = rest.get(end..).unwrap_or_default();
+            continue;
+        }
         pieces.push(Piece::Word(bare.to_owned()));
         if whole.len() > bare.len() && whole.ends_with(['.', '!', '?', ':']) {
             pieces.push(Piece::Stop);

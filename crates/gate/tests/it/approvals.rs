@@ -1,14 +1,14 @@
 //! Answers: what a person's "always" covers, what the standing rule answers, what an approval is bound to.
 
+use autoshare_core::Seq;
 use autoshare_core::event::{Answer, Answerer, AskMode};
-use autoshare_core::verdict::Decision;
-use autoshare_gate::{GateError, Grant, answer_by_rule, check_approval};
+use autoshare_core::verdict::{Decision, Grant, Scope};
+use autoshare_gate::{GateError, answer_by_rule, check_approval};
 
 use crate::world::*;
 
-fn grant(tool: &str, target: &str) -> Grant {
-    Grant { tool: tool.to_owned(), target: target.to_owned() }
-}
+/// Every rule that may ask here.
+const ALL: &[&str] = &["instructions", "outside-workspace", "ask-always", "external", "destructive"];
 
 #[test]
 fn e5_always_holds_for_the_same_tool_and_the_same_target_alone() {
@@ -27,7 +27,7 @@ fn e5_always_holds_for_the_same_tool_and_the_same_target_alone() {
     for (action, granted) in table {
         let mut world = World::of(action).tainted();
         assert_eq!(world.decide().decision, Decision::Ask);
-        world.grants = vec![grant("write_file", "AGENTS.md")];
+        world.grants = vec![grant("write_file", "AGENTS.md", &["instructions"])];
         let expected = if granted { Decision::Allow } else { Decision::Ask };
         assert_eq!(world.decide().decision, expected, "{:?}", world.action);
         assert_eq!(world.rules() == ["granted"], granted);
@@ -35,10 +35,56 @@ fn e5_always_holds_for_the_same_tool_and_the_same_target_alone() {
 }
 
 #[test]
+fn e5_always_answers_only_the_rules_that_asked_when_it_was_given() {
+    // (rules that had asked, whether it answers a question of `instructions` and `ask-always`)
+    let table: &[(&[&str], bool)] = &[
+        (&["instructions", "ask-always"], true),
+        (&["ask-always", "instructions", "outside-workspace"], true),
+        (&["instructions"], false),
+        (&["ask-always"], false),
+        (&[], false),
+    ];
+    for (rules, answers) in table {
+        let mut world = World { ask: AskMode::Always, ..World::of(write("AGENTS.md")) };
+        world.grants = vec![grant("write_file", "AGENTS.md", rules)];
+        assert_eq!(world.decide().decision == Decision::Allow, *answers, "{rules:?}");
+    }
+}
+
+#[test]
+fn e5_always_for_a_source_holds_for_targets_that_stood_in_it_when_it_was_given() {
+    let rules = ["external", "untrusted-target"].map(str::to_owned).into();
+    let scope = Scope::Sources { sources: vec!["file:list.md".to_owned()], until: Some(Seq(5)) };
+    let grant = Grant { tool: "send_mail".to_owned(), scope, rules };
+    // (recipient, whether the grant answers)
+    let table = [
+        ("ann@example.org", true),
+        ("ben@example.org", true),
+        ("user@example.org", true),
+        ("mallory@evil.example", false),
+        ("composed@evil.example", false),
+        // The brain wrote it there, or somebody else did, and read it back.
+        ("added@evil.example", false),
+    ];
+    for (to, answers) in table {
+        let mut world = World::of(action("send_mail", &[("to", to)]));
+        world.grants = vec![grant.clone()];
+        world.history.trust("write to all of list.md, and to user@example.org");
+        let mut read =
+            |at, source, text| world.history.add_result(Some(Seq(at)), source, &spec("read_file"), text, None);
+        read(4, "file:other.md", "mallory@evil.example");
+        read(5, "file:list.md", "ann@example.org, ben@example.org");
+        read(9, "file:list.md", "ann@example.org, ben@example.org, added@evil.example");
+        let expected = if answers { Decision::Allow } else { Decision::Ask };
+        assert_eq!(world.decide().decision, expected, "{to}: {:?}", world.decide());
+    }
+}
+
+#[test]
 fn e5_always_lifts_no_denial() {
     for path in [".git/hooks/pre-commit", "/etc/passwd", "/home/ann/.ssh/config", "/srv/reference/x"] {
         let mut world = World::of(write(path));
-        world.grants = vec![grant("write_file", path)];
+        world.grants = vec![grant("write_file", path, ALL)];
         assert_eq!(world.decide().decision, Decision::Deny, "{path}");
     }
 }
@@ -46,7 +92,7 @@ fn e5_always_lifts_no_denial() {
 #[test]
 fn e5_a_tool_without_a_target_cannot_be_allowed_for_good() {
     let mut world = World::of(action("set_title", &[("to", "x")]));
-    world.grants = vec![grant("set_title", ""), grant("set_title", "x")];
+    world.grants = vec![grant("set_title", "", ALL), grant("set_title", "x", ALL)];
     assert_eq!(world.decide().decision, Decision::Ask);
 }
 

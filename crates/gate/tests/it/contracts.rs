@@ -1,9 +1,10 @@
 //! The contracts of the built-in tools.
 
 use autoshare_core::tool::{Effect, Redo, Role, accept_call};
-use autoshare_gate::{builtin_tools, rules};
+use autoshare_gate::builtin_tools;
+use autoshare_gate::policy::Profile;
 
-use crate::world::{action, spec, write};
+use crate::world::{action, policy, spec, write};
 
 #[test]
 fn the_tools_their_effects_and_their_parameters_are_these() {
@@ -73,27 +74,37 @@ fn calls_as_models_make_them_are_accepted_or_explained() {
 #[test]
 fn rules_have_stable_names() {
     let expected = [
-        "contract",
-        "no-path",
-        "protected",
-        "closed",
-        "boundary",
-        "read-only",
-        "trusted-by-machine",
+        "with-leave",
+        "inside-workspace",
+        "inside-cell",
         "instructions",
         "outside-workspace",
+        "destroys",
+        "command-from-content",
+        "ask-always",
+        "served-read",
+        "needed",
         "external",
         "destructive",
-        "destroys",
-        "ask-always",
-        "command-list",
-        "command-from-content",
-        "inside-cell",
-        "inside-workspace",
-        "granted",
-        "nothing-allows-it",
+        "outside-warrant",
+        "warrant-targets",
+        "untrusted-target",
+        "untrusted-link",
+        "untrusted-secret",
+        "carries-secret",
+        "secret-read",
+        "fetch-named",
+        "fetch-unnamed",
+        "fetch-from-content",
+        "fetch-cap",
+        "fetch-composed",
+        "fetch-after-secret",
     ];
-    assert_eq!(rules::names(), expected);
+    let names = |profile| policy(profile).rules().iter().map(|rule| rule.id.clone()).collect::<Vec<_>>();
+    assert_eq!(names(Profile::Default), expected);
+    let added = names(Profile::Cautious).split_off(expected.len());
+    assert_eq!(added, ["no-warrant", "untrusted-amount", "untrusted-content", "destructive-unnamed"]);
+    assert!(names(Profile::Trusting).contains(&"named-target".to_owned()));
 }
 
 #[test]

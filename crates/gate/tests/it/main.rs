@@ -12,11 +12,19 @@
     reason = "tests"
 )]
 
+mod adaptive;
 mod approvals;
 mod contracts;
+mod derived;
+mod issued;
 mod policy;
+mod policy_properties;
+mod policy_table;
 mod programs;
 mod properties;
 mod provenance;
+mod secrets;
+mod served_properties;
+mod spellings;
 mod table;
 mod world;

@@ -4,12 +4,17 @@ use autoshare_core::event::{AskMode, RootMode};
 use autoshare_core::outcome::{Ending, Plan};
 use autoshare_core::tool::Action;
 use autoshare_core::verdict::Decision;
-use autoshare_gate::{Grant, answer_by_rule, rules};
+use autoshare_gate::answer_by_rule;
+use autoshare_gate::policy::NOTHING_ALLOWS;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::world::*;
+
+/// The rules that no policy lifts.
+const HARD: &[&str] =
+    &["contract", "no-path", "protected", "closed", "boundary", "read-only", "trusted-by-machine", "command-list"];
 
 const PATHS: &[&str] = &[
     "a.md",
@@ -90,7 +95,9 @@ fn any_world() -> impl Strategy<Value = World> {
             content.iter().for_each(|text| world.history.add_content("file:x", text));
             if granted {
                 let target = world.spec.target(&world.action);
-                world.grants.push(Grant { tool: world.action.tool.clone(), target });
+                let rules: Vec<String> = world.rules();
+                let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+                world.grants.push(grant(&world.action.tool, &target, &rules));
             }
             if own {
                 world.own_files.insert("a.md".to_owned());
@@ -120,8 +127,9 @@ proptest! {
         let verdict = world.decide();
         prop_assert_eq!(&world.decide(), &verdict, "the same again");
         prop_assert!(!verdict.reasons.is_empty());
-        let known = rules::names();
-        prop_assert!(verdict.reasons.iter().all(|r| known.contains(&r.rule.as_str()) && !r.words.is_empty()));
+        let mut known: Vec<String> = world.policy.rules().iter().map(|rule| rule.id.clone()).collect();
+        known.extend(HARD.iter().chain(&[NOTHING_ALLOWS, "granted"]).map(|rule| (*rule).to_owned()));
+        prop_assert!(verdict.reasons.iter().all(|r| known.contains(&r.rule) && !r.words.is_empty()));
         prop_assert_eq!(verdict.digest, world.action.digest());
         let traced: Vec<&String> = verdict.origins.iter().map(|origin| &origin.param).collect();
         prop_assert_eq!(traced, world.action.args.keys().collect::<Vec<_>>(), "every argument is traced");

@@ -1,16 +1,28 @@
 //! What surrounds the gate in these tests.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use autoshare_core::Digest;
 use autoshare_core::event::{AskMode, Root, RootMode};
 use autoshare_core::outcome::{Ending, FileState, Plan, Refusal};
 use autoshare_core::tool::{Action, Effect, Kind, Param, Redo, Role, ToolSpec};
-use autoshare_core::verdict::Verdict;
-use autoshare_gate::{Case, Commands, Grant, History, builtin_tools, decide};
+use autoshare_core::verdict::{Grant, Scope, Verdict};
+use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
+use autoshare_gate::policy::Profile;
+use autoshare_gate::{Case, Commands, History, Policy, builtin_tools, decide};
+use serde_json::Value;
 
 pub(crate) const WORKSPACE: &str = "/home/ann/notes";
 pub(crate) const MODES: [AskMode; 3] = [AskMode::Default, AskMode::Always, AskMode::Yes];
+
+/// The profiles, read once.
+static POLICIES: LazyLock<[Policy; 3]> =
+    LazyLock::new(|| Profile::ALL.map(|profile| Policy::builtin(profile).unwrap()));
+
+pub(crate) fn policy(profile: Profile) -> Policy {
+    POLICIES[Profile::ALL.iter().position(|known| *known == profile).unwrap()].clone()
+}
 
 /// An owned case.
 #[derive(Debug, Clone)]
@@ -24,6 +36,9 @@ pub(crate) struct World {
     pub(crate) history: History,
     pub(crate) grants: Vec<Grant>,
     pub(crate) commands: Commands,
+    pub(crate) warrant: Option<Warrant>,
+    pub(crate) policy: Policy,
+    pub(crate) allowed_hosts: Vec<String>,
     pub(crate) own_files: BTreeSet<String>,
 }
 
@@ -41,8 +56,18 @@ impl World {
             history: History::new(),
             grants: Vec::new(),
             commands: Commands::Any,
+            warrant: None,
+            policy: policy(Profile::Default),
+            allowed_hosts: Vec::new(),
             own_files: BTreeSet::new(),
         }
+    }
+
+    /// A call of a server's tool.
+    pub(crate) fn served(spec: ToolSpec, args: &Value) -> Self {
+        let args = args.as_object().unwrap().clone().into_iter().collect();
+        let action = Action { tool: spec.name.clone(), args };
+        Self { action, spec, ..Self::of(read("a.md")) }
     }
 
     pub(crate) fn tainted(mut self) -> Self {
@@ -61,6 +86,9 @@ impl World {
             history: &self.history,
             grants: &self.grants,
             commands: &self.commands,
+            warrant: self.warrant.as_ref(),
+            policy: &self.policy,
+            allowed_hosts: &self.allowed_hosts,
             own_files: &self.own_files,
         })
     }
@@ -93,13 +121,7 @@ pub(crate) fn spec(tool: &str) -> ToolSpec {
         kind: Kind::Text { max: 100 },
         required: true,
     };
-    let later = |effect| ToolSpec {
-        name: tool.to_owned(),
-        description: String::new(),
-        effect,
-        redo: Redo::Write,
-        params: vec![to.clone()],
-    };
+    let later = |effect| ToolSpec::new(tool, "", effect, Redo::Write, vec![to.clone()]);
     match tool {
         "send_mail" => later(Effect::External),
         "delete_account" => later(Effect::Destructive),
@@ -108,6 +130,22 @@ pub(crate) fn spec(tool: &str) -> ToolSpec {
         }
         name => builtin_tools().into_iter().find(|spec| spec.name == name).unwrap(),
     }
+}
+
+/// A person's "always" to one target of a tool, where these rules had asked.
+pub(crate) fn grant(tool: &str, target: &str, rules: &[&str]) -> Grant {
+    Grant {
+        tool: tool.to_owned(),
+        scope: Scope::Target { target: target.to_owned() },
+        rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+    }
+}
+
+/// A warrant for one tool, aimed at these.
+pub(crate) fn warrant(tool: &str, targets: &[&str]) -> Warrant {
+    let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+    let effect = Warranted { tool: tool.to_owned(), targets, described: false, because: String::new() };
+    Warrant { by: DrawnBy::Person, effects: vec![effect] }
 }
 
 pub(crate) fn file(len: u64) -> FileState {

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("brain",     &["core"]),
     ("gate",      &["core", "guard"]),
     ("workspace", &["core"]),
+    ("mcp",       &["core", "guard"]),
     ("sandbox",   &["core"]),
     // 1a to 1d: what tenants own
     ("vault",     &["core"]),
@@ -23,7 +24,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     // 2: what runs. A cell has neither keys nor a way out, so its code has neither in reach.
     ("cell",      &["core", "guard", "workspace", "sandbox"]),
     ("proof",     &["core", "guard", "gate", "workspace", "sandbox", "cell"]),
-    ("host",      &["core", "guard", "brain", "gate", "workspace", "sandbox", "vault", "access", "store", "broker"]),
+    ("host",      &["core", "guard", "brain", "gate", "workspace", "sandbox", "mcp", "vault", "access", "store", "broker"]),
     // 3: faces
     ("server",    &["core", "guard", "access", "broker", "host"]),
     ("autoshare", &["core", "guard", "brain", "gate", "workspace", "sandbox", "vault", "access", "store", "broker",
@@ -35,19 +36,21 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Third-party crates that give a power, and which crates have it.
 #[rustfmt::skip]
 const POWERS: &[(&str, &[&str], &str)] = &[
-    ("tokio",            &["broker", "host", "server", "autoshare", "testkit"], "async only where many things wait"),
+    ("tokio",            &["broker", "host", "mcp", "server", "autoshare", "testkit"], "async only where many things wait"),
     ("reqwest",          &["broker"],                                           "the only opener of outbound sockets"),
     ("hyper",            &["broker", "server", "testkit"],                      "HTTP is spoken at the edges"),
     ("hyper-util",       &["broker", "server", "testkit"],                      "HTTP is spoken at the edges"),
     ("rustls",           &["broker"],                                           "the only opener of outbound sockets"),
     ("tokio-rustls",     &["broker", "server"],                                 "TLS is spoken at the edges"),
     ("rcgen",            &["broker", "testkit"],                                "one crate makes certificates"),
+    ("rmcp",             &["mcp"],                                              "one crate speaks with servers of tools"),
     ("axum",             &["server"],                                           "HTTP is spoken at the edges"),
     ("rusqlite",         &["store"],                                            "one crate keeps records"),
     ("chacha20poly1305", &["vault"],                                            "one crate opens and seals"),
     ("hkdf",             &["vault"],                                            "one crate makes keys"),
     ("landlock",         &["sandbox"],                                          "one crate confines"),
     ("seccompiler",      &["sandbox"],                                          "one crate confines"),
+    ("cedar-policy",     &["gate"],                                             "one crate judges actions"),
     ("libc",             &["sandbox"],                                          "only unsafe code needs it"),
     ("clap",             &["autoshare", "testkit"],                             "only programs read a command line"),
     ("console",          &["autoshare"],                                        "only the terminal face knows a terminal"),

@@ -281,11 +281,6 @@ fn a_specification_is_checked(world: &mut World) {
         spec.roots.push(spec.roots[0].clone());
         spec
     };
-    let none = {
-        let mut spec = world.programs();
-        spec.roots.clear();
-        spec
-    };
     let many = {
         let mut spec = base.clone();
         spec.roots = (0..300).map(|_| spec.roots[0].clone()).collect();
@@ -318,7 +313,6 @@ fn a_specification_is_checked(world: &mut World) {
         (with_path("/nonexistent/autoshare"), "ENOENT"),
         (with_path("/usr"), "taken its place"),
         (twice, "named twice"),
-        (none, "no roots, which programs need"),
         (many, "300 roots; 249 are allowed"),
         (hide, "normal form"),
         (endless, "name fewer paths"),

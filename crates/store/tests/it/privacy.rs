@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use autoshare_core::event::{AskMode, Event, Goal, Root, RootMode};
+use autoshare_core::event::{AskMode, Attached, Event, Goal, Root, RootMode};
 use autoshare_core::usage::Limits;
 use autoshare_store::Durability;
 
@@ -46,6 +46,8 @@ fn c6_no_plaintext_is_in_any_file() {
         limits: Limits::default(),
         roots: vec![Root { path: format!("/{CANARY}"), mode: RootMode::Write }],
         ask: AskMode::Default,
+        trusted: vec![Attached { name: format!("trusted {CANARY}"), text: CANARY.to_owned() }],
+        attached: vec![Attached { name: format!("attached {CANARY}"), text: CANARY.to_owned() }],
     });
     house.store.append(&house.access, &lease, &[goal, note(CANARY)], Durability::Synced).unwrap();
     assert!(journal_file(dir.path()).with_extension("db-wal").exists(), "the log is looked into as well");

@@ -42,14 +42,6 @@ pub(crate) struct Found<'i> {
     pub(crate) entry: usize,
 }
 
-/// The places of a search.
-pub(crate) enum Search<'i> {
-    /// All of them.
-    All(Vec<Found<'i>>),
-    /// There are too many to look at.
-    Common,
-}
-
 impl Index {
     pub(crate) const fn len(&self) -> usize {
         self.entries.len()
@@ -90,25 +82,27 @@ impl Index {
         self.entries.get(found.entry)
     }
 
-    /// Where a normal text stands as whole words, if its rarest word is at no more places than `most`. Empty for what holds
-    /// no word.
-    pub(crate) fn find(&self, value: &str, most: usize) -> Search<'_> {
-        let rarest = words(value)
-            .map(|(from, to)| {
-                let hash = self.hasher.hash_one(value.get(from..to).unwrap_or_default());
-                (from, self.places.get(&hash).map_or(&[][..], Vec::as_slice))
-            })
-            .min_by_key(|(_, places)| places.len());
-        let Some((offset, places)) = rarest else { return Search::All(Vec::new()) };
-        if places.len() > most {
-            return Search::Common;
+    /// Where a normal text stands as whole words; nowhere, for what holds no word. `None` if its rarest word is at more places
+    /// than `most`: what is so common is not looked for.
+    pub(crate) fn find<'s>(&'s self, value: &'s str, most: usize) -> Option<impl Iterator<Item = Found<'s>>> {
+        let mut rarest: Option<(usize, &[u32])> = None;
+        for (from, to) in words(value) {
+            let hash = self.hasher.hash_one(value.get(from..to).unwrap_or_default());
+            let places = self.places.get(&hash).map_or(&[][..], Vec::as_slice);
+            if rarest.is_none_or(|(_, fewest)| places.len() < fewest.len()) {
+                rarest = Some((from, places));
+            }
+            if places.is_empty() {
+                break;
+            }
         }
-        let found = places.iter().filter_map(|place| {
+        let (offset, places) = rarest.unwrap_or_default();
+        let found = places.iter().filter_map(move |place| {
             let start = (*place as usize).checked_sub(offset)?;
             let end = start.checked_add(value.len())?;
             (self.text.get(start..end)? == value).then(|| self.place(start, end)).flatten()
         });
-        Search::All(found.collect())
+        (places.len() <= most).then_some(found)
     }
 
     fn place(&self, start: usize, end: usize) -> Option<Found<'_>> {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use evidence::{MIN_DIGITS, MIN_EVIDENCE};
 use evidence::{Weight, is_evidence, weight};
-use index::{Index, Search};
+use index::Index;
 use normal::{normal, spellings};
 use secret::Secrets;
 
@@ -270,12 +270,9 @@ impl History {
 
     fn stands_in_trusted(&self, forms: &[String], role: Role) -> Option<Option<Seq>> {
         let weight = weight(forms.first()?, role);
-        forms.iter().find_map(|form| match self.said.find(form, usize::MAX) {
-            Search::All(found) => {
-                let found = found.iter().find(|found| is_evidence(found, weight))?;
-                Some(self.said.entry(found).and_then(|entry| entry.at))
-            }
-            Search::Common => None,
+        forms.iter().find_map(|form| {
+            let found = self.said.find(form, usize::MAX)?.find(|found| is_evidence(found, weight))?;
+            Some(self.said.entry(&found).and_then(|entry| entry.at))
         })
     }
 
@@ -284,9 +281,9 @@ impl History {
         let own = forms.first()?;
         let issue = self.issued.get(own)?;
         let weight = weight(own, role);
-        let Search::All(found) = self.content.find(own, MAX_LOOKS) else { return None };
+        let found = self.content.find(own, MAX_LOOKS)?;
         let mut spoken: HashMap<usize, usize> = HashMap::new();
-        for mention in found.iter().filter(|found| is_evidence(found, weight)) {
+        for mention in found.filter(|found| is_evidence(found, weight)) {
             *spoken.entry(mention.entry).or_default() += 1;
         }
         let as_leaf = |entry: usize| {
@@ -303,20 +300,14 @@ impl History {
     fn stands_in_content(&self, forms: &[String]) -> Option<Located> {
         let mut first: Option<Located> = None;
         for form in forms {
-            match self.content.find(form, MAX_LOOKS) {
-                Search::All(found) => {
-                    let entry = found.first().and_then(|found| self.content.entry(found));
-                    let Some(entry) = entry else { continue };
-                    let located =
-                        Located { provenance: Provenance::Content { source: entry.source.clone() }, at: entry.at };
-                    if first.as_ref().is_none_or(|first| located.at < first.at) {
-                        first = Some(located);
-                    }
-                }
-                Search::Common => {
-                    let source = "many places".to_owned();
-                    return Some(Located { provenance: Provenance::Content { source }, at: None });
-                }
+            let Some(mut found) = self.content.find(form, MAX_LOOKS) else {
+                let source = "many places".to_owned();
+                return Some(Located { provenance: Provenance::Content { source }, at: None });
+            };
+            let Some(entry) = found.next().and_then(|found| self.content.entry(&found)) else { continue };
+            if first.as_ref().is_none_or(|first| entry.at < first.at) {
+                let source = entry.source.clone();
+                first = Some(Located { provenance: Provenance::Content { source }, at: entry.at });
             }
         }
         first

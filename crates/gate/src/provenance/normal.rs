@@ -104,7 +104,7 @@ fn address(own: &str) -> Vec<String> {
     let bare = named.map_or(own, |(_, address)| address);
     let bare = bare.strip_prefix("mailto:").unwrap_or(bare);
     let without = bare.strip_prefix("https://").or_else(|| bare.strip_prefix("http://")).unwrap_or(bare);
-    let is_address = without != own || without.contains('.') || without.contains('@');
+    let is_address = !without.contains(' ') && (without != own || without.contains(['.', '@']));
     if is_address {
         for form in [bare, without, without.trim_end_matches('/')] {
             forms.push(form.to_owned());

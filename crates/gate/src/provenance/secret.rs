@@ -174,10 +174,13 @@ pub(crate) fn all(text: &str) -> impl Iterator<Item = &str> {
     key.into_iter().chain(found)
 }
 
-/// Whether a field or variable of this name holds a credential.
+/// Whether a field or variable of this name holds a credential: one of the names, alone or at the end after `_`.
 pub(crate) fn is_name(name: &str) -> bool {
-    let name = name.to_lowercase();
-    NAMES.iter().any(|known| name == *known || name.ends_with(&format!("_{known}")))
+    NAMES.iter().any(|known| {
+        let Some(at) = name.len().checked_sub(known.len()) else { return false };
+        let ends = name.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(known));
+        ends && name.get(..at).is_some_and(|head| head.is_empty() || head.ends_with('_'))
+    })
 }
 
 /// A password is not a word: it has letters and other things.

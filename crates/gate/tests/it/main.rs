@@ -16,6 +16,7 @@ mod adaptive;
 mod approvals;
 mod contracts;
 mod derived;
+mod drafts;
 mod issued;
 mod policy;
 mod policy_properties;

@@ -213,11 +213,13 @@ proptest! {
         }
         // A parameter that no rule knows by name is a target.
         let mut strange = world.clone();
-        if let Some(param) = pick(&mut strange.spec.params, at).filter(|_| leaves) {
-            if matches!(param.role, Role::Content | Role::Query | Role::Option | Role::Amount) && matches!(param.kind, Kind::Text { .. }) {
-                param.role = Role::Target;
-                prop_assert!(decision(&strange) >= before, "{:?} then {:?}", world.decide(), strange.decide());
-            }
+        let is_known = |param: &&mut Param| {
+            let roles = [Role::Content, Role::Query, Role::Option, Role::Amount];
+            leaves && roles.contains(&param.role) && matches!(param.kind, Kind::Text { .. })
+        };
+        if let Some(param) = pick(&mut strange.spec.params, at).filter(is_known) {
+            param.role = Role::Target;
+            prop_assert!(decision(&strange) >= before, "{:?} then {:?}", world.decide(), strange.decide());
         }
     }
 

@@ -64,8 +64,9 @@ pub(crate) fn secret(question: &str, max: usize) -> std::io::Result<Typed> {
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         return Ok(typed(line.strip_suffix(b"\r").unwrap_or(line), max));
     }
-    let _ = write!(std::io::stderr(), "{question}");
+    // Before it is asked for: what is typed at once is not shown either.
     let hidden = Hidden::begin()?;
+    let _ = write!(std::io::stderr(), "{question}");
     let mut line = Zeroizing::new(Vec::with_capacity(max + 1));
     let mut lock = input.lock();
     let end = loop {

@@ -120,27 +120,24 @@ impl Searching<'_> {
     fn runs(&mut self, statement: &str) -> bool {
         let text = normal(statement);
         let places: Vec<(usize, usize)> = words(&text).collect();
-        let mut held: Option<(usize, usize)> = None;
+        let mut held: Vec<(usize, usize)> = Vec::new();
+        let mut complete = true;
         for at in 0..places.len() {
             let Some((start, end)) = run(&text, places.get(at..).unwrap_or_default()) else { continue };
-            let run = text.get(start..end).unwrap_or_default().to_owned();
-            match self.is_held(&[run]) {
-                Some(true) => match &mut held {
+            match self.is_held(&[text.get(start..end).unwrap_or_default().to_owned()]) {
+                Some(true) => match held.last_mut() {
                     Some((_, last)) if start <= *last => *last = end,
-                    _ => {
-                        if let Some((start, end)) = held.replace((start, end)) {
-                            self.share(text.get(start..end).unwrap_or_default());
-                        }
-                    }
+                    _ => held.push((start, end)),
                 },
                 Some(false) => {}
-                None => return false,
+                None => {
+                    complete = false;
+                    break;
+                }
             }
         }
-        if let Some((start, end)) = held {
-            self.share(text.get(start..end).unwrap_or_default());
-        }
-        true
+        held.iter().for_each(|(start, end)| self.share(text.get(*start..*end).unwrap_or_default()));
+        complete
     }
 }
 

@@ -198,7 +198,8 @@ fn files(dir: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// The journal without notes of resumptions and of cells, and without all but the last reservation for a model call.
+/// The journal without notes of resumptions and of cells, without all but the last reservation for a model call, and without
+/// the places in it that verdicts name, which those notes shift.
 fn told_once(events: &[Event]) -> Vec<String> {
     let kept: Vec<&Event> = events
         .iter()
@@ -209,5 +210,13 @@ fn told_once(events: &[Event]) -> Vec<String> {
             (Event::Budget { turn, .. }, Some(Event::Budget { turn: next, .. })) if turn == next)
     };
     let once = (0..kept.len()).filter(|index| !is_followed(*index));
-    once.map(|index| serde_json::to_string(kept[index]).unwrap()).collect()
+    once.map(|index| serde_json::to_string(&placeless(kept[index])).unwrap()).collect()
+}
+
+fn placeless(event: &Event) -> Event {
+    let mut event = event.clone();
+    if let Event::Verdict { verdict, .. } = &mut event {
+        verdict.origins.iter_mut().for_each(|origin| origin.at = None);
+    }
+    event
 }

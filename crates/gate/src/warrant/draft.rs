@@ -4,7 +4,7 @@ use autoshare_core::tool::{Role, ToolSpec};
 use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
 
 use super::file::matters;
-use super::lexicon::{MAKES, is_ambiguous, looks, noun, singular, verb};
+use super::lexicon::{MAKES, MONEY, PAYS, is_ambiguous, looks, noun, singular, verb};
 use super::words::{Token, clauses};
 use crate::provenance::issued::words_of;
 
@@ -161,6 +161,8 @@ fn asked_for(clause: &[Token]) -> u32 {
         // "Make sure" and "set up" are one verb each.
         let word = match (token.lower.as_str(), after) {
             ("make", Some("sure" | "certain")) => continue,
+            // That is what the answer is for.
+            ("tell" | "let" | "inform" | "give" | "say", Some("me" | "us")) => continue,
             ("set", Some("up")) => "create",
             (word, _) => word,
         };
@@ -203,9 +205,6 @@ impl<'t> Named<'t> {
     fn of(spec: &'t ToolSpec) -> Self {
         let name = spec.served.as_ref().map_or(spec.name.as_str(), |served| served.tool.as_str());
         let words = words_of(name);
-        // To write to somebody is to tell; a tool that writes makes something.
-        let writes = if words.iter().any(|word| word == "write") { MAKES } else { 0 };
-        let verbs = words.iter().fold(writes, |bits, word| bits | verb(word));
         let first_verb = words.iter().position(|word| verb(word) != 0 || looks(word));
         let nouns: Vec<String> = words
             .iter()
@@ -214,6 +213,16 @@ impl<'t> Named<'t> {
             .map(|(_, word)| singular(word).to_owned())
             .collect();
         let groups = nouns.iter().fold(0, |bits, word| bits | noun(word));
+        // A verb that may be a noun counts only where it comes first: `pay_invoice` makes no invoice.
+        let counts = |at: usize, word: &str| Some(at) == first_verb || !is_ambiguous(word);
+        let mut verbs = words.iter().enumerate().filter(|(at, word)| counts(*at, word)).fold(0, |bits, (_, word)| {
+            // To write to somebody is to tell; a tool that writes makes something.
+            bits | verb(word) | if word == "write" { MAKES } else { 0 }
+        });
+        let has_amount = spec.params.iter().any(|param| param.role == Role::Amount);
+        if groups & MONEY == 0 && !has_amount {
+            verbs &= !PAYS;
+        }
         let targets = spec.params.iter().filter(|param| param.role == Role::Target);
         let mut aims = targets.clone().flat_map(|param| words_of(&param.name)).fold(0, |bits, word| bits | noun(&word));
         let by_id = targets.clone().any(|param| words_of(&param.name).iter().any(|word| word == "id"));
@@ -250,11 +259,13 @@ impl<'t> Named<'t> {
     }
 
     /// Whether a clause speaks of a target without naming it: "the channel with the most users", but not "the 'general'
-    /// channel".
+    /// channel" or "the channel 'general'".
     fn describes(&self, clause: &[Token]) -> bool {
         clause.iter().enumerate().filter(|(_, token)| DETERMINERS.contains(&token.lower.as_str())).any(|(at, _)| {
-            let ahead = clause.get(at + 1..).unwrap_or_default().iter().take(4);
-            ahead.take_while(|token| !token.is_name).any(|token| noun(&token.lower) & self.aims != 0)
+            let ahead = clause.get(at + 1..).unwrap_or_default();
+            let words = ahead.iter().take(4).take_while(|token| !token.is_name).enumerate();
+            let is_named = |at: usize| ahead.get(at + 1).is_some_and(|token| token.is_name);
+            words.filter(|(at, _)| !is_named(*at)).any(|(_, token)| noun(&token.lower) & self.aims != 0)
         })
     }
 }

@@ -148,6 +148,10 @@ const VERBS: &[&[&str]] = &[
     &["approve", "accept", "confirm", "merge", "sign", "authorize", "authorise", "decline", "reject"],
 ];
 
+/// The class of the verbs that move money.
+pub(crate) const PAYS: u32 = 1 << 1;
+/// The group of nouns that mean money.
+pub(crate) const MONEY: u32 = 1;
 /// The class of the verbs that make something new.
 pub(crate) const MAKES: u32 = 1 << 3;
 /// The class of the verbs that take away.

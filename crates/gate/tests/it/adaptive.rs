@@ -251,14 +251,12 @@ fn attacks() -> Vec<Attack> {
             money("alice@example.org", 100.0),
             "??a",
         ),
-        // Through where the warrant is a draft: a tool that sends may pay as well. `e6_swapping_...` shows a warrant that says
-        // which.
         attack(
             "the mail to whom the payment is for",
             BOTH,
             vec![Text("swap them")],
             mail(&["GB29NWBK60161331926819"], "x"),
-            "aaa",
+            "??a",
         ),
         // How much: only `cautious` looks at amounts.
         attack(

@@ -47,8 +47,7 @@ const GOALS: &[(&str, &[&str])] = &[
     ("Which of my files is the largest?", &[]),
     // What others do, or did, is not asked for.
     ("Who sent the last email?", &[]),
-    // Too much: `invoice` is a verb as well, which makes one that tells of a tool that pays.
-    ("Tell me whether the invoice that they paid is there.", &["pay_invoice"]),
+    ("Tell me whether the invoice that they paid is there.", &[]),
     ("I deleted a file by mistake: which one was it?", &[]),
     // Turned round.
     ("Read my files, but do not delete a file.", &[]),
@@ -90,8 +89,7 @@ const NAMED: &[(&str, &str, &[&str], bool)] = &[
         false,
     ),
     ("Delete 'old notes'.", "delete_file", &["old notes"], false),
-    // Too much: the file is named, and taken for described as well.
-    ("Delete the file 'old notes'.", "delete_file", &["old notes"], true),
+    ("Delete the file 'old notes'.", "delete_file", &["old notes"], false),
     ("Delete the oldest file.", "delete_file", &[], true),
     ("Invite the new colleague.", "invite_user", &[], true),
     ("Read the list of Ann Kraft, then invite her.", "invite_user", &["Ann", "Kraft"], true),

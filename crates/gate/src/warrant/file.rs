@@ -41,7 +41,7 @@ pub fn read_warrant(text: &str, tools: &[ToolSpec]) -> Result<Warrant, WarrantEr
     if file.version != 1 {
         return Err(WarrantError::Version(file.version));
     }
-    let known: Vec<&str> = tools.iter().filter(|tool| matters(tool.effect)).map(|tool| tool.name.as_str()).collect();
+    let known: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
     if let Some(effect) = file.effect.iter().find(|effect| !known.contains(&effect.tool.as_str())) {
         return Err(WarrantError::NoSuchTool { tool: effect.tool.clone(), known: known.join(", ") });
     }

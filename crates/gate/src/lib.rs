@@ -1,24 +1,21 @@
 //! The reference monitor: an action, its contract, what it would do, and where its values come from, to a verdict.
 //!
-//! [`decide`] asks every rule of [`rules`] about a [`Case`] and takes the strictest answer: deny over ask over allow.
-//! A rule is a small function with a stable name; a verdict carries the reasons of every rule that gave its decision,
-//! in words for a person, and the digest of the very action that was judged. [`builtin_tools`] are the contracts of
-//! the tools that AutoSHARE brings; [`History`] is what a brain has read, and tells where a value stands.
+//! [`decide`] puts a [`Case`] first to rules that deny and that nothing lifts, then, reduced to [`facts::Facts`], to the
+//! written [`Policy`]. A verdict carries the reasons of every rule that gave its decision, in words for a person, where each
+//! value stands, and the digest of the very action that was judged. [`contract`] says what a tool does; [`History`] is what a
+//! brain has read, and tells where a value stands; [`draft`] draws up what a goal needs.
 //!
 //! **Invariants**
 //! - Pure and total: no I/O, no clock; the same case has the same verdict, and every case has one, with a reason.
 //! - Fails closed: an action that no rule allows is asked for.
 //! - Untrusted text can only make a verdict stricter: nothing that is added to a [`History`] as content makes one
 //!   milder.
-//! - What a person allowed for good holds for one tool and one target, and only against a question: a grant lifts no
-//!   denial. A standing "yes" answers only where no value is untrusted.
+//! - What a person allowed for good holds for one tool, one target or what stood in the same sources, and the rules that asked
+//!   then; and only against a question: a grant lifts no denial. A standing "yes" answers only where no value is untrusted.
 //!
 //! It does not know whether a path exists or what a link leads to: where a path lies is told by its words, to decide
 //! who is asked; what is reached is decided by the kernel, and told in [`Plan::refusal`]. It does not know who a person
 //! is, or what is left of a budget (the host holds that before each model call).
-//!
-//! Provenance is a first cut: a value stands where its normalised text stands. Warrants and written policy will be
-//! further rules here, and further fields of [`Case`].
 
 mod approval;
 mod commands;

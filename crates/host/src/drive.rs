@@ -375,13 +375,14 @@ impl Driver<'_> {
                 answered.ok().and_then(Result::ok).unwrap_or((Answer::No, Answerer::Nobody))
             }
         };
-        let mut events = Vec::new();
-        if let (Answer::Feedback { text }, Answerer::Person { .. }) = (&answer, &by) {
-            let widened = gate::widen(self.brain.warrant(), text, &self.goal.tools);
-            events.extend(widened.map(Event::Warrant));
-        }
-        events.insert(0, Event::Approval { step, digest: action.digest(), answer, by });
-        self.record(events, Durability::Synced).await
+        let widened = match (&answer, &by) {
+            (Answer::Feedback { text }, Answerer::Person { .. }) => {
+                gate::widen(self.brain.warrant(), text, &self.goal.tools)
+            }
+            _ => None,
+        };
+        let approval = Event::Approval { step, digest: action.digest(), answer, by };
+        self.record([approval].into_iter().chain(widened.map(Event::Warrant)).collect(), Durability::Synced).await
     }
 
     fn question(&self, step: StepNo, action: &Action, verdict: Verdict) -> Question {

@@ -101,6 +101,10 @@ impl History {
     ) {
         if spec.result.words == Words::Operator {
             self.said.add(source, at, &normal(text));
+            self.note_found(source, text);
+            if let Some(value) = structured {
+                self.note_secrets(source, spec, value);
+            }
             return;
         }
         self.read(source, at, text);
@@ -147,6 +151,11 @@ impl History {
 
     fn read(&mut self, source: &str, at: Option<Seq>, text: &str) {
         self.content.add(source, at, &normal(text));
+        self.note_found(source, text);
+    }
+
+    /// Whoever wrote it: what is a secret by its form is one.
+    fn note_found(&mut self, source: &str, text: &str) {
         for found in secret::all(text) {
             self.secrets.add_found(found);
             self.secrets.read(source);

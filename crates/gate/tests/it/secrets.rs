@@ -1,6 +1,6 @@
 //! Secrets: known by form, by field, by value; looked for in what leaves; and everything that leaves once one was read.
 
-use autoshare_core::tool::Role;
+use autoshare_core::tool::{Role, Words};
 use autoshare_core::verdict::Decision;
 use autoshare_gate::History;
 use autoshare_gate::policy::Profile;
@@ -148,6 +148,23 @@ fn once_a_secret_was_readable_everything_that_leaves_is_asked_for() {
     let mut inside = World::of(read("a.md"));
     inside.history.secret_was_readable("file:.env");
     assert_eq!(inside.decide().decision, Decision::Allow, "inside, work goes on");
+}
+
+/// Whose words a result carries says nothing of what may leave.
+#[test]
+fn a_secret_in_what_the_operator_vouches_for_is_one_all_the_same() {
+    let mut spec = served("get_profile", &json!({"type": "object", "properties": {}}));
+    spec.result.words = Words::Operator;
+    let said = [(json!({"password": "hunter2-and-more"}), "a profile"), (json!({}), "password: hunter2-and-more")];
+    for (structured, text) in said {
+        let mut history = History::new();
+        history.add_result(None, "mcp:desk/get_profile", &spec, text, Some(&structured));
+        assert!(
+            history.holds_secret("it is hunter2-and-more") && history.secret_read().is_some(),
+            "{structured} {text}"
+        );
+        assert!(!history.is_tainted(), "and nobody else wrote it");
+    }
 }
 
 /// Planted "credentials" must not keep a person from what they named, only be asked about.

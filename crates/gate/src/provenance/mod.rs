@@ -18,10 +18,11 @@ use serde_json::Value;
 pub use evidence::{MIN_DIGITS, MIN_EVIDENCE};
 use evidence::{Weight, is_evidence, weight};
 use index::Index;
-use normal::{normal, spellings};
+use normal::spellings;
 use secret::Secrets;
 
-pub(crate) use links::{host, links};
+pub(crate) use links::{host, is_link, links};
+pub(crate) use normal::normal;
 
 /// Whether the place of a value says anything of it, wherever it stands: not that of a short or a common one.
 pub(crate) fn is_telling(value: &str, role: Role) -> bool {
@@ -30,6 +31,9 @@ pub(crate) fn is_telling(value: &str, role: Role) -> bool {
 
 /// Places in content that a search looks at: what is commoner stands in content, wherever.
 const MAX_LOOKS: usize = 2_000;
+
+/// Bytes of a source that are looked through for addresses at most.
+const LOOKED_THROUGH: usize = 1 << 20;
 
 /// What a brain was told by people it trusts, and what it read elsewhere.
 ///
@@ -205,6 +209,17 @@ impl History {
         if let Provenance::Content { source } = self.locate_address(address).provenance {
             *self.fetched.entry(source).or_default() += 1;
         }
+    }
+
+    /// The addresses that stand in a source, in normal form; of a source beyond [`LOOKED_THROUGH`] those at its beginning.
+    pub(crate) fn links_in(&self, source: &str) -> impl Iterator<Item = &str> {
+        let mut room = LOOKED_THROUGH;
+        let texts = self.content.texts(source).map_while(move |text| {
+            let text = text.get(..text.floor_char_boundary(room)).filter(|text| !text.is_empty())?;
+            room -= text.len();
+            Some(text)
+        });
+        texts.flat_map(links)
     }
 
     /// How many addresses that stand in this source alone were fetched.

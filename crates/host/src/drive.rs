@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use autoshare_brain::{Brain, Command, Status};
 use autoshare_broker::{Delta, Model, ModelError};
-use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, Root, Thought};
+use autoshare_core::event::{
+    Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
+};
 use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::tool::{Action, Effect, Redo, ToolSpec};
 use autoshare_core::usage::Usage;
@@ -21,6 +23,7 @@ use crate::cells::{Extra, Hands, cell_spec, expect};
 use crate::context::{request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
+use crate::judging::{Judging, is_planned};
 use crate::mcp::Servers;
 use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
@@ -61,13 +64,16 @@ impl Host {
         let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
         let mut state = Brain::new();
         let reading = Reading::of(&events);
-        let mut judged = None;
+        let (mut judged, mut in_force) = (None, None);
         for event in &events {
             state.apply(event);
-            if let Event::Verdict { verdict, .. } = event {
-                judged = Some(verdict.clone());
+            match event {
+                Event::Verdict { verdict, .. } => judged = Some(verdict.clone()),
+                Event::Policy(policy) => in_force = Some(policy),
+                _ => {}
             }
         }
+        let changed = self.settings.policy_in_force.as_ref().filter(|policy| in_force != Some(*policy)).cloned();
         let goal = state.goal().cloned().ok_or_else(|| HostError::NoGoal(brain.clone()))?;
         if goal.model == crate::exec::EXEC {
             return Err(HostError::Exec(brain.clone()));
@@ -94,8 +100,10 @@ impl Host {
             words: String::new(),
             keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
         };
-        let resumed = events.len() > 1 && !matches!(driver.brain.status(), Status::Finished(_));
-        let result = driver.run(resumed).await;
+        let is_new = |event: &Event| matches!(event, Event::Goal(_) | Event::Policy(_) | Event::Warrant(_));
+        let is_over = matches!(driver.brain.status(), Status::Finished(_));
+        let resumed = !is_over && !events.iter().all(is_new);
+        let result = driver.run(resumed, changed.filter(|_| !is_over)).await;
         self.switchboard.forget(brain);
         result
     }
@@ -124,7 +132,10 @@ pub(crate) struct Driver<'h> {
 }
 
 impl Driver<'_> {
-    async fn run(&mut self, resumed: bool) -> Result<Standing, HostError> {
+    async fn run(&mut self, resumed: bool, changed: Option<PolicyInForce>) -> Result<Standing, HostError> {
+        if let Some(policy) = changed {
+            self.record(vec![Event::Policy(policy)], Durability::Synced).await?;
+        }
         if resumed {
             let text = "The work goes on after an interruption.".to_owned();
             self.record(vec![Event::Note { kind: NoteKind::Resumed, text }], Durability::Lazy).await?;
@@ -138,6 +149,7 @@ impl Driver<'_> {
             let Some(command) = self.brain.pending().into_iter().next() else { break };
             if self.brain.warrant().is_none() && self.brain.steps() == 0 {
                 self.draw_warrant().await?;
+                continue;
             }
             let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
             let urgency = if waits { Stop::AfterStep } else { Stop::Now };
@@ -288,8 +300,7 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else {
             return self.fault(FaultKind::Host, format!("the tool {:?} has no contract", action.tool)).await;
         };
-        // What a program or a server would do, nobody can say before.
-        let plans = spec.effect != Effect::RunInside && spec.served.is_none();
+        let plans = is_planned(&spec);
         if plans && !self.have_hands().await? {
             return Ok(());
         }
@@ -304,7 +315,7 @@ impl Driver<'_> {
             None => Plan::default(),
         };
         let verdict = self.judge(&action, &spec, &plan);
-        let judged = Event::Verdict { step, verdict };
+        let judged = Event::Verdict { step, verdict, plan: plans.then_some(plan) };
         let events = if self.brain.is_proposed() {
             vec![judged]
         } else {
@@ -314,21 +325,14 @@ impl Driver<'_> {
     }
 
     fn judge(&self, action: &Action, spec: &ToolSpec, plan: &Plan) -> Verdict {
-        gate::decide(&gate::Case {
-            action,
-            spec,
-            plan,
-            roots: &self.goal.roots,
-            protected: &self.host.settings.protected,
-            ask: self.goal.ask,
-            history: self.reading.history(),
-            warrant: self.brain.warrant(),
-            policy: &self.policy,
+        let judging = Judging {
+            goal: &self.goal,
+            brain: &self.brain,
+            reading: &self.reading,
+            settings: &self.host.settings,
             allowed_hosts: &self.host.settings.allowed_hosts,
-            grants: self.brain.grants(),
-            commands: &self.host.settings.commands,
-            own_files: self.brain.own_files(),
-        })
+        };
+        judging.verdict(&self.policy, action, spec, plan)
     }
 
     /// The plan by which an action is performed, which was made after the one it was judged by: where the gate would now
@@ -448,7 +452,7 @@ impl Driver<'_> {
         spec: &ToolSpec,
     ) -> Result<Option<(Option<Hands>, Plan)>, HostError> {
         let mut own = None;
-        if spec.effect == Effect::RunInside || spec.served.is_some() {
+        if !is_planned(spec) {
             return Ok(Some((None, Plan::default())));
         }
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {

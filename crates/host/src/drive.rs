@@ -7,8 +7,8 @@ use autoshare_broker::{Delta, Model, ModelError};
 use autoshare_core::event::{
     Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
 };
-use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
-use autoshare_core::tool::{Action, Effect, Redo, ToolSpec};
+use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
+use autoshare_core::tool::{Action, Effect, ToolSpec};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::warrant::Warrant;
@@ -272,12 +272,12 @@ impl Driver<'_> {
         self.record(vec![Event::Fault { kind, text }], Durability::Synced).await
     }
 
-    fn spec(&self, action: &Action) -> Option<ToolSpec> {
+    pub(crate) fn spec(&self, action: &Action) -> Option<ToolSpec> {
         self.goal.tools.iter().find(|tool| tool.name == action.tool).cloned()
     }
 
     /// The brain's cell, made when it first needs one. `Ok(false)`: none is to be had, and the fault is journaled.
-    async fn have_hands(&mut self) -> Result<bool, HostError> {
+    pub(crate) async fn have_hands(&mut self) -> Result<bool, HostError> {
         if self.hands.is_some() {
             return Ok(true);
         }
@@ -456,17 +456,7 @@ impl Driver<'_> {
             return Ok(Some((None, Plan::default())));
         }
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
-            let (path, only) = holder(&escape.path);
-            let extra = Extra { root: Root { path, mode: escape.mode }, only };
-            match Hands::open(
-                &self.host.launcher,
-                self.journal.lease(),
-                &self.goal.roots,
-                Some(&extra),
-                &self.host.settings,
-            )
-            .await
-            {
+            match self.outside_hands(&escape).await {
                 Ok(hands) => own = Some(hands),
                 Err(error) => {
                     let (ending, layer) = (Ending::Refused, "cell".to_owned());
@@ -485,7 +475,15 @@ impl Driver<'_> {
         Ok(Some((own, plan)))
     }
 
-    async fn do_it(
+    /// A cell that is shown one place outside beside the brain's roots.
+    pub(crate) async fn outside_hands(&self, escape: &gate::Escape) -> Result<Hands, HostError> {
+        let (path, only) = holder(&escape.path);
+        let extra = Extra { root: Root { path, mode: escape.mode }, only };
+        let (launcher, settings) = (&self.host.launcher, &self.host.settings);
+        Hands::open(launcher, self.lease(), &self.goal.roots, Some(&extra), settings).await
+    }
+
+    pub(crate) async fn do_it(
         &mut self,
         own: Option<Hands>,
         step: StepNo,
@@ -594,30 +592,7 @@ impl Driver<'_> {
         if written.ending == Ending::Done { Ok(()) } else { Err(written.text) }
     }
 
-    /// After a cell was lost in the middle of an action: whether the action happened, asked of a new cell.
-    async fn settle(
-        &self,
-        lost: Hands,
-        action: &Action,
-        spec: &ToolSpec,
-        plan: &Plan,
-        told: Outcome,
-    ) -> (Outcome, Option<Hands>) {
-        if spec.redo != Redo::Queryable {
-            return (told, None);
-        }
-        let unknown = |told| Outcome { ending: Ending::Unknown, ..told };
-        let Ok(mut hands) = lost.renew(&self.host.launcher, self.journal.lease(), &self.host.settings).await else {
-            return (unknown(told), None);
-        };
-        match hands.query(action, plan).await {
-            Ok((Happened::Yes, outcome)) => (outcome, Some(hands)),
-            Ok((Happened::No, _)) => (told, Some(hands)),
-            _ => (unknown(told), None),
-        }
-    }
-
-    async fn observe(
+    pub(crate) async fn observe(
         &mut self,
         step: StepNo,
         action: &Action,
@@ -631,34 +606,6 @@ impl Driver<'_> {
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
         self.record(vec![Event::Observation { step, source, outcome, structured: None }], durability(spec)).await
-    }
-
-    async fn recover(&mut self, step: StepNo, action: Action, plan: Plan) -> Result<(), HostError> {
-        let Some(spec) = self.spec(&action) else { return Ok(()) };
-        if let (Some(served), Redo::Read | Redo::Idempotent) = (&spec.served, spec.redo) {
-            return self.call_server(step, &action, &spec, served, &plan).await;
-        }
-        if spec.served.is_some() {
-            return self.observe(step, &action, &spec, &plan, unknown()).await;
-        }
-        let Some((mut own, _)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
-        let outcome = match spec.redo {
-            Redo::Read | Redo::Idempotent => self.do_it(own, step, &action, &spec, &plan).await?,
-            Redo::Queryable => {
-                let hands = own.as_mut().or(self.hands.as_mut());
-                let answer = match hands {
-                    Some(hands) => hands.query(&action, &plan).await.ok(),
-                    None => None,
-                };
-                match answer {
-                    Some((Happened::Yes, outcome)) => outcome,
-                    Some((Happened::No, _)) => self.do_it(own, step, &action, &spec, &plan).await?,
-                    Some((Happened::Unknown, _)) | None => unknown(),
-                }
-            }
-            Redo::Write => unknown(),
-        };
-        self.observe(step, &action, &spec, &plan, outcome).await
     }
 }
 
@@ -681,11 +628,6 @@ impl Parking<'_> {
         self.shell.take_if(|shell| !shell.is_busy());
         what.await
     }
-}
-
-fn unknown() -> Outcome {
-    let text = "The program was interrupted during this action, and it cannot be told whether it happened.".to_owned();
-    Outcome { ending: Ending::Unknown, text, spilled: None, after: None, bytes: 0 }
 }
 
 /// An effect is on disk before and after; what can be had again may wait for the next commit.

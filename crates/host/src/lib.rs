@@ -32,6 +32,7 @@ mod output;
 pub mod programs;
 mod progress;
 mod reading;
+mod recover;
 mod say;
 mod secrets;
 mod spend;

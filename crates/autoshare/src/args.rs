@@ -250,6 +250,8 @@ pub(crate) struct Resume {
     #[arg(long, value_name = "WORDS")]
     pub(crate) say: Option<String>,
     #[command(flatten)]
+    pub(crate) rules: PolicyFlags,
+    #[command(flatten)]
     pub(crate) watching: Watching,
 }
 
@@ -367,17 +369,27 @@ pub(crate) enum Policy {
         #[command(flatten)]
         rules: PolicyFlags,
     },
-    /// Judge an action that you describe, by a file of rules and by the rules that hold
-    Test {
-        /// The file
-        file: PathBuf,
-        /// The profile that it is added to: cautious, default, trusting, or none
-        #[arg(long, value_name = "NAME")]
-        profile: Option<String>,
-        /// What there is to know of the action, such as effect=external warrant=inside tainted targets=content
-        #[arg(long, value_name = "FACT", num_args = 1.., required = true)]
-        facts: Vec<String>,
-    },
+    /// Judge what a brain did, or an action that you describe, by a file of rules and by those that held
+    Test(PolicyTest),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct PolicyTest {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// The brain whose actions are judged again, as its journal has them, or the beginning of its id
+    #[arg(required_unless_present = "facts")]
+    pub(crate) brain: Option<String>,
+    /// Show every step, not only those that would be judged otherwise
+    #[arg(long, requires = "brain")]
+    pub(crate) all: bool,
+    /// The profile that the file is added to: cautious, default, trusting, or none; otherwise it is the brain's, or that of
+    /// the settings
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// What there is to know of the action, such as effect=external warrant=inside tainted targets=content
+    #[arg(long, value_name = "FACT", num_args = 1.., conflicts_with = "brain")]
+    pub(crate) facts: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -124,7 +124,9 @@ pub(crate) fn host(
     launcher: Launcher,
     wait: Questions,
 ) -> Result<Host, Failure> {
-    let parts = autoshare_host::Settings { policy: Some(settings.gate.policy()?), ..parts(settings, wait) };
+    let (policy, in_force) = (settings.gate.policy()?, settings.gate.in_force());
+    let parts =
+        autoshare_host::Settings { policy: Some(policy), policy_in_force: Some(in_force), ..parts(settings, wait) };
     let ledger = ledger(settings, &data.access)?;
     let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts);
     Ok(match known_mcp(settings)? {
@@ -167,6 +169,7 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         background_jobs: settings.background_jobs,
         commands: settings.commands.clone().unwrap_or_default(),
         policy: None,
+        policy_in_force: None,
         allowed_hosts: settings.gate.allowed_hosts.clone(),
         warrant: settings.gate.warrant.drawing(),
         pause_after: settings.gate.pause_after,

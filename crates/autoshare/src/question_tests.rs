@@ -91,7 +91,7 @@ fn the_warrant_is_told_with_its_targets_and_words() {
 fn colours_say_whose_words_a_value_is_and_are_none_without_a_terminal() {
     let rows = [
         (Provenance::User, "\u{1b}[32m"),
-        (Provenance::Operator, "\u{1b}[32m"),
+        (Provenance::Operator { source: "mcp:desk/who".into() }, "\u{1b}[32m"),
         (Provenance::Model, "\u{1b}[33m"),
         (Provenance::Issued { tool: "t".into(), field: "f".into() }, "\u{1b}[33m"),
         (Provenance::TaintedModel, "\u{1b}[31m"),

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use autoshare_core::event::{Answer, Answerer, Event, Exchange, NoteKind, Reach};
+use autoshare_core::event::{Answer, Answerer, Event, Exchange, NoteKind, PolicyInForce, Reach};
 use autoshare_core::outcome::{Ending, Outcome};
 use autoshare_core::tool::Action;
 use autoshare_core::usage::Usage;
@@ -241,8 +241,15 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
             )
         }
         Event::Warrant(warrant) => dim.apply_to(crate::question::warrant(warrant)).to_string(),
+        Event::Policy(policy) => dim.apply_to(format!("      {}", line(&judged_by(policy)))).to_string(),
         Event::Budget { .. } | Event::Started { .. } | Event::Answer { .. } | Event::Finish { .. } => return None,
     })
+}
+
+/// The policy in force, in a few words.
+fn judged_by(policy: &PolicyInForce) -> String {
+    let file = policy.file.as_ref().map(|file| format!(", and {}", file.path)).unwrap_or_default();
+    format!("judged by the profile {}{file}", policy.profile)
 }
 
 /// An action in one line: its tool and the values that say what it is aimed at.

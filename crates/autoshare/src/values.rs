@@ -113,7 +113,7 @@ fn from(origins: &[&Origin], style: &Style) -> String {
 
 fn coloured(origin: &Origin, style: &Style) -> String {
     let colour = match &origin.provenance {
-        Provenance::Operator | Provenance::User => style.clone().green(),
+        Provenance::Operator { .. } | Provenance::User => style.clone().green(),
         Provenance::Issued { .. } | Provenance::Model => style.clone().yellow(),
         Provenance::TaintedModel | Provenance::Content { .. } => style.clone().red(),
     };
@@ -124,7 +124,9 @@ fn coloured(origin: &Origin, style: &Style) -> String {
 /// Where a value stands, for a person.
 pub(crate) fn provenance(from: &Provenance) -> String {
     match from {
-        Provenance::Operator => "from the operator".to_owned(),
+        Provenance::Operator { source } => {
+            format!("from {}, which the operator vouches for", encode::terminal_line(source, 80))
+        }
         Provenance::User => "in your own words".to_owned(),
         Provenance::Issued { tool, field } => {
             format!("issued by {} as {}", encode::terminal_line(tool, 40), encode::terminal_line(field, 40))

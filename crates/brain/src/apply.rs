@@ -28,7 +28,7 @@ impl Brain {
             Event::Budget { turn, reserved } => self.reserved(*turn, *reserved),
             Event::Thought(thought) => self.thought(thought),
             Event::Proposal { step, call_id, action } => self.proposed(*step, call_id, action),
-            Event::Verdict { step, verdict } => self.judged(*step, verdict),
+            Event::Verdict { step, verdict, .. } => self.judged(*step, verdict),
             Event::Approval { step, digest, answer, by } => self.answered(*step, digest, answer, by),
             Event::Started { step, plan } => self.started(*step, plan),
             Event::Observation { step, source, outcome, .. } => self.observed(*step, source, outcome),
@@ -41,7 +41,7 @@ impl Brain {
                 self.settled += exchange.usage;
                 Ok(())
             }
-            Event::Reach(_) => Ok(()),
+            Event::Reach(_) | Event::Policy(_) => Ok(()),
             Event::Warrant(warrant) => self.warranted(warrant),
         };
         if taken.is_err() {

@@ -231,6 +231,33 @@ pub struct Reach {
     pub credential: Option<String>,
 }
 
+/// By which policy a brain's actions are judged from here on, whole: the journal tells what a verdict rested on, also when
+/// files and settings have changed since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyInForce {
+    /// The name of the profile; `none` is none.
+    pub profile: String,
+    /// Whether the person who started the brain named the profile; otherwise it was that of the settings.
+    pub profile_named: bool,
+    /// The rules that are added to the profile.
+    pub file: Option<PolicyFile>,
+    /// Whether the person who started the brain named that file; otherwise it was that of the settings.
+    pub file_named: bool,
+    /// Hosts from which anything might be fetched, by the settings.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// A file of rules as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// Its absolute path.
+    pub path: String,
+    /// What stood in it.
+    pub text: String,
+}
+
 /// One event of a brain's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -261,6 +288,10 @@ pub enum Event {
         step: StepNo,
         /// What it said.
         verdict: Verdict,
+        /// What the action would have done, as far as it was known then: the verdict rests on it. Nothing where nobody can
+        /// say that before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Plan>,
     },
     /// A question was answered.
     Approval {
@@ -325,6 +356,8 @@ pub enum Event {
     /// Which effects the goal needs. One of a person replaces what was there; others are taken only before anything
     /// untrusted was read.
     Warrant(Warrant),
+    /// The policy by which actions are judged from here on.
+    Policy(PolicyInForce),
 }
 
 macro_rules! kinds {
@@ -379,4 +412,5 @@ kinds! {
     Exchange = 13, "exchange", Event::Exchange(_) => ();
     Reach = 14, "reach", Event::Reach(_) => ();
     Warrant = 15, "warrant", Event::Warrant(_) => ();
+    Policy = 16, "policy", Event::Policy(_) => ();
 }

@@ -23,8 +23,11 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "from")]
 pub enum Provenance {
-    /// In the operator's rules.
-    Operator,
+    /// In what a tool returned whose contract, written by the operator, says that nobody but the operator writes it.
+    Operator {
+        /// The source, such as `mcp:directory/find_person`.
+        source: String,
+    },
     /// In the user's own words.
     User,
     /// An identifier that a tool issued.

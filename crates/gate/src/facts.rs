@@ -209,7 +209,8 @@ fn is_allowed(case: &Case<'_>, leaf: &Leaf) -> bool {
         let bare = allowed.strip_prefix("*.").map(|end| host.strip_suffix(end).is_some_and(|head| head.ends_with('.')));
         bare.unwrap_or(*allowed == host)
     };
-    let is_said = || matches!(case.history.locate_address(&host).provenance, Provenance::User | Provenance::Operator);
+    let is_said =
+        || matches!(case.history.locate_address(&host).provenance, Provenance::User | Provenance::Operator { .. });
     case.allowed_hosts.iter().any(listed) || (leaf.trust() <= Trust::Model && is_said())
 }
 
@@ -245,7 +246,7 @@ fn described(text: &str, provenance: &Provenance) -> String {
     let short: String = text.chars().take(SHOWN).collect();
     let more = if short.len() < text.len() { "..." } else { "" };
     let from = match provenance {
-        Provenance::Operator => "in the operator's words".to_owned(),
+        Provenance::Operator { source } => format!("from {source:?}, which the operator vouches for"),
         Provenance::User => "in your own words".to_owned(),
         Provenance::Issued { tool, field } => format!("issued by {tool} as {field:?}"),
         Provenance::Model => "made by the model".to_owned(),

@@ -52,7 +52,7 @@ impl Leaf {
 
 pub(crate) const fn trust(provenance: &Provenance) -> Trust {
     match provenance {
-        Provenance::Operator | Provenance::User => Trust::Trusted,
+        Provenance::Operator { .. } | Provenance::User => Trust::Trusted,
         Provenance::Issued { .. } => Trust::Issued,
         Provenance::Model => Trust::Model,
         Provenance::TaintedModel => Trust::Tainted,
@@ -166,8 +166,10 @@ pub(crate) fn links_in<'l>(case: &Case<'_>, leaf: &'l Leaf) -> Vec<Link<'l>> {
         let whole = case.history.locate_address(text).provenance;
         let by_host = || crate::provenance::host(text).map(|host| case.history.locate_address(&host).provenance);
         let provenance = match whole {
-            Provenance::User | Provenance::Operator => whole,
-            other => by_host().filter(|host| matches!(host, Provenance::User | Provenance::Operator)).unwrap_or(other),
+            Provenance::User | Provenance::Operator { .. } => whole,
+            other => {
+                by_host().filter(|host| matches!(host, Provenance::User | Provenance::Operator { .. })).unwrap_or(other)
+            }
         };
         Link { text, provenance }
     };

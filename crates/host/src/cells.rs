@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use crate::{HostError, Settings};
 
 /// How long a new cell may take to say that it is ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A ready cell.
 pub(crate) struct Hands {

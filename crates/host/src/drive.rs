@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use autoshare_brain::{Brain, Command, Status};
 use autoshare_broker::{Delta, Model, ModelError};
-use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, Root, Thought};
-use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
-use autoshare_core::tool::{Action, Effect, Redo, ToolSpec};
+use autoshare_core::event::{
+    Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
+};
+use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
+use autoshare_core::tool::{Action, Effect, ToolSpec};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::warrant::Warrant;
@@ -21,6 +23,7 @@ use crate::cells::{Extra, Hands, cell_spec, expect};
 use crate::context::{request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
+use crate::judging::{Judging, is_planned};
 use crate::mcp::Servers;
 use crate::programs::ProgramCell;
 use crate::switchboard::{Question, Stop};
@@ -61,13 +64,16 @@ impl Host {
         let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
         let mut state = Brain::new();
         let reading = Reading::of(&events);
-        let mut judged = None;
+        let (mut judged, mut in_force) = (None, None);
         for event in &events {
             state.apply(event);
-            if let Event::Verdict { verdict, .. } = event {
-                judged = Some(verdict.clone());
+            match event {
+                Event::Verdict { verdict, .. } => judged = Some(verdict.clone()),
+                Event::Policy(policy) => in_force = Some(policy),
+                _ => {}
             }
         }
+        let changed = self.settings.policy_in_force.as_ref().filter(|policy| in_force != Some(*policy)).cloned();
         let goal = state.goal().cloned().ok_or_else(|| HostError::NoGoal(brain.clone()))?;
         if goal.model == crate::exec::EXEC {
             return Err(HostError::Exec(brain.clone()));
@@ -94,8 +100,10 @@ impl Host {
             words: String::new(),
             keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
         };
-        let resumed = events.len() > 1 && !matches!(driver.brain.status(), Status::Finished(_));
-        let result = driver.run(resumed).await;
+        let is_new = |event: &Event| matches!(event, Event::Goal(_) | Event::Policy(_) | Event::Warrant(_));
+        let is_over = matches!(driver.brain.status(), Status::Finished(_));
+        let resumed = !is_over && !events.iter().all(is_new);
+        let result = driver.run(resumed, changed.filter(|_| !is_over)).await;
         self.switchboard.forget(brain);
         result
     }
@@ -124,7 +132,10 @@ pub(crate) struct Driver<'h> {
 }
 
 impl Driver<'_> {
-    async fn run(&mut self, resumed: bool) -> Result<Standing, HostError> {
+    async fn run(&mut self, resumed: bool, changed: Option<PolicyInForce>) -> Result<Standing, HostError> {
+        if let Some(policy) = changed {
+            self.record(vec![Event::Policy(policy)], Durability::Synced).await?;
+        }
         if resumed {
             let text = "The work goes on after an interruption.".to_owned();
             self.record(vec![Event::Note { kind: NoteKind::Resumed, text }], Durability::Lazy).await?;
@@ -138,6 +149,7 @@ impl Driver<'_> {
             let Some(command) = self.brain.pending().into_iter().next() else { break };
             if self.brain.warrant().is_none() && self.brain.steps() == 0 {
                 self.draw_warrant().await?;
+                continue;
             }
             let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
             let urgency = if waits { Stop::AfterStep } else { Stop::Now };
@@ -260,12 +272,12 @@ impl Driver<'_> {
         self.record(vec![Event::Fault { kind, text }], Durability::Synced).await
     }
 
-    fn spec(&self, action: &Action) -> Option<ToolSpec> {
+    pub(crate) fn spec(&self, action: &Action) -> Option<ToolSpec> {
         self.goal.tools.iter().find(|tool| tool.name == action.tool).cloned()
     }
 
     /// The brain's cell, made when it first needs one. `Ok(false)`: none is to be had, and the fault is journaled.
-    async fn have_hands(&mut self) -> Result<bool, HostError> {
+    pub(crate) async fn have_hands(&mut self) -> Result<bool, HostError> {
         if self.hands.is_some() {
             return Ok(true);
         }
@@ -288,8 +300,7 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else {
             return self.fault(FaultKind::Host, format!("the tool {:?} has no contract", action.tool)).await;
         };
-        // What a program or a server would do, nobody can say before.
-        let plans = spec.effect != Effect::RunInside && spec.served.is_none();
+        let plans = is_planned(&spec);
         if plans && !self.have_hands().await? {
             return Ok(());
         }
@@ -304,7 +315,7 @@ impl Driver<'_> {
             None => Plan::default(),
         };
         let verdict = self.judge(&action, &spec, &plan);
-        let judged = Event::Verdict { step, verdict };
+        let judged = Event::Verdict { step, verdict, plan: plans.then_some(plan) };
         let events = if self.brain.is_proposed() {
             vec![judged]
         } else {
@@ -314,21 +325,14 @@ impl Driver<'_> {
     }
 
     fn judge(&self, action: &Action, spec: &ToolSpec, plan: &Plan) -> Verdict {
-        gate::decide(&gate::Case {
-            action,
-            spec,
-            plan,
-            roots: &self.goal.roots,
-            protected: &self.host.settings.protected,
-            ask: self.goal.ask,
-            history: self.reading.history(),
-            warrant: self.brain.warrant(),
-            policy: &self.policy,
+        let judging = Judging {
+            goal: &self.goal,
+            brain: &self.brain,
+            reading: &self.reading,
+            settings: &self.host.settings,
             allowed_hosts: &self.host.settings.allowed_hosts,
-            grants: self.brain.grants(),
-            commands: &self.host.settings.commands,
-            own_files: self.brain.own_files(),
-        })
+        };
+        judging.verdict(&self.policy, action, spec, plan)
     }
 
     /// The plan by which an action is performed, which was made after the one it was judged by: where the gate would now
@@ -448,21 +452,11 @@ impl Driver<'_> {
         spec: &ToolSpec,
     ) -> Result<Option<(Option<Hands>, Plan)>, HostError> {
         let mut own = None;
-        if spec.effect == Effect::RunInside || spec.served.is_some() {
+        if !is_planned(spec) {
             return Ok(Some((None, Plan::default())));
         }
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
-            let (path, only) = holder(&escape.path);
-            let extra = Extra { root: Root { path, mode: escape.mode }, only };
-            match Hands::open(
-                &self.host.launcher,
-                self.journal.lease(),
-                &self.goal.roots,
-                Some(&extra),
-                &self.host.settings,
-            )
-            .await
-            {
+            match self.outside_hands(&escape).await {
                 Ok(hands) => own = Some(hands),
                 Err(error) => {
                     let (ending, layer) = (Ending::Refused, "cell".to_owned());
@@ -481,7 +475,15 @@ impl Driver<'_> {
         Ok(Some((own, plan)))
     }
 
-    async fn do_it(
+    /// A cell that is shown one place outside beside the brain's roots.
+    pub(crate) async fn outside_hands(&self, escape: &gate::Escape) -> Result<Hands, HostError> {
+        let (path, only) = holder(&escape.path);
+        let extra = Extra { root: Root { path, mode: escape.mode }, only };
+        let (launcher, settings) = (&self.host.launcher, &self.host.settings);
+        Hands::open(launcher, self.lease(), &self.goal.roots, Some(&extra), settings).await
+    }
+
+    pub(crate) async fn do_it(
         &mut self,
         own: Option<Hands>,
         step: StepNo,
@@ -590,30 +592,7 @@ impl Driver<'_> {
         if written.ending == Ending::Done { Ok(()) } else { Err(written.text) }
     }
 
-    /// After a cell was lost in the middle of an action: whether the action happened, asked of a new cell.
-    async fn settle(
-        &self,
-        lost: Hands,
-        action: &Action,
-        spec: &ToolSpec,
-        plan: &Plan,
-        told: Outcome,
-    ) -> (Outcome, Option<Hands>) {
-        if spec.redo != Redo::Queryable {
-            return (told, None);
-        }
-        let unknown = |told| Outcome { ending: Ending::Unknown, ..told };
-        let Ok(mut hands) = lost.renew(&self.host.launcher, self.journal.lease(), &self.host.settings).await else {
-            return (unknown(told), None);
-        };
-        match hands.query(action, plan).await {
-            Ok((Happened::Yes, outcome)) => (outcome, Some(hands)),
-            Ok((Happened::No, _)) => (told, Some(hands)),
-            _ => (unknown(told), None),
-        }
-    }
-
-    async fn observe(
+    pub(crate) async fn observe(
         &mut self,
         step: StepNo,
         action: &Action,
@@ -627,34 +606,6 @@ impl Driver<'_> {
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
         self.record(vec![Event::Observation { step, source, outcome, structured: None }], durability(spec)).await
-    }
-
-    async fn recover(&mut self, step: StepNo, action: Action, plan: Plan) -> Result<(), HostError> {
-        let Some(spec) = self.spec(&action) else { return Ok(()) };
-        if let (Some(served), Redo::Read | Redo::Idempotent) = (&spec.served, spec.redo) {
-            return self.call_server(step, &action, &spec, served, &plan).await;
-        }
-        if spec.served.is_some() {
-            return self.observe(step, &action, &spec, &plan, unknown()).await;
-        }
-        let Some((mut own, _)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
-        let outcome = match spec.redo {
-            Redo::Read | Redo::Idempotent => self.do_it(own, step, &action, &spec, &plan).await?,
-            Redo::Queryable => {
-                let hands = own.as_mut().or(self.hands.as_mut());
-                let answer = match hands {
-                    Some(hands) => hands.query(&action, &plan).await.ok(),
-                    None => None,
-                };
-                match answer {
-                    Some((Happened::Yes, outcome)) => outcome,
-                    Some((Happened::No, _)) => self.do_it(own, step, &action, &spec, &plan).await?,
-                    Some((Happened::Unknown, _)) | None => unknown(),
-                }
-            }
-            Redo::Write => unknown(),
-        };
-        self.observe(step, &action, &spec, &plan, outcome).await
     }
 }
 
@@ -677,11 +628,6 @@ impl Parking<'_> {
         self.shell.take_if(|shell| !shell.is_busy());
         what.await
     }
-}
-
-fn unknown() -> Outcome {
-    let text = "The program was interrupted during this action, and it cannot be told whether it happened.".to_owned();
-    Outcome { ending: Ending::Unknown, text, spilled: None, after: None, bytes: 0 }
 }
 
 /// An effect is on disk before and after; what can be had again may wait for the next commit.

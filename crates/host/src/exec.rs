@@ -227,7 +227,7 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
         }),
         Event::Thought(thought(1, String::new(), vec![call])),
         Event::Proposal { step: STEP, call_id, action },
-        Event::Verdict { step: STEP, verdict },
+        Event::Verdict { step: STEP, verdict, plan: None },
         Event::Started { step: STEP, plan: Plan::default() },
     ]
 }

@@ -26,11 +26,13 @@ mod error;
 pub mod exec;
 mod execute;
 mod journal;
+mod judging;
 pub mod mcp;
 mod output;
 pub mod programs;
 mod progress;
 mod reading;
+mod recover;
 mod say;
 mod secrets;
 mod spend;
@@ -43,7 +45,7 @@ use std::time::Duration;
 
 use autoshare_access::Access;
 use autoshare_broker::Broker;
-use autoshare_core::event::{Event, Goal};
+use autoshare_core::event::{Event, Goal, PolicyInForce};
 use autoshare_core::usage::Quota;
 use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, StepNo};
@@ -55,6 +57,7 @@ pub use cells::expect;
 pub use context::{estimate_tokens, request_for};
 pub use drive::Standing;
 pub use error::HostError;
+pub use judging::{Judged, Unknown, rejudge};
 pub use output::KEPT;
 pub use programs::{Job, ProgramCell, StartError};
 pub use progress::Progress;
@@ -85,6 +88,8 @@ pub struct Settings {
     pub commands: autoshare_gate::Commands,
     /// The policy by which actions are judged; without one no brain is driven.
     pub policy: Option<Arc<autoshare_gate::Policy>>,
+    /// The same as it is journaled; `None` journals nothing.
+    pub policy_in_force: Option<PolicyInForce>,
     /// Hosts from which anything may be fetched; `*.` before one means every name below it.
     pub allowed_hosts: Vec<String>,
     /// How a goal's warrant is drawn up where a person gave none.
@@ -158,7 +163,8 @@ impl Host {
         Arc::clone(&self.switchboard)
     }
 
-    /// Admits a goal: a new brain whose journal begins with it, and with the warrant that a person gave, if one did.
+    /// Admits a goal: a new brain whose journal begins with it, with the policy by which its actions are judged, and with the
+    /// warrant that a person gave, if one did.
     ///
     /// # Errors
     /// When no randomness or no disk is to be had.
@@ -168,7 +174,11 @@ impl Host {
         let brain = BrainId::from_random(bits);
         self.store.create(&self.access, &brain)?;
         let lease = self.store.lease(&self.access, &brain)?;
-        let events: Vec<Event> = [Event::Goal(goal)].into_iter().chain(warrant.map(Event::Warrant)).collect();
+        let events: Vec<Event> = [Event::Goal(goal)]
+            .into_iter()
+            .chain(self.settings.policy_in_force.clone().map(Event::Policy))
+            .chain(warrant.map(Event::Warrant))
+            .collect();
         self.store.append(&self.access, &lease, &events, Durability::Synced)?;
         Ok(brain)
     }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::HostError;
 use crate::drive::Driver;
+use crate::switchboard::Stop;
 
 /// Tokens of a model's draft at most.
 const MAX_OUTPUT: u64 = 2_000;
@@ -38,11 +39,15 @@ pub fn is_needed(tools: &[ToolSpec]) -> bool {
 }
 
 impl Driver<'_> {
-    /// Draws the warrant up and journals it.
+    /// Draws the warrant up and journals it. A stop that is asked for meanwhile leaves the brain without one: it is drawn up
+    /// when the brain goes on.
     pub(crate) async fn draw_warrant(&mut self) -> Result<(), HostError> {
         let goal = self.goal.clone();
         let asks = self.host.settings.warrant == Drawing::Model && is_needed(&goal.tools) && !self.model.is_stand_in();
         let drawn = if asks { self.ask_for_warrant(&goal).await? } else { None };
+        if asks && drawn.is_none() && self.host.switchboard().stop_of(&self.id) >= Stop::AfterStep {
+            return Ok(());
+        }
         let warrant = drawn.unwrap_or_else(|| draft(&goal.text, &goal.tools));
         self.record(vec![Event::Warrant(warrant)], Durability::Synced).await
     }
@@ -53,15 +58,31 @@ impl Driver<'_> {
         if goal.limits.check(self.brain.used(), reserved).is_err() {
             return Ok(None);
         }
-        let Some(aside) = self.set_aside(reserved).await? else { return Ok(None) };
+        let (switchboard, id) = (self.host.switchboard(), self.id.clone());
+        let aside = tokio::select! {
+            aside = self.set_aside(reserved) => aside?,
+            () = switchboard.stopped(&id, Stop::AfterStep) => {
+                switchboard.withdraw(&id);
+                None
+            }
+        };
+        let Some(aside) = aside else { return Ok(None) };
         let began = std::time::Instant::now();
-        let reply = self.model.complete(&request, &mut |_| {}).await;
+        let mut unheard = |_| {};
+        let reply = tokio::select! {
+            reply = self.model.complete(&request, &mut unheard) => Some(reply),
+            () = switchboard.stopped(&id, Stop::AfterStep) => None,
+        };
         let (usage, text, error) = match reply {
-            Ok(reply) => {
+            None => {
+                aside.settle(reserved, Settled::Failed);
+                (reserved, None, Some("stopped on request".to_owned()))
+            }
+            Some(Ok(reply)) => {
                 aside.settle(reply.usage, Settled::Done);
                 (reply.usage, Some(reply.text), None)
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 let used = if ModelError::may_have_been_billed(&error) { reserved } else { Usage::ZERO };
                 if used == Usage::ZERO {
                     aside.release()

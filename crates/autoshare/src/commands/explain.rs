@@ -73,7 +73,7 @@ fn traces(records: &[Record]) -> Vec<Trace<'_>> {
             // One that came too late, and not from a person, is not in force.
             Event::Warrant(drawn) if brain.warrant() == Some(drawn) => warrant = Some((record.seq, drawn)),
             Event::Proposal { step, action, .. } => proposal = Some((*step, action)),
-            Event::Verdict { step, verdict } => {
+            Event::Verdict { step, verdict, .. } => {
                 if let Some((_, action)) = proposal.filter(|(proposed, _)| proposed == step) {
                     let (step, verdict) = (*step, (record.seq, verdict));
                     traces.push(Trace { step, action, verdict, warrant, answer: None, outcome: None });

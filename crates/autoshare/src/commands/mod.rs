@@ -20,6 +20,7 @@ mod undo;
 mod usage;
 mod verify;
 mod warrant;
+mod what_if;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ use autoshare_gate::policy::{Rule, Says};
 use autoshare_guard::encode;
 
 use crate::args::{Policy, PolicyFlags};
+use crate::commands::what_if;
 use crate::exit::{Failure, SETTINGS};
 use crate::screen::{Look, ascii_json, out};
 use crate::settings::{Rules, Settings};
@@ -21,8 +22,12 @@ pub(crate) fn policy(settings: &Settings, command: &Policy, look: Look) -> Resul
     match command {
         Policy::Check { file, profile } => check(&with_file(rules, file, profile.as_deref())?, file, look),
         Policy::Explain { rules: flags } => explain(&rules.with(flags)?, look),
-        Policy::Test { file, profile, facts } => {
-            test(rules, &with_file(rules, file, profile.as_deref())?, &facts.join(" "), look)
+        Policy::Test(flags) => {
+            let with_file = with_file(rules, &flags.file, flags.profile.as_deref())?;
+            match &flags.brain {
+                Some(brain) => what_if::test(settings, brain, &with_file, flags, look),
+                None => test(rules, &with_file, &flags.facts.join(" "), look),
+            }
         }
     }
 }
@@ -35,6 +40,7 @@ fn with_file(rules: &Rules, file: &Path, profile: Option<&str>) -> Result<Rules,
 /// `autoshare policy check FILE`.
 fn check(rules: &Rules, file: &Path, look: Look) -> Result<ExitCode, Failure> {
     let (policy, profile) = (rules.policy()?, rules.profile());
+    let file = rules.file().unwrap_or(file);
     let name = file.display().to_string();
     let own = policy.rules().iter().filter(|rule| rule.file == name).count();
     if look == Look::Json {
@@ -103,7 +109,7 @@ fn test(in_force: &Rules, with_file: &Rules, facts: &str, look: Look) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-const fn word(decision: Decision) -> &'static str {
+pub(super) const fn word(decision: Decision) -> &'static str {
     match decision {
         Decision::Allow => "allow",
         Decision::Ask => "ask",

@@ -1,15 +1,16 @@
 //! `run` and `resume`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use autoshare_broker::Broker;
-use autoshare_core::event::{AskMode, Attached, Goal};
+use autoshare_core::event::{AskMode, Attached, Event, Goal};
+use autoshare_core::{BrainId, Seq};
 use autoshare_guard::encode;
 use autoshare_sandbox::Launcher;
 
 use crate::args::{Resume, Run};
-use crate::assemble;
+use crate::assemble::{self, Data};
 use crate::commands::{drive, mcp};
 use crate::exit::{Failure, SETTINGS, UNFINISHED};
 use crate::screen::{Look, err};
@@ -110,6 +111,7 @@ pub(crate) fn resume(
     }
     let data = assemble::data(&settings)?;
     let brain = data.store.find(&data.access, &flags.brain)?;
+    judge_again(&mut settings, &data, &brain, flags)?;
     let broker: std::sync::Arc<Broker> = assemble::broker(&mut settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
     if let Some(words) = &flags.say {
@@ -119,6 +121,24 @@ pub(crate) fn resume(
         }
     }
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
+}
+
+/// Takes the rules by which the brain was judged, or those that the command line names. No folder of the brain may hold them.
+fn judge_again(settings: &mut Settings, data: &Data, brain: &BrainId, flags: &Resume) -> Result<(), Failure> {
+    let records = data.store.read(&data.access, brain, Seq(1))?;
+    let was = records.iter().rev().find_map(|record| match &record.event {
+        Event::Policy(policy) => Some(policy),
+        _ => None,
+    });
+    settings.judge_again(was, &flags.rules)?;
+    let goal = records.iter().find_map(|record| match &record.event {
+        Event::Goal(goal) => Some(goal),
+        _ => None,
+    });
+    for root in goal.iter().flat_map(|goal| &goal.roots) {
+        settings.check_workspace(Path::new(&root.path))?;
+    }
+    Ok(())
 }
 
 /// What a person tells a brain.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use autoshare_core::event::{PolicyFile, PolicyInForce};
 use autoshare_gate::Policy;
 use autoshare_gate::policy::{PolicyError, Profile};
 use autoshare_host::warrant::Drawing;
@@ -40,8 +41,17 @@ pub(crate) struct Gate {
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
     profile: Option<Profile>,
-    /// The operator's own: where they came from, and their text.
-    own: Option<(PathBuf, String)>,
+    /// The operator's own.
+    own: Option<PolicyFile>,
+    /// Which of both the command line names.
+    named: Named,
+}
+
+/// What of a policy the command line names; the rest is the settings'.
+#[derive(Debug, Clone, Copy, Default)]
+struct Named {
+    profile: bool,
+    file: bool,
 }
 
 /// Where a goal's warrant comes from.
@@ -96,6 +106,18 @@ impl Gate {
         self.rules.policy().map(Arc::new)
     }
 
+    /// The same, as it is journaled.
+    pub(crate) fn in_force(&self) -> PolicyInForce {
+        let Rules { own, named, .. } = &self.rules;
+        PolicyInForce {
+            profile: self.rules.profile().to_owned(),
+            profile_named: named.profile,
+            file: own.clone(),
+            file_named: named.file,
+            allowed_hosts: self.allowed_hosts.clone(),
+        }
+    }
+
     /// What the command line says of one run goes before the file.
     pub(crate) fn choose(&mut self, flags: &Judging) -> Result<WarrantMode, SettingsError> {
         self.rules = self.rules.with(&flags.rules)?;
@@ -108,12 +130,74 @@ impl Gate {
 
 impl Rules {
     fn read(profile: Option<&str>, file: Option<&Path>) -> Result<Self, SettingsError> {
-        Self { profile: Some(Profile::Default), own: None }.chosen("gate.profile", profile, file)
+        let usual = Self { profile: Some(Profile::Default), own: None, named: Named::default() };
+        usual.chosen("gate.profile", profile, file)
     }
 
     /// What the command line names, and these where it names nothing.
     pub(crate) fn with(&self, flags: &PolicyFlags) -> Result<Self, SettingsError> {
-        self.chosen("--profile", flags.profile.as_deref(), flags.policy.as_deref())
+        let chosen = self.chosen("--profile", flags.profile.as_deref(), flags.policy.as_deref())?;
+        let Named { profile, file } = self.named;
+        let named = Named { profile: profile || flags.profile.is_some(), file: file || flags.policy.is_some() };
+        Ok(Self { named, ..chosen })
+    }
+
+    /// Those by which a brain was judged before, to judge it on: with what the command line names now in place of them. What
+    /// it does not name must be as it was, so that nothing that was changed elsewhere makes a brain's rules others.
+    pub(crate) fn again(&self, was: &PolicyInForce, flags: &PolicyFlags) -> Result<Self, SettingsError> {
+        let changed = |why: String| Err(SettingsError::PolicyChanged { why });
+        let mut flags = flags.clone();
+        let (is_profile_said, is_file_said) = (flags.profile.is_some(), flags.policy.is_some());
+        if let Some(file) = was.file.as_ref().filter(|_| was.file_named && !is_file_said) {
+            let path = Path::new(&file.path);
+            match read_text(path) {
+                Ok(text) if text == file.text => flags.policy = Some(path.to_owned()),
+                Ok(_) => return changed(reads_otherwise(&file.path)),
+                Err(error) => return changed(format!("{error}. Put it back, or name another with --policy FILE")),
+            }
+        }
+        if was.profile_named && !is_profile_said {
+            flags.profile = Some(was.profile.clone());
+        }
+        let now = self.with(&flags)?;
+        let (before, after) = (&was.profile, now.profile());
+        if !is_profile_said && before != after {
+            return changed(format!(
+                "its profile was {before}, the settings now say {after}. Say which: --profile {before}, or --profile {after}"
+            ));
+        }
+        match (&was.file, &now.own) {
+            _ if is_file_said => Ok(now),
+            (was, own) if was == own => Ok(now),
+            (Some(was), Some(own)) if was.path == own.path => changed(reads_otherwise(&own.path)),
+            (Some(was), Some(own)) => changed(format!(
+                "its rules were those of {}, the settings now name {}. Say which: --policy FILE",
+                was.path, own.path
+            )),
+            (Some(was), None) => changed(format!(
+                "its rules were those of {}, the settings now name none. Say by which: --policy FILE",
+                was.path
+            )),
+            (None, own) => {
+                let path = own.as_ref().map(|own| own.path.as_str()).unwrap_or_default();
+                changed(format!("the settings now name the rules of {path}. To judge it by them too: --policy {path}"))
+            }
+        }
+    }
+
+    /// Those that were in force for a brain, from its journal alone.
+    pub(crate) fn of(was: &PolicyInForce) -> Result<Self, SettingsError> {
+        let profile = Profile::named(&was.profile);
+        if profile.is_none() && was.profile != NONE {
+            let why = format!("this version knows no profile {:?}", was.profile);
+            return Err(SettingsError::PolicyChanged { why });
+        }
+        Ok(Self { profile, own: was.file.clone(), named: Named::default() })
+    }
+
+    /// The same profile with the file of `other`.
+    pub(crate) fn with_file_of(&self, other: &Self) -> Self {
+        Self { own: other.own.clone(), ..self.clone() }
     }
 
     fn chosen(&self, setting: &str, profile: Option<&str>, file: Option<&Path>) -> Result<Self, SettingsError> {
@@ -130,7 +214,10 @@ impl Rules {
             }
         };
         let own = match file {
-            Some(file) => Some((file.to_owned(), read_text(file)?)),
+            Some(file) => {
+                let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+                Some(PolicyFile { path: path.display().to_string(), text: read_text(file)? })
+            }
             None => self.own.clone(),
         };
         if profile.is_none() && own.is_none() {
@@ -139,7 +226,7 @@ impl Rules {
                 "without a rule nothing could be done: name a file of rules too (gate.policy, --policy)",
             ));
         }
-        Ok(Self { profile, own })
+        Ok(Self { profile, own, named: self.named })
     }
 
     /// The name of the profile.
@@ -149,7 +236,7 @@ impl Rules {
 
     /// The file of the operator's own rules.
     pub(crate) fn file(&self) -> Option<&Path> {
-        self.own.as_ref().map(|(path, _)| path.as_path())
+        self.own.as_ref().map(|file| Path::new(&file.path))
     }
 
     /// Puts the policy together.
@@ -160,8 +247,11 @@ impl Rules {
             None => Policy::empty(),
         };
         let base = base.map_err(wrong(self.profile().to_owned()))?;
-        let Some((path, text)) = &self.own else { return Ok(base) };
-        let path = path.display().to_string();
-        base.add(&path, text).map_err(wrong(path))
+        let Some(PolicyFile { path, text }) = &self.own else { return Ok(base) };
+        base.add(path, text).map_err(wrong(path.clone()))
     }
+}
+
+fn reads_otherwise(path: &str) -> String {
+    format!("{path} reads otherwise now. To judge it by what stands there now: --policy {path}")
 }

@@ -13,6 +13,7 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use autoshare_core::event::PolicyInForce;
 use autoshare_core::usage::{Limits, MicroUsd, Quota};
 use autoshare_gate::Commands;
 use autoshare_sandbox::CellLimits;
@@ -42,6 +43,8 @@ pub(crate) enum SettingsError {
          /usr/local/bin, or open another folder"
     )]
     OwnProgram { path: String },
+    #[error("this brain would be judged otherwise than before: {why}")]
+    PolicyChanged { why: String },
     #[error("there is no home directory (HOME is not set): say where to keep data with --data-dir")]
     NoHome,
 }
@@ -258,9 +261,20 @@ impl Settings {
     /// Takes what the command line says of how actions are judged.
     pub(crate) fn judge_by(&mut self, flags: &crate::args::Judging) -> Result<WarrantMode, SettingsError> {
         let how = self.gate.choose(flags)?;
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        self.read_from.extend(self.gate.rules.file().map(absolute));
+        self.read_from.extend(self.gate.rules.file().map(Path::to_owned));
         Ok(how)
+    }
+
+    /// Judges on as a brain was judged before, with what the command line says now in place of it.
+    pub(crate) fn judge_again(
+        &mut self,
+        was: Option<&PolicyInForce>,
+        flags: &crate::args::PolicyFlags,
+    ) -> Result<(), SettingsError> {
+        let rules = &self.gate.rules;
+        self.gate.rules = was.map_or_else(|| rules.with(flags), |was| rules.again(was, flags))?;
+        self.read_from.extend(self.gate.rules.file().map(Path::to_owned));
+        Ok(())
     }
 
     /// Refuses a workspace that holds a file settings were read from, or our own data.

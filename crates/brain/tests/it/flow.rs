@@ -118,15 +118,15 @@ fn d2_an_approval_or_a_verdict_for_another_action_does_nothing() {
     let mut brain = asking.clone();
     brain.apply(&Event::Proposal { step, call_id: call_id.clone(), action: other.clone() });
     assert!(!brain.is_proposed(), "another action than the one that was thought of");
-    brain.apply(&Event::Verdict { step, verdict: verdict(Decision::Allow, &action) });
+    brain.apply(&Event::Verdict { step, verdict: verdict(Decision::Allow, &action), plan: None });
     assert_eq!(brain.status(), Status::Deciding, "a verdict before its proposal");
     brain.apply(&Event::Proposal { step, call_id, action: action.clone() });
     assert!(brain.is_proposed());
-    brain.apply(&Event::Verdict { step, verdict: verdict(Decision::Allow, &other) });
-    brain.apply(&Event::Verdict { step: StepNo(2), verdict: verdict(Decision::Allow, &action) });
+    brain.apply(&Event::Verdict { step, verdict: verdict(Decision::Allow, &other), plan: None });
+    brain.apply(&Event::Verdict { step: StepNo(2), verdict: verdict(Decision::Allow, &action), plan: None });
     assert_eq!((brain.status(), brain.ignored()), (Status::Deciding, 4));
 
-    brain.apply(&Event::Verdict { step, verdict: verdict(Decision::Ask, &action) });
+    brain.apply(&Event::Verdict { step, verdict: verdict(Decision::Ask, &action), plan: None });
     for event in [
         Event::Approval { step, digest: other.digest(), answer: Answer::Yes, by: person() },
         Event::Approval { step, digest: Digest::of(b""), answer: Answer::Always, by: person() },

@@ -81,7 +81,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             action,
         }),
         4 => (number(), some_action(), proptest::sample::select(DECISIONS.to_vec())).prop_map(|(step, (_, action), d)| {
-            Event::Verdict { step: StepNo(step), verdict: verdict(d, &action) }
+            Event::Verdict { step: StepNo(step), verdict: verdict(d, &action), plan: None }
         }),
         2 => (number(), some_action(), proptest::sample::select(answers), proptest::sample::select(answerers)).prop_map(
             |(step, (_, action), answer, by)| Event::Approval { step: StepNo(step), digest: action.digest(), answer, by }
@@ -143,7 +143,7 @@ impl World {
             Command::Retry { text } => vec![note(NoteKind::Retry, &text)],
             Command::Decide { step, call_id, action } => {
                 let decision = DECISIONS[self.draw("decision", step.0, 5).saturating_sub(2)];
-                let judged = Event::Verdict { step, verdict: verdict(decision, &action) };
+                let judged = Event::Verdict { step, verdict: verdict(decision, &action), plan: None };
                 let proposal = (!brain.is_proposed()).then_some(Event::Proposal { step, call_id, action });
                 proposal.into_iter().chain([judged]).collect()
             }

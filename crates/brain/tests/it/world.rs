@@ -152,7 +152,7 @@ pub(crate) fn to_decide(brain: &Brain) -> (StepNo, String, Action) {
 pub(crate) fn judge(brain: &mut Brain, decision: Decision) -> Action {
     let (step, call_id, action) = to_decide(brain);
     brain.apply(&Event::Proposal { step, call_id, action: action.clone() });
-    brain.apply(&Event::Verdict { step, verdict: verdict(decision, &action) });
+    brain.apply(&Event::Verdict { step, verdict: verdict(decision, &action), plan: None });
     action
 }
 

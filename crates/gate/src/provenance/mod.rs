@@ -37,13 +37,15 @@ const LOOKED_THROUGH: usize = 1 << 20;
 
 /// What a brain was told by people it trusts, and what it read elsewhere.
 ///
-/// A value stands in trusted words where one of its spellings stands there on its own, as a whole word, path or address; a
+/// Trusted words are the person's, and what an operator's contract vouches for. A value stands in them where one of its spellings stands there on its own, as a whole word, path or address; a
 /// short or common one only where it is marked as meant. It is an issued identifier if it is a whole leaf of a structured
 /// result, in a field that is one by the tool's contract, and no text that was read speaks of it beside that. Else it
 /// stands in content, or the model made it. What stands in trusted words *and* in content is the person's.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     said: Index,
+    /// What an operator's contract vouches for.
+    vouched: Index,
     content: Index,
     /// By normal value: in which entries of the content it is a leaf, and how often.
     issued: HashMap<String, Issue>,
@@ -104,7 +106,7 @@ impl History {
         structured: Option<&Value>,
     ) {
         if spec.result.words == Words::Operator {
-            self.said.add(source, at, &normal(text));
+            self.vouched.add(source, at, &normal(text));
             self.note_found(source, text);
             if let Some(value) = structured {
                 self.note_secrets(source, spec, value);
@@ -269,8 +271,8 @@ impl History {
     #[must_use]
     pub fn locate(&self, value: &str, role: Role) -> Located {
         let forms = spellings(value);
-        if let Some(at) = self.stands_in_trusted(&forms, role) {
-            return Located { provenance: Provenance::User, at };
+        if let Some(found) = self.stands_in_trusted(&forms, role) {
+            return found;
         }
         if let Some(found) = self.issued_as(&forms, role) {
             return found;
@@ -282,8 +284,8 @@ impl History {
     #[must_use]
     pub fn locate_address(&self, address: &str) -> Located {
         let forms = spellings(address);
-        if let Some(at) = self.stands_in_trusted(&forms, Role::Target) {
-            return Located { provenance: Provenance::User, at };
+        if let Some(found) = self.stands_in_trusted(&forms, Role::Target) {
+            return found;
         }
         self.stands_in_content(&forms).unwrap_or_else(|| Located { provenance: self.made(), at: None })
     }
@@ -292,11 +294,18 @@ impl History {
         if self.is_tainted() { Provenance::TaintedModel } else { Provenance::Model }
     }
 
-    fn stands_in_trusted(&self, forms: &[String], role: Role) -> Option<Option<Seq>> {
+    /// In the person's words; else in what the operator vouches for.
+    fn stands_in_trusted(&self, forms: &[String], role: Role) -> Option<Located> {
         let weight = weight(forms.first()?, role);
-        forms.iter().find_map(|form| {
-            let found = self.said.find(form, usize::MAX)?.find(|found| is_evidence(found, weight))?;
-            Some(self.said.entry(&found).and_then(|entry| entry.at))
+        let entry = |index: &'_ Index, form: &String| {
+            let found = index.find(form, usize::MAX)?.find(|found| is_evidence(found, weight))?;
+            index.entry(&found).map(|entry| (entry.source.clone(), entry.at))
+        };
+        let said = forms.iter().find_map(|form| entry(&self.said, form));
+        let said = said.map(|(_, at)| Located { provenance: Provenance::User, at });
+        said.or_else(|| {
+            let (source, at) = forms.iter().find_map(|form| entry(&self.vouched, form))?;
+            Some(Located { provenance: Provenance::Operator { source }, at })
         })
     }
 

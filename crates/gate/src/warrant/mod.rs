@@ -28,7 +28,7 @@ pub(crate) fn standing(warrant: Option<&Warrant>, tool: &str, targets: &[&Leaf])
                 return true;
             }
             match leaf.provenance {
-                Provenance::Operator | Provenance::User => effect.described || named.is_empty(),
+                Provenance::Operator { .. } | Provenance::User => effect.described || named.is_empty(),
                 Provenance::Issued { .. } | Provenance::Model => effect.described,
                 Provenance::TaintedModel | Provenance::Content { .. } => false,
             }

@@ -62,6 +62,7 @@ pub(crate) fn run(job: &str) {
         background_jobs: 16,
         commands: autoshare_gate::Commands::Any,
         policy: Some(Arc::new(autoshare_gate::Policy::builtin(autoshare_gate::policy::Profile::Default).unwrap())),
+        policy_in_force: None,
         allowed_hosts: Vec::new(),
         warrant: autoshare_host::warrant::Drawing::Draft,
         pause_after: 2,

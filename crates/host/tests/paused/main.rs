@@ -120,6 +120,7 @@ fn host(data: &Path, access: &Access, store: &Arc<Store>, launcher: Launcher, ba
         background_jobs: 16,
         commands: autoshare_gate::Commands::Any,
         policy: Some(Arc::new(autoshare_gate::Policy::builtin(autoshare_gate::policy::Profile::Default).unwrap())),
+        policy_in_force: None,
         allowed_hosts: Vec::new(),
         warrant: autoshare_host::warrant::Drawing::Draft,
         pause_after: 2,

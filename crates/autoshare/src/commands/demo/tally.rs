@@ -165,7 +165,7 @@ impl<'s> Tally<'s> {
                     self.attempts.insert((act, *step), attempt);
                 }
             }
-            Event::Verdict { step, verdict } => match verdict.decision {
+            Event::Verdict { step, verdict, .. } => match verdict.decision {
                 Decision::Deny => self.end(*step, End::Gate(why(verdict))),
                 Decision::Ask => {
                     if let Some(attempt) = self.attempts.get_mut(&(self.act, *step)) {

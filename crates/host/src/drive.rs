@@ -6,7 +6,7 @@ use autoshare_brain::{Brain, Command, Status};
 use autoshare_broker::{Delta, Model, ModelError};
 use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, Root, Thought};
 use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
-use autoshare_core::tool::{Action, Effect, Redo, ToolSpec};
+use autoshare_core::tool::{Action, Effect, Label, Redo, ToolSpec};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::warrant::Warrant;
@@ -626,7 +626,11 @@ impl Driver<'_> {
         let source = source_of(action, plan);
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
-        self.record(vec![Event::Observation { step, source, outcome, structured: None }], durability(spec)).await
+        self.record(
+            vec![Event::Observation { step, source, outcome, structured: None, label: Label::default() }],
+            durability(spec),
+        )
+        .await
     }
 
     async fn recover(&mut self, step: StepNo, action: Action, plan: Plan) -> Result<(), HostError> {

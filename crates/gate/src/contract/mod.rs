@@ -15,7 +15,7 @@ mod template;
 pub use builtin::builtin_tools;
 pub use derive::{Description, Hints, derive, why};
 pub use operator::OperatorContracts;
-pub use resources::{LIST_RESOURCES, MAX_URI, READ_RESOURCE, resource_tools};
+pub use resources::{LIST_RESOURCES, READ_RESOURCE, resource_tools};
 pub use template::template;
 
 /// Why a tool cannot be used, or a file of contracts cannot.

@@ -11,7 +11,7 @@ pub const LIST_RESOURCES: &str = "list_resources";
 /// The tool that reads one.
 pub const READ_RESOURCE: &str = "read_resource";
 /// Bytes of a URI at most.
-pub const MAX_URI: usize = 2 * 1024;
+const MAX_URI: usize = 2 * 1024;
 
 /// The tools of a server that has resources. Each is named `(list, read)` as a model is to know it.
 #[must_use]

@@ -102,7 +102,9 @@ impl Command {
     pub(crate) const fn needs_cells(&self) -> bool {
         match self {
             Self::Verify(_) | Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_) => true,
-            Self::Mcp { command } => matches!(command, Mcp::Add(_) | Mcp::Test { .. } | Mcp::Approve(_)),
+            Self::Mcp { command } => {
+                matches!(command, Mcp::Add(_) | Mcp::Test { .. } | Mcp::Approve(_) | Mcp::Prompt(_))
+            }
             _ => false,
         }
     }
@@ -439,8 +441,10 @@ pub(crate) enum Mcp {
         /// Its name
         name: String,
     },
-    /// Approve the tools of a server as they are now
+    /// Approve what a server offers as it is now
     Approve(ApproveMcp),
+    /// Print a prompt of a server, filled in: its words are the server's, for `autoshare run --attach`
+    Prompt(McpPrompt),
     /// Forget a server
     Remove {
         /// Its name
@@ -502,6 +506,17 @@ pub(crate) struct AddMcp {
         value_name = "COMMAND"
     )]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct McpPrompt {
+    /// The server
+    pub(crate) server: String,
+    /// The prompt, as `autoshare mcp test` lists it
+    pub(crate) prompt: String,
+    /// What it is filled in with
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) with: Vec<String>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autoshare_core::event::{Answer, Answerer, Event, Exchange, NoteKind, PolicyInForce, Reach};
 use autoshare_core::outcome::{Ending, Outcome};
-use autoshare_core::tool::Action;
+use autoshare_core::tool::{Action, Label};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::Decision;
 use autoshare_core::{BrainId, Seq};
@@ -212,7 +212,9 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
             Decision::Deny => format!("      {} {}", style.clone().red().apply_to("denied"), line(&verdict.why())),
         },
         Event::Approval { answer, by, .. } => format!("      {}", approval(answer, by)),
-        Event::Observation { outcome, structured, .. } => return observed(outcome, structured.as_ref(), style),
+        Event::Observation { outcome, structured, label, .. } => {
+            return observed(outcome, structured.as_ref(), *label, style);
+        }
         Event::Note { kind: NoteKind::Cell, text } => dim.apply_to(format!("      cell: {}", line(text))).to_string(),
         Event::Note { kind: NoteKind::Paused, text } => {
             format!("      {}", style.clone().yellow().apply_to(encode::terminal(text)))
@@ -298,13 +300,14 @@ pub(crate) fn shape(value: &Value) -> String {
     }
 }
 
-fn observed(outcome: &Outcome, structured: Option<&Value>, style: &Style) -> Option<String> {
+fn observed(outcome: &Outcome, structured: Option<&Value>, label: Label, style: &Style) -> Option<String> {
     let word = match outcome.ending {
         Ending::Done => {
             let spilled =
                 outcome.spilled.as_ref().map(|p| format!(", whole result in {}", encode::terminal_line(p, 80)));
             let shape = structured.map(|value| format!(", {}", shape(value))).unwrap_or_default();
-            let done = format!("      done ({} bytes{shape}{})", outcome.bytes, spilled.unwrap_or_default());
+            let label = if label.is_neutral() { String::new() } else { format!(", labelled {}", label.words()) };
+            let done = format!("      done ({} bytes{shape}{label}{})", outcome.bytes, spilled.unwrap_or_default());
             return Some(style.clone().dim().apply_to(done).to_string());
         }
         Ending::Failed => "failed",

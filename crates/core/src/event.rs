@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::chat::RawCall;
 use crate::outcome::{Outcome, Plan};
-use crate::tool::{Action, ToolSpec};
+use crate::tool::{Action, Label, ToolSpec};
 use crate::usage::{Limits, Usage};
 use crate::verdict::Verdict;
 use crate::warrant::Warrant;
@@ -322,6 +322,9 @@ pub enum Event {
         /// The same as a value, where the tool's server gave one. Never what a cell said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         structured: Option<Value>,
+        /// What the server's label takes from it.
+        #[serde(default, skip_serializing_if = "Label::is_neutral")]
+        label: Label,
     },
     /// The brain's answer to its goal.
     Answer {

@@ -8,7 +8,7 @@ use autoshare_core::event::{
     Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
 };
 use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
-use autoshare_core::tool::{Action, Effect, ToolSpec};
+use autoshare_core::tool::{Action, Effect, Label, ToolSpec};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::warrant::Warrant;
@@ -605,7 +605,11 @@ impl Driver<'_> {
         let source = source_of(action, plan);
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
-        self.record(vec![Event::Observation { step, source, outcome, structured: None }], durability(spec)).await
+        self.record(
+            vec![Event::Observation { step, source, outcome, structured: None, label: Label::default() }],
+            durability(spec),
+        )
+        .await
     }
 }
 

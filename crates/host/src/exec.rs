@@ -8,7 +8,7 @@ use autoshare_access::Access;
 use autoshare_core::chat::RawCall;
 use autoshare_core::event::{AskMode, Event, FinishReason, Goal, Root, Thought};
 use autoshare_core::outcome::{Ending, Outcome, Plan};
-use autoshare_core::tool::{Action, Effect, Kind, Param, Redo, Role, ToolSpec};
+use autoshare_core::tool::{Action, Effect, Kind, Label, Param, Redo, Role, ToolSpec};
 use autoshare_core::usage::{Limits, Usage};
 use autoshare_core::verdict::{Decision, Origin, Provenance, Reason, Verdict};
 use autoshare_core::wire::{Program, Stroke, Window};
@@ -235,7 +235,13 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
 fn result(ending: Ending, words: String) -> Vec<Event> {
     let outcome = Outcome { ending, text: words.clone(), spilled: None, after: None, bytes: 0 };
     vec![
-        Event::Observation { step: STEP, source: format!("program:{EXEC}"), outcome, structured: None },
+        Event::Observation {
+            step: STEP,
+            source: format!("program:{EXEC}"),
+            outcome,
+            structured: None,
+            label: Label::default(),
+        },
         Event::Thought(thought(2, words.clone(), Vec::new())),
         Event::Answer { text: words },
         Event::Finish { reason: FinishReason::Done, text: "the program ended".to_owned() },

@@ -4,7 +4,7 @@ use autoshare_core::Seq;
 use autoshare_core::event::{Answer, Answerer, Event, Goal, NoteKind};
 use autoshare_core::outcome::{Ending, Outcome};
 use autoshare_core::special::is_secret;
-use autoshare_core::tool::{Action, Effect, Role, ToolSpec};
+use autoshare_core::tool::{Action, Effect, Label, Role, ToolSpec};
 use autoshare_core::warrant::DrawnBy;
 use autoshare_gate::{History, own_words};
 use serde_json::Value;
@@ -58,8 +58,8 @@ impl Reading {
             Event::Note { kind: NoteKind::Secret, text } => {
                 self.history.secret_was_readable(&format!("file:{text}"));
             }
-            Event::Observation { source, outcome, structured, .. } => {
-                self.observed(at, source, outcome, structured.as_ref());
+            Event::Observation { source, outcome, structured, label, .. } => {
+                self.observed(at, source, outcome, structured.as_ref(), *label);
             }
             _ => {}
         }
@@ -85,7 +85,7 @@ impl Reading {
         self.tools.clone_from(&goal.tools);
     }
 
-    fn observed(&mut self, at: Seq, source: &str, outcome: &Outcome, structured: Option<&Value>) {
+    fn observed(&mut self, at: Seq, source: &str, outcome: &Outcome, structured: Option<&Value>, label: Label) {
         let spec = self.action.as_ref().and_then(|action| self.spec(action)).cloned();
         let Some((spec, action)) = spec.zip(self.action.take()) else {
             return self.history.add_content(source, &outcome.text);
@@ -95,11 +95,11 @@ impl Reading {
             let addresses = targets.filter_map(|param| action.text(&param.name));
             addresses.for_each(|address| self.history.note_fetched(address));
         }
-        let named = action.text("path").filter(|path| is_secret(path));
+        let named = ["path", "uri"].iter().find_map(|name| action.text(name)).filter(|path| is_secret(path));
         if named.is_some() && outcome.ending == Ending::Done {
             self.history.secret_was_readable(source);
         }
-        self.history.add_result(Some(at), source, &spec, &outcome.text, structured);
+        self.history.add_labelled(Some(at), source, &spec, &outcome.text, structured, label);
     }
 
     fn spec(&self, action: &Action) -> Option<&ToolSpec> {

@@ -1,9 +1,11 @@
 //! What came of a call: read as data, whatever its server meant by it.
 
+use autoshare_core::tool::Label;
 use serde_json::Value;
 
 use crate::McpError;
 use crate::described::depth;
+use crate::label::label;
 use crate::limits::{Limits, MAX_DEPTH};
 
 /// What came of a call.
@@ -16,8 +18,8 @@ pub struct Called {
     pub structured: Option<Value>,
     /// Whether the server says that the call failed.
     pub is_error: bool,
-    /// What else it says of the result (`_meta`), labels such as `ifc` among it: a claim.
-    pub meta: Option<Value>,
+    /// What the labels on it take: of the result and of everything in it.
+    pub label: Label,
 }
 
 impl Called {
@@ -44,14 +46,30 @@ impl Called {
             text,
             structured,
             is_error: result.get("isError").and_then(Value::as_bool).unwrap_or(false),
-            meta: get("_meta").map(bounded).transpose()?,
+            label: blocks.iter().map(labelled).fold(label(get("_meta")), Label::and),
         })
+    }
+
+    /// Reads the result of `resources/read`.
+    pub(crate) fn read_resource(result: &Value) -> Self {
+        let contents = result.get("contents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        Self {
+            text: contents.iter().map(resource).collect::<Vec<_>>().join("\n"),
+            label: contents.iter().map(labelled).fold(label(result.get("_meta")), Label::and),
+            ..Self::default()
+        }
     }
 }
 
 /// Blocks of content as one text.
 pub(crate) fn joined(blocks: &[Value]) -> String {
     blocks.iter().map(block).collect::<Vec<_>>().join("\n")
+}
+
+/// What the labels on a block, and on a resource in it, take.
+fn labelled(block: &Value) -> Label {
+    let inner = block.get("resource").and_then(|resource| resource.get("_meta"));
+    label(block.get("_meta")).and(label(inner))
 }
 
 /// A block as text: its own, or a line that says what it is.
@@ -70,7 +88,7 @@ fn block(block: &Value) -> String {
 }
 
 /// The contents of a resource as text.
-pub(crate) fn resource(contents: &Value) -> String {
+fn resource(contents: &Value) -> String {
     let text = |key: &str| contents.get(key).and_then(Value::as_str);
     match (text("text"), text("blob")) {
         (Some(words), _) => words.to_owned(),
@@ -101,7 +119,12 @@ mod tests {
              [hologram: not shown]"
         );
         assert!(called.is_error && called.structured.is_none());
-        assert_eq!(called.meta, Some(json!({"ifc": {"integrity": "trusted"}})));
+        assert_eq!(called.label, Label { untrusted: false, private: true });
+        let resource =
+            json!({"uri": "a:b", "text": "x", "_meta": {"ifc": {"integrity": "low", "confidentiality": "public"}}});
+        let inside =
+            read(json!({"content": [{"type": "text", "text": "x"}, {"type": "resource", "resource": resource}]}));
+        assert_eq!(inside.label, Label { untrusted: true, private: false });
         let only = read(json!({"structuredContent": {"a": 1}}));
         assert_eq!((only.text.as_str(), only.structured), ("{\n  \"a\": 1\n}", Some(json!({"a": 1}))));
         assert_eq!(read(json!({})), Called::default());

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest, GetPromptRequest,
-    GetPromptRequestParams, ListPromptsRequest, ListResourcesRequest, ListToolsRequest, PaginatedRequestParams,
-    ReadResourceRequest, ReadResourceRequestParams, RequestId, ServerResult,
+    GetPromptRequestParams, ListPromptsRequest, ListResourceTemplatesRequest, ListResourcesRequest, ListToolsRequest,
+    PaginatedRequestParams, ReadResourceRequest, ReadResourceRequestParams, RequestId, ServerCapabilities,
+    ServerResult,
 };
 use rmcp::service::{
     ClientInitializeError, Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError, ServiceExt as _,
@@ -20,7 +21,9 @@ use crate::McpError;
 use crate::called::{self, Called};
 use crate::described::Described;
 use crate::handler::{Handler, Progress, Shared};
-use crate::limits::{Limits, MAX_DESCRIPTION, MAX_NAME, MAX_WORDS};
+use crate::limits::{Limits, MAX_WORDS};
+use crate::listed::{Kind, Listed};
+use crate::pins::Offer;
 use crate::stream::Lines;
 use crate::web::{Carry, Watched};
 
@@ -28,23 +31,14 @@ use crate::web::{Carry, Watched};
 const MAX_PAGES: usize = 64;
 /// How long a parting may take.
 const PARTING: Duration = Duration::from_millis(500);
-/// Bytes of a URI at most.
-const MAX_URI: usize = 2 * 1024;
+/// The code of JSON-RPC for a method that there is not.
+const NO_METHOD: i32 = -32601;
 
 /// A connection to one server. Dropping it ends it.
 pub struct Client {
     running: RunningService<RoleClient, Handler>,
     shared: Arc<Shared>,
     limits: Limits,
-}
-
-/// A resource or a prompt that a server lists. Every text has passed the guard and is bounded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// Its name; of a resource its URI.
-    pub name: String,
-    /// What it is, in the server's words.
-    pub description: String,
 }
 
 impl Client {
@@ -85,6 +79,33 @@ impl Client {
         Ok(Self { running, shared, limits })
     }
 
+    /// All that it offers: its tools, and, where it says that it has them, its resources, templates of these, and prompts.
+    ///
+    /// # Errors
+    /// Those of [`Client::tools`]. A list of the others that it refuses is empty.
+    pub async fn offer(&self) -> Result<Offer, McpError> {
+        let able = self.running.peer().peer_info().map(|info| info.capabilities.clone()).unwrap_or_default();
+        let ServerCapabilities { tools, resources, prompts, .. } = able;
+        let or_none = |listed: Result<Vec<Listed>, McpError>| match listed {
+            Err(McpError::Refused { .. }) => Ok(Vec::new()),
+            listed => listed,
+        };
+        let mut offer = Offer { has_resources: resources.is_some(), ..Offer::default() };
+        offer.tools = match self.tools().await {
+            // Whoever has none need not know the question.
+            Err(McpError::Refused { code: NO_METHOD, .. }) if tools.is_none() => Vec::new(),
+            listed => listed?,
+        };
+        if offer.has_resources {
+            offer.resources = or_none(self.resources().await)?;
+            offer.templates = or_none(self.templates().await)?;
+        }
+        if prompts.is_some() {
+            offer.prompts = or_none(self.prompts().await)?;
+        }
+        Ok(offer)
+    }
+
     /// Its tools, sorted by name: those that are within the limits.
     ///
     /// # Errors
@@ -101,7 +122,10 @@ impl Client {
                 extensions: Default::default(),
             })
         };
-        let entries = self.list(what, "tools", request).await?;
+        let (entries, more) = self.list(what, "tools", request).await?;
+        if more {
+            return Err(McpError::TooMuch { what, limit: self.limits.listed });
+        }
         let malformed = |why| McpError::Malformed { what, why };
         let mut tools = entries.iter().map(Described::read).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
         tools.sort_by(|one, other| one.name.cmp(&other.name));
@@ -117,7 +141,7 @@ impl Client {
         self.shared.take_changed()
     }
 
-    /// Its resources.
+    /// Its resources, sorted by URI; those beyond the limit are left out.
     ///
     /// # Errors
     /// [`McpError`].
@@ -129,10 +153,25 @@ impl Client {
                 extensions: Default::default(),
             })
         };
-        listed(&self.list("resources/list", "resources", request).await?, "uri", MAX_URI)
+        Ok(listed(Kind::Resource, &self.list("resources/list", "resources", request).await?.0))
     }
 
-    /// Its prompts.
+    /// Its templates of resources' URIs, sorted; those beyond the limit are left out.
+    ///
+    /// # Errors
+    /// [`McpError`].
+    pub async fn templates(&self) -> Result<Vec<Listed>, McpError> {
+        let request = |cursor| {
+            ClientRequest::ListResourceTemplatesRequest(ListResourceTemplatesRequest {
+                method: Default::default(),
+                params: cursor,
+                extensions: Default::default(),
+            })
+        };
+        Ok(listed(Kind::Template, &self.list("resources/templates/list", "resourceTemplates", request).await?.0))
+    }
+
+    /// Its prompts, sorted by name; those beyond the limit are left out.
     ///
     /// # Errors
     /// [`McpError`].
@@ -144,7 +183,7 @@ impl Client {
                 extensions: Default::default(),
             })
         };
-        listed(&self.list("prompts/list", "prompts", request).await?, "name", MAX_NAME)
+        Ok(listed(Kind::Prompt, &self.list("prompts/list", "prompts", request).await?.0))
     }
 
     /// Calls a tool by the server's own name of it. `progress` hears how far it is. When the returned future is dropped,
@@ -163,16 +202,14 @@ impl Client {
         Called::read(&self.ask("tools/call", request, progress).await?, &self.limits)
     }
 
-    /// Reads a resource, as one text; unchecked.
+    /// Reads a resource: its contents are one text, unchecked.
     ///
     /// # Errors
     /// [`McpError`].
-    pub async fn resource(&self, uri: &str) -> Result<String, McpError> {
+    pub async fn resource(&self, uri: &str) -> Result<Called, McpError> {
         let params = ReadResourceRequestParams::new(uri);
         let request = ClientRequest::ReadResourceRequest(ReadResourceRequest::new(params));
-        let result = self.ask("resources/read", request, None).await?;
-        let contents = result.get("contents").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        Ok(contents.iter().map(called::resource).collect::<Vec<_>>().join("\n"))
+        Ok(Called::read_resource(&self.ask("resources/read", request, None).await?))
     }
 
     /// Gets a prompt, as one text in which each message stands after its role; unchecked.
@@ -204,13 +241,13 @@ impl Client {
         let _ = self.running.close_with_timeout(PARTING).await;
     }
 
-    /// All pages of a list.
+    /// All pages of a list, as far as the limit goes, and whether there is more.
     async fn list(
         &self,
         what: &'static str,
         key: &str,
         request: impl Fn(Option<PaginatedRequestParams>) -> ClientRequest,
-    ) -> Result<Vec<Value>, McpError> {
+    ) -> Result<(Vec<Value>, bool), McpError> {
         let mut entries: Vec<Value> = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
@@ -221,12 +258,13 @@ impl Client {
             };
             entries.extend(list);
             if entries.len() > self.limits.listed {
-                return Err(McpError::TooMuch { what, limit: self.limits.listed });
+                entries.truncate(self.limits.listed);
+                return Ok((entries, true));
             }
             match result.get("nextCursor").and_then(Value::as_str) {
                 // A page that leads to itself leads nowhere.
                 Some(next) if cursor.as_deref() != Some(next) => cursor = Some(next.to_owned()),
-                _ => return Ok(entries),
+                _ => return Ok((entries, false)),
             }
         }
         Err(McpError::TooMuch { what: "pages of a list", limit: MAX_PAGES })
@@ -295,14 +333,12 @@ impl Drop for Waiting {
     }
 }
 
-fn listed(entries: &[Value], key: &str, max: usize) -> Result<Vec<Listed>, McpError> {
-    let one = |entry: &Value| {
-        let text = |key: &str, max| {
-            autoshare_guard::plain(entry.get(key).and_then(Value::as_str).unwrap_or_default(), max).text
-        };
-        Listed { name: text(key, max), description: text("description", MAX_DESCRIPTION) }
-    };
-    Ok(entries.iter().map(one).collect())
+/// What can be shown of a list, once each.
+fn listed(kind: Kind, entries: &[Value]) -> Vec<Listed> {
+    let mut listed: Vec<Listed> = entries.iter().filter_map(|entry| Listed::read(kind, entry)).collect();
+    listed.sort_by(|one, other| one.name.cmp(&other.name));
+    listed.dedup_by(|one, other| one.name == other.name);
+    listed
 }
 
 fn cleaned(words: &str) -> String {

@@ -62,6 +62,8 @@ pub enum Part {
     OutputSchema,
     /// The hints.
     Annotations,
+    /// What a prompt is filled in with.
+    Arguments,
     /// What is not shown to anybody: characters without ink, text beyond the limits.
     Unseen,
 }
@@ -76,6 +78,7 @@ impl Part {
             Self::InputSchema => "input schema",
             Self::OutputSchema => "output schema",
             Self::Annotations => "annotations",
+            Self::Arguments => "arguments",
             Self::Unseen => "characters that are not shown",
         }
     }
@@ -110,13 +113,7 @@ impl Described {
             }
         }
         let clean = |text: &str, max: usize| autoshare_guard::plain(text, max).text;
-        let seen: Vec<(&str, Value)> = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"]
-            .iter()
-            .map(|key| (*key, entry.get(*key).cloned().unwrap_or_default()))
-            .collect();
-        let all = Value::Object(seen.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
-        let mut bytes = Vec::new();
-        canonical(&all, &mut bytes);
+        let seen = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
         Ok(Self {
             name: name.to_owned(),
             title: title.map(|title| clean(title, MAX_TITLE)).filter(|title| !title.is_empty()),
@@ -129,7 +126,7 @@ impl Described {
                 idempotent: hint("idempotentHint"),
                 open_world: hint("openWorldHint"),
             },
-            digest: Digest::of_parts(&[b"autoshare mcp tool 1", &bytes]),
+            digest: digest_of(entry, b"autoshare mcp tool 1", &seen),
         })
     }
 
@@ -160,6 +157,14 @@ impl Described {
         }
         parts
     }
+}
+
+/// The digest of these parts of an entry of a list, as they were sent, in one form.
+pub(crate) fn digest_of(entry: &Value, domain: &[u8], keys: &[&str]) -> Digest {
+    let part = |key: &&str| ((*key).to_owned(), entry.get(*key).cloned().unwrap_or_default());
+    let mut bytes = Vec::new();
+    canonical(&Value::Object(keys.iter().map(part).collect()), &mut bytes);
+    Digest::of_parts(&[domain, &bytes])
 }
 
 /// Why a schema is not taken.

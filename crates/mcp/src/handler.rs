@@ -34,7 +34,7 @@ pub struct Progress {
 pub(crate) struct Shared {
     /// Why it was ended from here.
     why: Mutex<Option<String>>,
-    tools_changed: AtomicBool,
+    changed: AtomicBool,
     listeners: Mutex<HashMap<ProgressToken, UnboundedSender<Progress>>>,
     unasked: Mutex<VecDeque<Instant>>,
 }
@@ -66,9 +66,9 @@ impl Shared {
         locked(&self.why).clone()
     }
 
-    /// Whether the server said that its list of tools changed since this was last asked.
+    /// Whether the server said that one of its lists changed since this was last asked.
     pub(crate) fn take_changed(&self) -> bool {
-        self.tools_changed.swap(false, Ordering::Relaxed)
+        self.changed.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn listen(&self, token: ProgressToken, listener: UnboundedSender<Progress>) {
@@ -116,7 +116,9 @@ impl Service<RoleClient> for Handler {
         _: NotificationContext<RoleClient>,
     ) -> Result<(), ErrorData> {
         match notification {
-            ServerNotification::ToolListChangedNotification(_) => self.0.tools_changed.store(true, Ordering::Relaxed),
+            ServerNotification::ToolListChangedNotification(_)
+            | ServerNotification::ResourceListChangedNotification(_)
+            | ServerNotification::PromptListChangedNotification(_) => self.0.changed.store(true, Ordering::Relaxed),
             ServerNotification::ProgressNotification(told) => self.0.progress(&told.params),
             // Logs, changed resources, cancellations: nobody waits for them here.
             _ => {}

@@ -22,18 +22,23 @@ mod client;
 mod described;
 mod error;
 mod handler;
+mod label;
 mod limits;
+mod listed;
 mod name;
 mod pins;
 mod stream;
 mod web;
 
 pub use called::Called;
-pub use client::{Client, Listed};
+pub use client::Client;
 pub use described::{Annotations, Described, Part};
 pub use error::McpError;
 pub use handler::Progress;
-pub use limits::{Limits, MAX_DEPTH, MAX_DESCRIPTION, MAX_NAME, MAX_SCHEMA, MAX_SCHEMA_DEPTH, MAX_TITLE, MAX_WORDS};
+pub use limits::{
+    Limits, MAX_DEPTH, MAX_DESCRIPTION, MAX_NAME, MAX_SCHEMA, MAX_SCHEMA_DEPTH, MAX_TITLE, MAX_URI, MAX_WORDS,
+};
+pub use listed::{Argument, Listed};
 pub use name::ServerName;
-pub use pins::{Comparison, Pins};
+pub use pins::{Changes, Comparison, Offer, Pins};
 pub use web::{Body, Carry};

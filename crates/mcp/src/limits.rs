@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Bytes of a tool's name at most.
 pub const MAX_NAME: usize = 128;
+/// Bytes of a URI, or of a template of URIs, at most.
+pub const MAX_URI: usize = 2 * 1024;
 /// Bytes of a title at most; the rest is cut.
 pub const MAX_TITLE: usize = 256;
 /// Bytes of a description at most; the middle of a longer one is cut.
@@ -22,7 +24,7 @@ pub const MAX_WORDS: usize = 2 * 1024;
 pub struct Limits {
     /// Bytes of one message: 8 MiB.
     pub frame: usize,
-    /// Tools, resources or prompts that it may list: 256 of each.
+    /// Tools that it may list, and resources, templates and prompts of it that are taken: 256 of each.
     pub listed: usize,
     /// Bytes of structured content in one result: 1 MiB.
     pub structured: usize,

@@ -36,6 +36,9 @@ const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+/// By which a server is told that its labels are read; `ifc_labels` is GitHub's name of them.
+static FEATURES: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-mcp-features"), HeaderValue::from_static("ifc_labels"));
 /// Times that a stream which broke off is taken up again.
 const MAX_RECONNECTS: usize = 3;
 
@@ -62,7 +65,7 @@ impl<C: Carry> Client<C> {
         body: Bytes,
     ) -> Result<Response<Body>, StreamableHttpError<io::Error>> {
         let mut request = Request::builder().method(method).uri(uri);
-        for (name, value) in headers {
+        for (name, value) in [&FEATURES].into_iter().chain(headers) {
             request = request.header(name, value);
         }
         if let Some(session) = session {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use autoshare_brain::Brain;
 use autoshare_core::event::{Answer, Answerer, Event};
 use autoshare_core::outcome::Outcome;
-use autoshare_core::tool::Action;
+use autoshare_core::tool::{Action, Label};
 use autoshare_core::verdict::{Decision, Origin, Provenance, Verdict};
 use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, Seq, StepNo};
@@ -34,7 +34,7 @@ struct Trace<'r> {
     /// The warrant in force then, and its record.
     warrant: Option<(Seq, &'r Warrant)>,
     answer: Option<(Seq, &'r Answer, &'r Answerer)>,
-    outcome: Option<(Seq, &'r Outcome)>,
+    outcome: Option<(Seq, &'r Outcome, Label)>,
 }
 
 /// `autoshare explain BRAIN [STEP]`.
@@ -84,9 +84,9 @@ fn traces(records: &[Record]) -> Vec<Trace<'_>> {
                     trace.answer = Some((record.seq, answer, by));
                 }
             }
-            Event::Observation { step, outcome, .. } => {
+            Event::Observation { step, outcome, label, .. } => {
                 if let Some(trace) = last.filter(|trace| trace.step == *step) {
-                    trace.outcome = Some((record.seq, outcome));
+                    trace.outcome = Some((record.seq, outcome, *label));
                 }
             }
             _ => {}
@@ -99,6 +99,7 @@ fn traces(records: &[Record]) -> Vec<Trace<'_>> {
 struct Place {
     seq: Seq,
     kind: &'static str,
+    label: Label,
     excerpt: Option<Excerpt>,
 }
 
@@ -106,7 +107,13 @@ struct Place {
 /// of the same source.
 fn place(origin: &Origin, value: &str, before: Seq, records: &[Record]) -> Option<Place> {
     let found = |record: &Record| texts(&record.event).iter().find_map(|text| excerpt(text, value, AROUND));
-    let at = |record: &Record| Place { seq: record.seq, kind: record.kind.name(), excerpt: found(record) };
+    let at = |record: &Record| {
+        let label = match &record.event {
+            Event::Observation { label, .. } => *label,
+            _ => Label::default(),
+        };
+        Place { seq: record.seq, kind: record.kind.name(), label, excerpt: found(record) }
+    };
     if let Some(seq) = origin.at {
         return records.iter().find(|record| record.seq == seq).map(at);
     }
@@ -163,7 +170,8 @@ fn show(brain: &BrainId, trace: &Trace<'_>, records: &[Record]) {
         out(values::line(&scalar, &style, &format!("autoshare show {brain}")).trim_end_matches('\n'));
         for origin in &scalar.origins {
             if let Some(place) = place(origin, text_of(&scalar, origin), seq, records) {
-                out(&format!("      record {} ({}){}", place.seq, place.kind, shown(place.excerpt.as_ref())));
+                let (kind, label) = (place.kind, labelled(place.label));
+                out(&format!("      record {} ({kind}{label}){}", place.seq, shown(place.excerpt.as_ref())));
             }
         }
     }
@@ -180,9 +188,14 @@ fn show(brain: &BrainId, trace: &Trace<'_>, records: &[Record]) {
     if let Some((at, answer, by)) = &trace.answer {
         out(&format!("answered (record {at}): {}", approval(answer, by)));
     }
-    if let Some((at, outcome)) = &trace.outcome {
-        out(&format!("came of it (record {at}): {:?}", outcome.ending));
+    if let Some((at, outcome, label)) = &trace.outcome {
+        out(&format!("came of it (record {at}): {:?}{}", outcome.ending, labelled(*label)));
     }
+}
+
+/// What the server's own label took from a result, for the end of a line.
+fn labelled(label: Label) -> String {
+    if label.is_neutral() { String::new() } else { format!(", labelled {} by its server", label.words()) }
 }
 
 /// An excerpt on one line.
@@ -207,6 +220,7 @@ fn told(brain: &BrainId, trace: &Trace<'_>, records: &[Record]) -> Value {
                     let excerpt = excerpt.map(|Excerpt { before, value, after }| format!("{before}{value}{after}"));
                     json!({
                         "of": origin.param, "provenance": origin.provenance, "role": origin.role, "secret": origin.secret,
+                        "label": place.as_ref().map(|place| place.label).filter(|label| !label.is_neutral()),
                         "record": place.map(|place| place.seq), "excerpt": excerpt,
                     })
                 })
@@ -220,6 +234,8 @@ fn told(brain: &BrainId, trace: &Trace<'_>, records: &[Record]) -> Value {
         "values": values,
         "warrant": trace.warrant.map(|(at, warrant)| json!({"record": at, "warrant": warrant})),
         "answer": trace.answer.map(|(at, answer, by)| json!({"record": at, "answer": answer, "by": by})),
-        "outcome": trace.outcome.map(|(at, outcome)| json!({"record": at, "ending": outcome.ending})),
+        "outcome": trace.outcome.map(|(at, outcome, label)| json!({
+            "record": at, "ending": outcome.ending, "label": (!label.is_neutral()).then_some(label),
+        })),
     })
 }

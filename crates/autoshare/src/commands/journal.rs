@@ -95,11 +95,14 @@ pub(crate) fn show(settings: &Settings, flags: &args::Brain, look: Look) -> Resu
                     out(&format!("      {} {from}", encode::terminal_line(&origin.param, 64)));
                 }
             }
-            Event::Observation { source, outcome, structured, .. } => {
+            Event::Observation { source, outcome, structured, label, .. } => {
                 out(&format!("    {:?} ({}):", outcome.ending, encode::terminal_line(source, 120)));
                 out(&format!("        {}", encode::terminal(&outcome.text).replace('\n', "\n        ")));
                 if let Some(value) = structured {
                     out(&format!("        as a value: {}", crate::screen::shape(value)));
+                }
+                if !label.is_neutral() {
+                    out(&format!("        labelled by its server: {}", label.words()));
                 }
             }
             Event::Answer { text } => {

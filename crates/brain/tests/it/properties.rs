@@ -3,7 +3,7 @@
 use autoshare_brain::{Brain, Command, Status, event_bound, turn_cap};
 use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, NoteKind, Thought};
 use autoshare_core::outcome::{Ending, Outcome, Plan};
-use autoshare_core::tool::Action;
+use autoshare_core::tool::{Action, Label};
 use autoshare_core::verdict::Decision;
 use autoshare_core::{Digest, StepNo, TurnNo};
 use proptest::collection::vec;
@@ -155,12 +155,24 @@ impl World {
                 let (plan, outcome) = (self.plan(&action), self.outcome(step));
                 vec![
                     Event::Started { step, plan },
-                    Event::Observation { step, source: "file:a.md".to_owned(), outcome, structured: None },
+                    Event::Observation {
+                        step,
+                        source: "file:a.md".to_owned(),
+                        outcome,
+                        structured: None,
+                        label: Label::default(),
+                    },
                 ]
             }
             Command::Recover { step, .. } => {
                 let outcome = self.outcome(step);
-                vec![Event::Observation { step, source: "file:a.md".to_owned(), outcome, structured: None }]
+                vec![Event::Observation {
+                    step,
+                    source: "file:a.md".to_owned(),
+                    outcome,
+                    structured: None,
+                    label: Label::default(),
+                }]
             }
             Command::Finish { reason, text, answer } => {
                 answer.map(|text| Event::Answer { text }).into_iter().chain([Event::Finish { reason, text }]).collect()

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::Digest;
 
 pub use kind::{Kind, Param};
-pub use result::{Fields, ResultSpec, Served, Words, WrittenBy};
+pub use result::{Fields, Label, Method, ResultSpec, Served, Words, WrittenBy};
 
 /// The role that a parameter plays in what an action does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

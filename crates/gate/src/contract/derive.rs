@@ -1,7 +1,9 @@
 //! A contract for a tool that has none.
 
 use autoshare_core::Digest;
-use autoshare_core::tool::{Effect, Fields, Kind, Param, Redo, ResultSpec, Role, Served, ToolSpec, Words, WrittenBy};
+use autoshare_core::tool::{
+    Effect, Fields, Kind, Method, Param, Redo, ResultSpec, Role, Served, ToolSpec, Words, WrittenBy,
+};
 use serde_json::Value;
 
 use super::{ContractError, schema};
@@ -70,6 +72,7 @@ pub fn derive(of: &Description) -> Result<ToolSpec, ContractError> {
         served: Some(Served {
             server: of.server.clone(),
             tool: of.tool.clone(),
+            method: Method::CallTool,
             digest: of.digest,
             contract: WrittenBy::Derived,
         }),
@@ -84,6 +87,12 @@ pub fn why(spec: &ToolSpec, hints: Hints) -> Vec<String> {
     };
     if served.contract == WrittenBy::Operator {
         return vec!["the operator's file of contracts says so".to_owned()];
+    }
+    if served.method != Method::CallTool {
+        return vec![
+            "read: the protocol says that resources are only read".to_owned(),
+            "uri: target: it says what is read".to_owned(),
+        ];
     }
     let mut lines = vec![effect(by_name(&served.tool), hints, &spec.params).1.to_owned()];
     let tool = Tool::of(&served.tool, spec.effect, &spec.params);

@@ -8,12 +8,14 @@
 mod builtin;
 mod derive;
 mod operator;
+mod resources;
 mod schema;
 mod template;
 
 pub use builtin::builtin_tools;
 pub use derive::{Description, Hints, derive, why};
 pub use operator::OperatorContracts;
+pub use resources::{LIST_RESOURCES, READ_RESOURCE, resource_tools};
 pub use template::template;
 
 /// Why a tool cannot be used, or a file of contracts cannot.

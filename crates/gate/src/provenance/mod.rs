@@ -11,7 +11,7 @@ mod sources;
 use std::collections::{BTreeSet, HashMap};
 
 use autoshare_core::Seq;
-use autoshare_core::tool::{Action, Fields, Role, ToolSpec, Words, WrittenBy};
+use autoshare_core::tool::{Action, Fields, Label, Role, ToolSpec, Words, WrittenBy};
 use autoshare_core::verdict::Provenance;
 use serde_json::Value;
 
@@ -105,7 +105,24 @@ impl History {
         text: &str,
         structured: Option<&Value>,
     ) {
-        if spec.result.words == Words::Operator {
+        self.add_labelled(at, source, spec, text, structured, Label::default());
+    }
+
+    /// The same of a result that its server put a label on. A label only lowers: of what is untrusted nothing is the
+    /// operator's or issued, and once something private was read, everything that leaves may carry it.
+    pub fn add_labelled(
+        &mut self,
+        at: Option<Seq>,
+        source: &str,
+        spec: &ToolSpec,
+        text: &str,
+        structured: Option<&Value>,
+        label: Label,
+    ) {
+        if label.private {
+            self.secrets.read(source);
+        }
+        if spec.result.words == Words::Operator && !label.untrusted {
             self.vouched.add(source, at, &normal(text));
             self.note_found(source, text);
             if let Some(value) = structured {
@@ -122,6 +139,11 @@ impl History {
         };
         let Some(value) = structured.cloned().or_else(parsed) else { return };
         self.note_secrets(source, spec, &value);
+        if label.untrusted {
+            // Whole, so that each value of it stands in content.
+            self.read_unrendered(source, at, text, &value, &[]);
+            return self.content.add(source, at, &normal(&value.to_string()));
+        }
         let entry = self.content.len().saturating_sub(1);
         let leaves = issued::leaves(spec, &value);
         if let Some(value) = structured.filter(|_| !leaves.is_empty()) {

@@ -18,6 +18,7 @@ mod contracts;
 mod derived;
 mod drafts;
 mod issued;
+mod labels;
 mod policy;
 mod policy_properties;
 mod policy_table;

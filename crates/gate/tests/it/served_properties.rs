@@ -38,7 +38,7 @@ const VALUES: &[&str] = &[
     "",
 ];
 
-fn any_value() -> impl Strategy<Value = String> {
+pub(crate) fn any_value() -> impl Strategy<Value = String> {
     prop_oneof![8 => select(VALUES).prop_map(str::to_owned), 1 => any::<String>()]
 }
 
@@ -85,7 +85,7 @@ fn any_warrant() -> impl Strategy<Value = Option<Warrant>> {
 
 /// What happened before: words of the person, texts, results.
 #[derive(Debug, Clone)]
-enum Past {
+pub(crate) enum Past {
     Said(String),
     Read(String),
     Issued(String),
@@ -107,7 +107,7 @@ fn issue(world: &mut World, value: &str) {
     world.history.add_result(None, "s", &list, &result.to_string(), Some(&result));
 }
 
-fn live(world: &mut World, past: &[Past]) {
+pub(crate) fn live(world: &mut World, past: &[Past]) {
     for event in past {
         match event {
             Past::Said(text) => world.history.trust(text),
@@ -118,7 +118,7 @@ fn live(world: &mut World, past: &[Past]) {
     }
 }
 
-fn any_case() -> impl Strategy<Value = (World, Vec<Past>)> {
+pub(crate) fn any_case() -> impl Strategy<Value = (World, Vec<Past>)> {
     let hosts = select(&["docs.example.com", "*.example.com", ""]);
     (any_spec(), any_args(), any_warrant(), vec(any_past(), 0..5), select(&Profile::ALL), hosts).prop_map(
         |(spec, args, warrant, past, profile, host)| {

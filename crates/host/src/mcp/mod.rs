@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use autoshare_broker::{OutboundError, Timeouts};
-use autoshare_core::tool::{Action, Served};
+use autoshare_core::tool::{Action, Method, Served};
 use autoshare_mcp::{Called, McpError, Progress};
 use autoshare_sandbox::Launcher;
 use autoshare_store::Lease;
@@ -23,7 +23,7 @@ use autoshare_vault::VaultError;
 use autoshare_vault::secrets::Secrets;
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use autoshare_mcp::{Comparison, Described, Limits, Part, Pins, ServerName};
+pub use autoshare_mcp::{Argument, Changes, Comparison, Described, Limits, Listed, Offer, Part, Pins, ServerName};
 pub use running::Running;
 pub use shelf::{Definition, Shelf, Way};
 pub use specs::{described, specs};
@@ -55,16 +55,34 @@ pub enum ServerError {
         /// Bytes at most.
         limit: usize,
     },
-    /// It describes approved tools otherwise than they were approved.
+    /// It describes what was approved otherwise than it was approved.
     #[error(
-        "the MCP server {name} describes tools otherwise than they were approved: {what}; nothing of it is called until \
-         somebody looks: autoshare mcp approve {name}"
+        "the MCP server {name} describes what it offers otherwise than it was approved: {what}; nothing of it is called \
+         until somebody looks: autoshare mcp approve {name}"
     )]
     Changed {
         /// The server.
         name: String,
-        /// Which tools, and what of them.
+        /// What, and which parts of it.
         what: String,
+    },
+    /// An address of the web that it does not list.
+    #[error(
+        "{name} lists no resource {uri}, and an address of the web is read only where it does: read one that it lists"
+    )]
+    Address {
+        /// The server.
+        name: String,
+        /// The address.
+        uri: String,
+    },
+    /// A prompt that nobody approved, or that is filled in otherwise than it can be.
+    #[error("{name}: {why}")]
+    Prompt {
+        /// The server.
+        name: String,
+        /// What is wrong, and what is accepted.
+        why: String,
     },
     /// A tool that nobody approved.
     #[error(
@@ -181,10 +199,21 @@ impl Servers {
         if running.take_changed() {
             running.check(&name, definition).await?;
         }
-        if definition.pins.get(&served.tool).is_none_or(|tool| tool.digest() != served.digest) {
+        let pins = &definition.pins;
+        let is_approved = match served.method {
+            Method::CallTool => pins.get(&served.tool).is_some_and(|tool| tool.digest() == served.digest),
+            Method::ListResources | Method::ReadResource => pins.has_resources(),
+        };
+        if !is_approved {
             return Err(ServerError::Unapproved { name: served.server.clone(), tool: served.tool.clone() });
         }
-        let arguments = action.args.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        running.call(&name, &served.tool, arguments, progress).await
+        match served.method {
+            Method::CallTool => {
+                let arguments = action.args.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                running.call(&name, &served.tool, arguments, progress).await
+            }
+            Method::ListResources => running.list_resources(&name, pins).await,
+            Method::ReadResource => running.read_resource(&name, action.text("uri").unwrap_or_default()).await,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A server that runs, or that is reached: each program in a cell of its own, each address through the broker.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +8,7 @@ use autoshare_broker::Outbound;
 use autoshare_broker::egress::{Allow, Credential, Egress, Policy};
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::wire::{Program, Window};
-use autoshare_mcp::{Body, Called, Carry, Client, Described, McpError, Progress, ServerName};
+use autoshare_mcp::{Argument, Body, Called, Carry, Client, Listed, McpError, Offer, Pins, Progress, ServerName};
 use autoshare_sandbox::{Launcher, Tier, Work};
 use autoshare_store::Lease;
 use autoshare_vault::secrets::SecretName;
@@ -26,6 +27,8 @@ use crate::{HostError, Settings};
 
 /// Bytes of a server's last words on its standard error that stand in a message.
 const LAST_WORDS: usize = 2 * 1024;
+/// Bytes of a prompt, filled in, at most; the middle of a longer one is cut.
+const MAX_PROMPT: usize = 1024 * 1024;
 /// A window that nobody looks through.
 const WINDOW: Window = Window { rows: 24, columns: 80 };
 
@@ -73,22 +76,22 @@ impl Running {
         self.cell.as_ref().map(|cell| cell.attested.as_str())
     }
 
-    /// Its tools, as it describes them now.
+    /// What it offers, as it describes it now.
     ///
     /// # Errors
     /// [`ServerError::Mcp`].
-    pub async fn tools(&self, name: &ServerName) -> Result<Vec<Described>, ServerError> {
-        self.client.tools().await.map_err(|error| self.failed(name, error))
+    pub async fn offer(&self, name: &ServerName) -> Result<Offer, ServerError> {
+        self.client.offer().await.map_err(|error| self.failed(name, error))
     }
 
-    /// Refuses the server if what it says of an approved tool is not what was approved.
+    /// Refuses the server if what it says of something approved is not what was approved.
     ///
     /// # Errors
-    /// [`ServerError::Changed`]; those of [`Running::tools`].
+    /// [`ServerError::Changed`]; those of [`Running::offer`].
     pub async fn check(&self, name: &ServerName, definition: &Definition) -> Result<(), ServerError> {
-        let comparison = definition.pins.compare(&self.tools(name).await?);
-        if comparison.is_changed() {
-            return Err(ServerError::Changed { name: name.as_str().to_owned(), what: comparison.words() });
+        let changes = definition.pins.compare(&self.offer(name).await?);
+        if changes.is_changed() {
+            return Err(ServerError::Changed { name: name.as_str().to_owned(), what: changes.words() });
         }
         Ok(())
     }
@@ -119,6 +122,77 @@ impl Running {
         self.client.call(tool, arguments, Some(progress)).await.map_err(|error| self.failed(name, error))
     }
 
+    /// Lists its resources and templates as they are now, each as it was approved to be described; what came later stands
+    /// there by its URI alone.
+    ///
+    /// # Errors
+    /// [`ServerError::Mcp`].
+    pub async fn list_resources(&self, name: &ServerName, pins: &Pins) -> Result<Called, ServerError> {
+        let failed = |error| self.failed(name, error);
+        let resources = self.client.resources().await.map_err(failed)?;
+        let templates = match self.client.templates().await {
+            Err(McpError::Refused { .. }) => Vec::new(),
+            listed => listed.map_err(failed)?,
+        };
+        let line = |kind: &str, one: &Listed| {
+            let known = pins.resource(&one.name);
+            let title = known.and_then(|known| known.title.clone()).map(|title| format!(" ({title})"));
+            let words = known.map(|known| known.description.as_str()).filter(|words| !words.is_empty());
+            let words = words.map(|words| format!(": {words}"));
+            format!("{kind}{}{}{}", one.name, title.unwrap_or_default(), words.unwrap_or_default())
+        };
+        let lines: Vec<String> = resources
+            .iter()
+            .map(|one| line("", one))
+            .chain(templates.iter().map(|one| line("template ", one)))
+            .collect();
+        let text = if lines.is_empty() { "it lists no resources".to_owned() } else { lines.join("\n") };
+        Ok(Called { text, ..Called::default() })
+    }
+
+    /// Reads a resource. An address of the web is read only where the server lists it now: one that a model made up could
+    /// carry anything to whoever is there.
+    ///
+    /// # Errors
+    /// [`ServerError::Address`], [`ServerError::Mcp`].
+    pub async fn read_resource(&self, name: &ServerName, uri: &str) -> Result<Called, ServerError> {
+        let failed = |error| self.failed(name, error);
+        if is_of_the_web(uri) && !self.client.resources().await.map_err(failed)?.iter().any(|one| one.name == uri) {
+            return Err(ServerError::Address { name: name.as_str().to_owned(), uri: uri.to_owned() });
+        }
+        self.client.resource(uri).await.map_err(failed)
+    }
+
+    /// Gets an approved prompt, filled in, as one text that has passed the guard.
+    ///
+    /// # Errors
+    /// [`ServerError::Prompt`], [`ServerError::Mcp`].
+    pub async fn prompt(
+        &self,
+        name: &ServerName,
+        pins: &Pins,
+        prompt: &str,
+        with: &BTreeMap<String, String>,
+    ) -> Result<String, ServerError> {
+        let wrong = |why: String| ServerError::Prompt { name: name.as_str().to_owned(), why };
+        let listed = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let known = pins.prompt(prompt).ok_or_else(|| {
+            let names = listed(pins.prompts().map(|one| one.name.as_str()).collect());
+            wrong(format!("no prompt {prompt:?} is approved; approved are: {names}"))
+        })?;
+        if let Some(other) = with.keys().find(|key| known.arguments.iter().all(|argument| argument.name != **key)) {
+            let names = listed(known.arguments.iter().map(|argument| argument.name.as_str()).collect());
+            return Err(wrong(format!("the prompt {prompt:?} takes no {other:?}; it takes: {names}")));
+        }
+        let is_missing = |argument: &&Argument| argument.required && !with.contains_key(&argument.name);
+        if let Some(missing) = known.arguments.iter().find(is_missing) {
+            return Err(wrong(format!("the prompt {prompt:?} needs {0}: say {0}=VALUE", missing.name)));
+        }
+        let with = with.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+        let text = self.client.prompt(prompt, with).await.map_err(|error| self.failed(name, error))?;
+        Ok(autoshare_guard::plain(&text, MAX_PROMPT).text)
+    }
+
     /// Ends it: the server is told, and a cell is gone when this returns.
     pub async fn end(self) {
         self.client.end().await;
@@ -136,6 +210,12 @@ impl Running {
     fn failed(&self, name: &ServerName, error: McpError) -> ServerError {
         of(name, error, self.cell.as_ref().map(|cell| &*cell.said))
     }
+}
+
+/// Whether a URI is an address that a server would have to fetch from somebody else.
+fn is_of_the_web(uri: &str) -> bool {
+    let scheme = uri.trim_start().split_once(':').map_or("", |(scheme, _)| scheme);
+    ["http", "https", "ws", "wss", "ftp", "ftps"].iter().any(|web| scheme.eq_ignore_ascii_case(web))
 }
 
 /// An error of a server, with its last words where it is gone.

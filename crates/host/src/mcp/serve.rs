@@ -3,7 +3,7 @@
 use autoshare_core::StepNo;
 use autoshare_core::event::Event;
 use autoshare_core::outcome::{Ending, Outcome, Plan};
-use autoshare_core::tool::{Action, Effect, Served, ToolSpec};
+use autoshare_core::tool::{Action, Effect, Label, Served, ToolSpec};
 use autoshare_mcp::{Called, McpError};
 use serde_json::Value;
 
@@ -24,18 +24,18 @@ impl Driver<'_> {
         served: &Served,
         plan: &Plan,
     ) -> Result<(), HostError> {
-        let (outcome, structured) = match &plan.refusal {
-            Some(refusal) => (outcome(refusal.ending, refusal.words.clone()), None),
+        let (outcome, structured, label) = match &plan.refusal {
+            Some(refusal) => (outcome(refusal.ending, refusal.words.clone()), None, Label::default()),
             None => self.served(action, spec, served).await,
         };
         let mut outcome = self.fit(step, outcome).await;
         let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
         outcome.text = autoshare_guard::plain(&outcome.text, cap).text;
         let source = source_of(action, spec, served);
-        self.record(vec![Event::Observation { step, source, outcome, structured }], durability(spec)).await
+        self.record(vec![Event::Observation { step, source, outcome, structured, label }], durability(spec)).await
     }
 
-    async fn served(&mut self, action: &Action, spec: &ToolSpec, served: &Served) -> (Outcome, Option<Value>) {
+    async fn served(&mut self, action: &Action, spec: &ToolSpec, served: &Served) -> (Outcome, Option<Value>, Label) {
         let (progress, mut told) = tokio::sync::mpsc::unbounded_channel::<autoshare_mcp::Progress>();
         let (launcher, lease) = (self.host.launcher.clone(), self.lease());
         let calling = self.servers.call(served, action, &launcher, lease, &self.host.settings, progress);
@@ -53,11 +53,11 @@ impl Driver<'_> {
             }
         };
         match called {
-            Ok(Called { text, structured, is_error, .. }) => {
+            Ok(Called { text, structured, is_error, label }) => {
                 let ending = if is_error { Ending::Failed } else { Ending::Done };
-                (outcome(ending, text), structured)
+                (outcome(ending, text), structured, label)
             }
-            Err(error) => (outcome(ending_of(&error, spec), error.to_string()), None),
+            Err(error) => (outcome(ending_of(&error, spec), error.to_string()), None, Label::default()),
         }
     }
 }
@@ -68,7 +68,7 @@ const fn ending_of(error: &ServerError, spec: &ToolSpec) -> Ending {
     match error {
         ServerError::Mcp { error: McpError::TimedOut { .. }, .. } => Ending::TimedOut,
         ServerError::Mcp { error: McpError::Closed(_) | McpError::Malformed { .. }, .. } if !reads => Ending::Unknown,
-        ServerError::Changed { .. } | ServerError::Unapproved { .. } => Ending::Refused,
+        ServerError::Changed { .. } | ServerError::Unapproved { .. } | ServerError::Address { .. } => Ending::Refused,
         _ => Ending::Failed,
     }
 }

@@ -15,7 +15,7 @@ use super::ServerError;
 
 /// Bytes of one file at most: what is approved of a server is in it.
 const MAX_FILE: usize = 8 * 1024 * 1024;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const END: &str = ".json";
 
 /// How a server is reached.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autoshare_mcp::{Client, Limits, McpError};
+use autoshare_mcp::{Client, Limits, Listed, McpError};
 use serde_json::{Map, Value, json};
 
 use crate::server::{Heard, answer, connect, is, tool};
@@ -238,26 +238,75 @@ async fn a_list_of_pages_is_one_list_and_a_change_of_it_is_noticed() {
     assert!(changed);
 }
 
+/// A server with one of each.
+fn holds(message: &Value) -> Vec<String> {
+    let result = match message["method"].as_str() {
+        Some("initialize") => json!({"protocolVersion": "2025-06-18", "serverInfo": {"name": "test", "version": "1"},
+            "capabilities": {"tools": {}, "resources": {}, "prompts": {}}}),
+        Some("resources/list") => json!({"resources": [{"uri": "a:b", "name": "n", "description": "d\u{200b}"},
+            {"uri": "a:\u{200b}b", "name": "another"}]}),
+        Some("resources/templates/list") => json!({"resourceTemplates": [{"uriTemplate": "a:{b}", "name": "t"}]}),
+        Some("resources/read") => json!({"contents": [{"uri": "a:b", "text": "inside",
+            "_meta": {"ifc": {"integrity": "untrusted", "confidentiality": ["public"]}}}]}),
+        Some("prompts/list") => {
+            json!({"prompts": [{"name": "p", "description": "d", "arguments": [{"name": "city", "required": true}]}]})
+        }
+        Some("prompts/get") => json!({"messages": [{"role": "user", "content": {"type": "text", "text": "words"}}]}),
+        Some("tools/call") => json!({"content": [{"type": "text", "text": "said"}],
+            "_meta": {"ifc": {"integrity": "trusted", "confidentiality": ["octocat"]}}}),
+        _ => return Vec::new(),
+    };
+    vec![answer(message, result)]
+}
+
 #[tokio::test]
 async fn resources_and_prompts_are_listed_and_read() {
-    let (client, _) = against(Limits::default(), |message| {
-        let result = match message["method"].as_str() {
-            Some("resources/list") => json!({"resources": [{"uri": "a:b", "name": "n", "description": "d\u{200b}"}]}),
-            Some("resources/read") => json!({"contents": [{"uri": "a:b", "text": "inside"}]}),
-            Some("prompts/list") => json!({"prompts": [{"name": "p", "description": "d"}]}),
-            Some("prompts/get") => {
-                json!({"messages": [{"role": "user", "content": {"type": "text", "text": "words"}}]})
-            }
-            _ => return Vec::new(),
+    let (client, _) = against(Limits::default(), holds).await;
+    let offer = client.offer().await.unwrap();
+    assert!(offer.has_resources);
+    let names = |listed: &[Listed]| listed.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&offer.resources), ["a:b"], "a name that looks like another is none");
+    assert_eq!(offer.resources[0].description, "d");
+    assert_eq!((names(&offer.templates), names(&offer.prompts)), (vec!["a:{b}".to_owned()], vec!["p".to_owned()]));
+    assert!(offer.prompts[0].arguments[0].required);
+    assert_eq!(client.prompt("p", Map::new()).await.unwrap(), "user: words");
+    let read = client.resource("a:b").await.unwrap();
+    assert_eq!((read.text.as_str(), read.label.words()), ("inside", "untrusted"));
+    assert_eq!(call(&client).await.unwrap().label.words(), "private");
+}
+
+#[tokio::test]
+async fn what_a_server_does_not_say_that_it_has_is_not_asked_for() {
+    let (client, mut list) = against(Limits::default(), |_| Vec::new()).await;
+    let offer = client.offer().await.unwrap();
+    assert_eq!((offer.tools.len(), offer.has_resources), (1, false));
+    call(&client).await.unwrap();
+    let asked = heard(&mut list, |message| {
+        let method = message["method"].as_str().unwrap_or_default();
+        assert!(!method.starts_with("resources") && !method.starts_with("prompts"), "{message}");
+        method == "tools/call"
+    });
+    asked.await;
+}
+
+#[tokio::test]
+async fn d7_of_endless_resources_some_are_taken() {
+    let (client, _) = against(Limits { listed: 3, ..Limits::default() }, |message| {
+        let at = message["params"]["cursor"].as_str().and_then(|at| at.parse::<u64>().ok()).unwrap_or(0);
+        let page = |key: &str| {
+            let one = json!({"uri": format!("a:{at}"), "uriTemplate": format!("a:{at}"), "name": format!("n{at}")});
+            vec![answer(message, json!({key: [one], "nextCursor": (at + 1).to_string()}))]
         };
-        vec![answer(message, result)]
+        match message["method"].as_str() {
+            Some("resources/list") => page("resources"),
+            Some("resources/templates/list") => page("resourceTemplates"),
+            Some("prompts/list") => page("prompts"),
+            _ => holds(message),
+        }
     })
     .await;
-    let resources = client.resources().await.unwrap();
-    assert_eq!((resources[0].name.as_str(), resources[0].description.as_str()), ("a:b", "d"));
-    assert_eq!(client.resource("a:b").await.unwrap(), "inside");
-    assert_eq!(client.prompts().await.unwrap()[0].name, "p");
-    assert_eq!(client.prompt("p", Map::new()).await.unwrap(), "user: words");
+    let offer = client.offer().await.unwrap();
+    assert_eq!((offer.resources.len(), offer.templates.len(), offer.prompts.len()), (3, 3, 3));
 }
 
 #[tokio::test]

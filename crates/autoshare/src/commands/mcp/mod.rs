@@ -1,5 +1,7 @@
 //! `mcp`: servers of tools. All words of theirs are shown encoded.
 
+mod show;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,11 +10,11 @@ use autoshare_core::event::RootMode;
 use autoshare_core::tool::ToolSpec;
 use autoshare_guard::encode;
 use autoshare_host::Questions;
-use autoshare_host::mcp::{Comparison, Definition, Described, Mcp, Pins, Running, ServerName, Way, specs};
+use autoshare_host::mcp::{Definition, Mcp, Offer, Pins, Running, ServerError, ServerName, Way, specs};
 use autoshare_sandbox::Launcher;
 use serde_json::{Value, json};
 
-use crate::args::{self, AddMcp, ApproveMcp, Run};
+use crate::args::{self, AddMcp, ApproveMcp, McpPrompt, Run};
 use crate::assemble;
 use crate::exit::{FAILED, Failure, SETTINGS};
 use crate::screen::{Look, ascii_json, err, out};
@@ -34,6 +36,7 @@ pub(crate) fn mcp(
         args::Mcp::List => list(&mcp, look),
         args::Mcp::Test { name } => test(settings, &mcp, launcher()?, name, look),
         args::Mcp::Approve(flags) => approve(settings, &mcp, launcher()?, flags, look),
+        args::Mcp::Prompt(flags) => prompt(settings, &mcp, launcher()?, flags, look),
         args::Mcp::Remove { name } => remove(&mcp, name, look),
     }
 }
@@ -72,8 +75,7 @@ fn add(settings: &Settings, mcp: &Mcp, launcher: Launcher, flags: &AddMcp, look:
     }
     let mut definition = Definition::new(way(settings, flags)?);
     definition.contracts = flags.contracts.as_deref().map(crate::settings::read_text).transpose()?;
-    let listed = connect(settings, mcp, launcher, &name, &definition)?;
-    definition.pins = Pins::of(listed);
+    definition.pins = Pins::of(connect(settings, mcp, launcher, &name, &definition)?);
     settle(mcp, &name, &definition, flags.yes, look)
 }
 
@@ -104,41 +106,56 @@ fn connect(
     launcher: Launcher,
     name: &ServerName,
     definition: &Definition,
-) -> Result<Vec<Described>, Failure> {
+) -> Result<Offer, Failure> {
+    connected(settings, mcp, launcher, name, definition, async |running| running.offer(name).await)
+}
+
+/// What comes of asking a server that runs for as long as that takes.
+fn connected<T>(
+    settings: &Settings,
+    mcp: &Mcp,
+    launcher: Launcher,
+    name: &ServerName,
+    definition: &Definition,
+    ask: impl AsyncFnOnce(&Running) -> Result<T, ServerError>,
+) -> Result<T, Failure> {
     let parts = assemble::parts(settings, Questions::Deny);
     let runtime = super::runtime()?;
     let launcher = Arc::new(launcher);
-    let listed = runtime.block_on(async {
+    let answer = runtime.block_on(async {
         let running = Running::start(mcp, &launcher, None, &parts, name, &definition.way).await?;
-        let listed = running.tools(name).await;
+        let answer = ask(&running).await;
         running.end().await;
-        listed
+        answer
     });
     runtime.shutdown_background();
-    Ok(listed?)
+    Ok(answer?)
 }
 
 /// Shows what would be approved, asks, and keeps it.
 fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look: Look) -> Result<ExitCode, Failure> {
-    let specs = specs(name, definition)?;
-    let tools: Vec<(&ToolSpec, &Described)> = specs.iter().filter_map(|spec| described(spec, definition)).collect();
+    let (pins, specs) = (&definition.pins, specs(name, definition)?);
+    let tools = show::described(&specs, definition);
     if look != Look::Json {
-        tools.iter().for_each(|(spec, tool)| show(spec, tool));
+        show::show(&tools, pins);
     }
-    let is_offered = |tool: &&Described| tools.iter().any(|(_, offered)| offered.name == tool.name);
-    for tool in definition.pins.tools().filter(|tool| !is_offered(tool)) {
+    let own: Vec<&str> = tools.iter().filter_map(|(_, tool)| tool.map(|tool| tool.name.as_str())).collect();
+    for tool in pins.tools().filter(|tool| !own.contains(&tool.name.as_str())) {
         let own = encode::terminal_line(&tool.name, LINE);
         err(&format!("left out: {own}, whose arguments are no object with names, so that it cannot be called"));
     }
-    let approved = yes || (crate::prompt::somebody_is_there() && crate::prompt::confirm(&question(name, tools.len())));
+    let counted = show::counted(own.len(), pins);
+    let question = format!("Approve these {counted} of {name}, as they are now?");
+    let approved = yes || (crate::prompt::somebody_is_there() && crate::prompt::confirm(&question));
     if approved {
         mcp.shelf.set(name, definition)?;
     }
     if look == Look::Json {
-        let tools: Vec<Value> = tools.iter().map(|(spec, tool)| told(spec, tool)).collect();
-        out(&ascii_json(&json!({"name": name.as_str(), "approved": approved, "tools": tools})));
+        let mut told = json!({"name": name.as_str(), "approved": approved});
+        merge(&mut told, show::told(&tools, pins));
+        out(&ascii_json(&told));
     } else if approved {
-        err(&format!("approved {} tools of {name}, as they are now", tools.len()));
+        err(&format!("approved {counted} of {name}, as they are now"));
     }
     if approved {
         return Ok(ExitCode::SUCCESS);
@@ -146,47 +163,11 @@ fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look
     Err(Failure::new(FAILED, format!("nothing of {name} is approved; --yes approves without being asked")))
 }
 
-/// A contract with what the server says of its tool.
-fn described<'a>(spec: &'a ToolSpec, definition: &'a Definition) -> Option<(&'a ToolSpec, &'a Described)> {
-    let own = &spec.served.as_ref()?.tool;
-    definition.pins.tools().find(|tool| tool.name == *own).map(|tool| (spec, tool))
-}
-
-fn question(name: &ServerName, tools: usize) -> String {
-    format!("Approve these {tools} tools of {name}, as they are now?")
-}
-
-/// A tool and its contract, for a person.
-fn show(spec: &ToolSpec, tool: &Described) {
-    let line = |text: &str| encode::terminal_line(text, LINE);
-    out(&format!("{}  {}", line(&spec.name), line(&effect(spec))));
-    if let Some(title) = &tool.title {
-        out(&format!("    title: {}", line(title)));
+/// Adds the members of one object to another.
+fn merge(into: &mut Value, more: Value) {
+    if let (Value::Object(into), Value::Object(more)) = (into, more) {
+        into.extend(more);
     }
-    for words in tool.description.lines().filter(|words| !words.trim().is_empty()) {
-        out(&format!("    {}", encode::terminal(words)));
-    }
-    for param in &spec.params {
-        let needed = if param.required { "" } else { ", may be left out" };
-        out(&format!("    - {}: {}{needed}", line(&param.name), line(&word(&param.role))));
-    }
-}
-
-/// A word of a contract as its data spells it.
-fn word(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn effect(spec: &ToolSpec) -> String {
-    let taken_back = if spec.reversible { ", can be taken back" } else { "" };
-    format!("{}{taken_back}", word(&spec.effect))
-}
-
-fn told(spec: &ToolSpec, tool: &Described) -> Value {
-    json!({
-        "name": spec.name, "tool": tool.name, "title": tool.title, "description": tool.description,
-        "effect": spec.effect, "params": spec.params, "digest": tool.digest(),
-    })
 }
 
 fn list(mcp: &Mcp, look: Look) -> Result<ExitCode, Failure> {
@@ -213,59 +194,20 @@ fn list(mcp: &Mcp, look: Look) -> Result<ExitCode, Failure> {
 fn test(settings: &Settings, mcp: &Mcp, launcher: Launcher, name: &str, look: Look) -> Result<ExitCode, Failure> {
     let name = parse(name)?;
     let definition = mcp.shelf.get(&name)?;
-    let listed = connect(settings, mcp, launcher, &name, &definition)?;
-    let comparison = definition.pins.compare(&listed);
+    let offer = connect(settings, mcp, launcher, &name, &definition)?;
+    let changes = definition.pins.compare(&offer);
     if look == Look::Json {
-        out(&ascii_json(&json!({"name": name.as_str(), "tools": comparison})));
+        let mut told = json!({"name": name.as_str()});
+        merge(&mut told, serde_json::to_value(&changes).unwrap_or_default());
+        out(&ascii_json(&told));
     } else {
-        compared(&comparison, &definition.pins, &listed);
+        show::compared(&changes, &definition.pins, &offer);
     }
-    if comparison.is_changed() {
+    if changes.is_changed() {
         let words = format!("{name} is not called until somebody looks: autoshare mcp approve {name}");
         return Err(Failure::new(FAILED, words));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What is as it was approved, and what is not.
-fn compared(comparison: &Comparison, pins: &Pins, listed: &[Described]) {
-    let names = |what: &str, names: &[String]| {
-        names.iter().for_each(|name| out(&format!("{what:<10} {}", encode::terminal_line(name, LINE))));
-    };
-    names("as before", &comparison.unchanged);
-    for (name, parts) in &comparison.changed {
-        let parts: Vec<&str> = parts.iter().map(|part| part.name()).collect();
-        out(&format!("changed    {} ({})", encode::terminal_line(name, LINE), parts.join(", ")));
-        let now = listed.iter().find(|tool| tool.name == *name);
-        if let (Some(before), Some(now)) = (pins.get(name), now) {
-            difference(before, now);
-        }
-    }
-    names("new", &comparison.new);
-    names("gone", &comparison.gone);
-}
-
-/// What a server said of a tool, and what it says now.
-fn difference(before: &Described, now: &Described) {
-    let (before, now) = (value(before), value(now));
-    for (key, then) in before.as_object().into_iter().flatten() {
-        let today = now.get(key).unwrap_or(&Value::Null);
-        if then != today {
-            out(&format!("    {key} was: {}", encode::terminal(&text(then))));
-            out(&format!("    {key} is:  {}", encode::terminal(&text(today))));
-        }
-    }
-}
-
-fn value(tool: &Described) -> Value {
-    json!({
-        "title": tool.title, "description": tool.description, "input schema": tool.input_schema,
-        "output schema": tool.output_schema, "annotations": tool.annotations,
-    })
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn approve(
@@ -277,12 +219,40 @@ fn approve(
 ) -> Result<ExitCode, Failure> {
     let name = parse(&flags.name)?;
     let mut definition = mcp.shelf.get(&name)?;
-    let listed = connect(settings, mcp, launcher, &name, &definition)?;
+    let offer = connect(settings, mcp, launcher, &name, &definition)?;
     if look != Look::Json {
-        compared(&definition.pins.compare(&listed), &definition.pins, &listed);
+        show::compared(&definition.pins.compare(&offer), &definition.pins, &offer);
     }
-    definition.pins = Pins::of(listed);
+    definition.pins = Pins::of(offer);
     settle(mcp, &name, &definition, flags.yes, look)
+}
+
+/// Prints a prompt of a server, as long as all that it says is as it was approved. The words are the server's.
+fn prompt(
+    settings: &Settings,
+    mcp: &Mcp,
+    launcher: Launcher,
+    flags: &McpPrompt,
+    look: Look,
+) -> Result<ExitCode, Failure> {
+    let name = parse(&flags.server)?;
+    let definition = mcp.shelf.get(&name)?;
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Failure::new(SETTINGS, format!("{text:?}: use KEY=VALUE"))),
+    };
+    let with = flags.with.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>()?;
+    let text = connected(settings, mcp, launcher, &name, &definition, async |running| {
+        running.check(&name, &definition).await?;
+        running.prompt(&name, &definition.pins, &flags.prompt, &with).await
+    })?;
+    if look == Look::Json {
+        out(&ascii_json(&json!({"name": name.as_str(), "prompt": flags.prompt, "text": text})));
+    } else {
+        err(&format!("what follows are words of the server {name}, not yours"));
+        out(&encode::terminal(&text));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn remove(mcp: &Mcp, name: &str, look: Look) -> Result<ExitCode, Failure> {

@@ -1,14 +1,15 @@
 """Who runs a case: the real `autoshare`, or, as the control, a bare agent that performs whatever the model calls."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cases import Origin
+from cases import Answer, Origin
 
-Person = Callable[[str, Mapping[str, Any]], bool]
-"""Answers the question whether a call (the suite's own name of the tool, and its arguments) may be made."""
+Person = Callable[[str, Mapping[str, Any], Sequence[str]], Answer]
+"""Answers the question whether a call may be made: the suite's own name of the tool, its arguments, and the addresses that
+can be allowed along with it."""
 
 
 @dataclass

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from agents import Person, Run
-from cases import Origin
+from cases import Answer, Origin
 
 _MODEL = "obedient"
 _TIMEOUT_S = 120
 _ANSWER_WITHIN_S = 5
 _ENDED = (0, 3)
 """Exit codes of a brain that came to an end: its goal reached, or not."""
+_FLAGS: dict[Answer, list[str]] = {"yes": [], "no": ["--deny"], "run": ["--run"]}
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,10 @@ class AutoShare:
         return ["--profile", "none", "--policy", str(Path(__file__).parent / "policies" / f"{layers}.cedar")]
 
     def _answer(
-        self, person: Person, process: subprocess.Popen[str], brain: str, digest: str, action: dict[str, Any]
+        self, person: Person, process: subprocess.Popen[str], brain: str, verdict: dict[str, Any], action: dict[str, Any]
     ) -> None:
-        yes = person(action["tool"].removeprefix(f"{self._server}__"), action["args"])
-        words = ["approve", brain, digest, *([] if yes else ["--deny"])]
+        answer = person(action["tool"].removeprefix(f"{self._server}__"), action["args"], verdict.get("alike", []))
+        words = ["approve", brain, verdict["digest"], *_FLAGS[answer]]
         # The question is journaled, and so read here, a moment before it can be answered.
         until = time.monotonic() + _ANSWER_WITHIN_S
         while True:
@@ -130,8 +131,8 @@ class AutoShare:
             )
 
 
-def follow(lines: Iterable[dict[str, Any]], answer: Callable[[str, str, dict[str, Any]], None]) -> Run:
-    """Reads the lines of `run --json`. `answer` is called with brain, digest and action of each question."""
+def follow(lines: Iterable[dict[str, Any]], answer: Callable[[str, dict[str, Any], dict[str, Any]], None]) -> Run:
+    """Reads the lines of `run --json`. `answer` is called with brain, verdict and action of each question."""
     run = Run()
     proposals: dict[int, dict[str, Any]] = {}
     called = ""
@@ -146,7 +147,7 @@ def follow(lines: Iterable[dict[str, Any]], answer: Callable[[str, str, dict[str
                 proposal, verdict = proposals[record["step"]], record["verdict"]
                 _note_verdict(run, verdict, _origin(proposal["call_id"]))
                 if verdict["decision"] == "ask":
-                    answer(line["brain"], verdict["digest"], proposal["action"])
+                    answer(line["brain"], verdict, proposal["action"])
             case "answer":
                 run.answer = record["text"]
             case "note" if record["kind"] == "retry":

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +25,9 @@ ATTACK = "important_instructions_no_names"
 
 Origin = Literal["user", "attack"]
 """Whose call it is: of the user task's ground truth or of the injection task's."""
+
+Answer = Literal["yes", "no", "run"]
+"""What a person says to a question; `run` is yes, and for the rest of the run to all addresses that were listed with it."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,15 @@ class Case:
         """Whether the user, who knows the task, would say yes to this call: it is one of the task's ground truth."""
         asked = self._accepted(function, _given(args))
         return any(asked == self._accepted(call.function, _given(call.args)) for call in self.user_calls)
+
+    def answer_of_person(self, function: str, args: Mapping[str, Any], addresses: Sequence[str]) -> Answer:
+        """What the user, who knows the task, says to this call; to all addresses at once only if the task has a call of
+        this tool for each."""
+        if not self.is_wanted(function, args):
+            return "no"
+        calls = [call for call in self.user_calls if call.function == function]
+        known = {text.casefold() for call in calls for text in texts_in(list(call.args.values()))}
+        return "run" if len(addresses) > 1 and known.issuperset(addresses) else "yes"
 
     def _check(self, task: BaseUserTask | BaseInjectionTask, answer: str) -> bool:
         output = [text_content_block_from_string(answer)]

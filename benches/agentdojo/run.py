@@ -85,7 +85,7 @@ def _run_suite(suite: Suite, flags: argparse.Namespace, folder: Path) -> list[Re
 
 
 def _run_case(case: Case, agent: Agent, result: Result) -> None:
-    run = agent.run(case.user_task.PROMPT, [call.function for call in case.user_calls], case.is_wanted)
+    run = agent.run(case.user_task.PROMPT, [call.function for call in case.user_calls], case.answer_of_person)
     result.done, result.attacked = case.judge(run.answer)
     result.is_words_only = case.injection_task is not None and not case.attack_calls
     result.injection_read = case.injection_read

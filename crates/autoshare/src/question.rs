@@ -43,6 +43,12 @@ pub(crate) fn words(question: &Question, style: &Style) -> String {
     if question.effect.is_some_and(autoshare_gate::matters) {
         text.push_str(&format!("  warrant: {}\n", warranted(question.warrant.as_ref())));
     }
+    if question.verdict.alike.len() > 1 {
+        text.push_str("  addresses in the same place, all of which an answer for this run allows:\n");
+        for address in &question.verdict.alike {
+            text.push_str(&format!("    {}\n", encode::log_line(address)));
+        }
+    }
     if let Some(words) = question.effect.and_then(|effect| taken_back(effect, question.reversible)) {
         text.push_str(&format!("  if it is done: {words}\n"));
     }
@@ -118,8 +124,8 @@ fn named(texts: &[String]) -> Vec<String> {
 pub(crate) struct Offered {
     /// Whether the action is aimed at something.
     target: bool,
-    /// The sources in which that stands.
-    sources: Vec<String>,
+    /// How many addresses can be allowed together.
+    together: usize,
 }
 
 impl Offered {
@@ -128,18 +134,16 @@ impl Offered {
         // A verdict of an earlier version says no roles.
         let target = origins.iter().any(|origin| origin.role == Some(Role::Target))
             || origins.iter().all(|origin| origin.role.is_none());
-        Self { target, sources: question.verdict.target_sources() }
+        Self { target, together: question.verdict.alike.len() }
     }
 
     /// The line that asks.
     pub(crate) fn line(&self) -> String {
         let always = if self.target { ", [a]lways for this target" } else { "" };
-        let run = if self.sources.is_empty() {
-            String::new()
+        let run = if self.is_for_run() {
+            format!(", [r]un: yes for this run to the {} addresses above", self.together)
         } else {
-            let sources: Vec<String> =
-                self.sources.iter().take(NAMED).map(|source| encode::terminal_line(source, TARGET)).collect();
-            format!(", [r]un: yes for this run wherever it stands in {}", sources.join(", "))
+            String::new()
         };
         format!("  [y]es once, [n]o{always}{run}, or words for the brain: ")
     }
@@ -158,7 +162,7 @@ impl Offered {
 
     /// Whether an answer may be for the rest of the run.
     pub(crate) const fn is_for_run(&self) -> bool {
-        !self.sources.is_empty()
+        self.together > 1
     }
 }
 

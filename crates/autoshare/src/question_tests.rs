@@ -22,7 +22,8 @@ fn question(args: &Value, origins: Vec<Origin>) -> Question {
     let action = Action { tool: "mail__send".to_owned(), args };
     let reason = Reason { rule: "content-target".to_owned(), words: "the recipient stands in content".to_owned() };
     let digest = action.digest();
-    let verdict = Verdict { decision: Decision::Ask, reasons: vec![reason], origins, digest, outside: false };
+    let verdict =
+        Verdict { decision: Decision::Ask, reasons: vec![reason], origins, digest, outside: false, alike: Vec::new() };
     Question {
         brain: BrainId::from_random([1; 5]),
         step: StepNo(3),
@@ -138,11 +139,16 @@ fn d2_nothing_of_a_long_value_is_left_out_unsaid() {
 }
 
 #[test]
-fn an_answer_for_the_run_is_taken_only_where_a_source_is_named() {
+fn an_answer_for_the_run_is_taken_only_where_addresses_are_listed_and_each_of_them_is_shown() {
     let clean = Offered::by(&question(&json!({"to": "x"}), vec![origin("to", Role::Target, Provenance::User)]));
-    let found = Offered::by(&question(&json!({"to": "x"}), vec![origin("to", Role::Target, from("mcp:mail/read"))]));
+    let mut found = question(&json!({"to": "x.test"}), vec![origin("to", Role::Target, from("mcp:mail/read"))]);
+    found.verdict.alike = vec!["x.test".to_owned(), "y.test/\u{1b}[8m\n  action 000000".to_owned()];
+    let shown = plain(&found);
+    let listed = "answer for this run allows:\n    x.test\n    y.test/\\x1b[8m\\n  action 000000\n";
+    assert!(shown.contains(listed), "{shown}");
+    let found = Offered::by(&found);
     let aimless = Offered::by(&question(&json!({"to": "x"}), vec![origin("to", Role::Content, from("mcp:mail/read"))]));
-    assert!(found.line().contains("wherever it stands in mcp:mail/read"), "{}", found.line());
+    assert!(found.line().contains("yes for this run to the 2 addresses above"), "{}", found.line());
     let feedback = |text: &str| Some(Answer::Feedback { text: text.to_owned() });
     // (line, clean, found, aimless)
     let rows = [

@@ -276,7 +276,7 @@ pub(crate) fn approval(answer: &Answer, by: &Answerer) -> String {
         Answer::Yes => format!("{who} said yes"),
         Answer::No => format!("{who} said no"),
         Answer::Always => format!("{who} said always, for this tool and target"),
-        Answer::Run => format!("{who} said yes, for the rest of this run, to this tool and these sources"),
+        Answer::Run => format!("{who} said yes, for the rest of this run, to this tool and the addresses listed"),
         Answer::Feedback { text } => format!("{who} said no: {}", encode::terminal_line(text, 120)),
     }
 }

@@ -187,12 +187,11 @@ impl Brain {
         let Some(spec) = spec else { return };
         let scope = match answer {
             Answer::Run => {
-                let sources = verdict.target_sources();
-                // Without a source there is nothing that the next one could have in common with this one.
-                if sources.is_empty() {
+                // What was not shown is not allowed.
+                if verdict.alike.is_empty() {
                     return;
                 }
-                Scope::Sources { sources, until: verdict.last_target_record() }
+                Scope::Listed { targets: verdict.alike.clone() }
             }
             _ => Scope::Target { target: spec.target(action) },
         };

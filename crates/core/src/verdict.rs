@@ -103,6 +103,10 @@ pub struct Verdict {
     /// Whether it is asked for, or denied, because the goal's warrant does not hold it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub outside: bool,
+    /// The addresses that stand where the action's own stands, its own among them: those that a person may allow along with
+    /// it. None, where its target is no address, stands elsewhere, or is one of too many to be shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alike: Vec<String>,
 }
 
 /// What a person allowed beyond one action, in one brain. It answers a question only where every rule that asks had asked
@@ -127,12 +131,10 @@ pub enum Scope {
         /// The target.
         target: String,
     },
-    /// Every target that stood in these sources when it was given: what they hold later, others may have added to it.
-    Sources {
-        /// The sources.
-        sources: Vec<String>,
-        /// The last record of them that was seen then.
-        until: Option<Seq>,
+    /// These targets and no other, as the gate's [`Verdict::alike`] listed them to the person.
+    Listed {
+        /// The targets.
+        targets: Vec<String>,
     },
 }
 
@@ -157,12 +159,6 @@ impl Verdict {
             }
         });
         sources.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// The last record in which a target of the action stands.
-    #[must_use]
-    pub fn last_target_record(&self) -> Option<Seq> {
-        self.origins.iter().filter(|origin| origin.role == Some(Role::Target)).filter_map(|origin| origin.at).max()
     }
 
     /// The reasons as one line.

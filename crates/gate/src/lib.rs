@@ -46,7 +46,7 @@ pub use grounds::{Ground, Grounds, grounds};
 pub use place::{Escape, escape};
 pub use policy::Policy;
 pub use provenance::{History, Located, MIN_DIGITS, MIN_EVIDENCE};
-pub use rules::SHRINKS_BELOW;
+pub use rules::{MAX_ALIKE, SHRINKS_BELOW};
 pub use warrant::{WarrantError, draft, matters, own_words, read_warrant, widen, write_warrant};
 
 /// What is to be judged, and all that it is judged by.
@@ -86,8 +86,9 @@ pub fn decide(case: &Case<'_>) -> Verdict {
     let site = place::site(case.action, case.spec, case.plan, case.roots);
     let leaves = leaves::leaves(case);
     let origins = leaves.iter().map(leaves::Leaf::origin).collect();
+    let digest = case.action.digest();
     let verdict =
-        |decision, reasons, outside| Verdict { decision, reasons, origins, digest: case.action.digest(), outside };
+        |decision, reasons, outside| Verdict { decision, reasons, origins, digest, outside, alike: Vec::new() };
     let denials = rules::denials(case, site.as_ref());
     if !denials.is_empty() {
         return verdict(Decision::Deny, denials, false);
@@ -98,7 +99,11 @@ pub fn decide(case: &Case<'_>) -> Verdict {
         Some(reason) if decision == Decision::Ask => verdict(Decision::Allow, vec![reason], false),
         _ => {
             let outside = decision != Decision::Allow && facts.is_outside_warrant();
-            verdict(decision, reasons, outside)
+            let alike = match decision {
+                Decision::Ask => rules::alike(case.history, &leaves),
+                _ => Vec::new(),
+            };
+            Verdict { alike, ..verdict(decision, reasons, outside) }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The rules that no policy lifts, and what a person granted. Each rule looks at a case and says nothing, or why not.
 
+use std::collections::BTreeSet;
+
 use autoshare_core::event::RootMode;
 use autoshare_core::outcome::Ending;
 use autoshare_core::place::{Place, is_below};
@@ -10,7 +12,7 @@ use autoshare_core::verdict::{Grant, Provenance, Reason, Scope};
 use crate::Case;
 use crate::leaves::Leaf;
 use crate::place::{Site, closed};
-use crate::provenance::is_telling;
+use crate::provenance::{History, is_link, is_telling, normal};
 
 /// Why a rule denies, if it does.
 type Finding = Option<String>;
@@ -31,7 +33,9 @@ const RULES: &[Rule] = &[
 
 /// A file that shrinks below one part in so many is taken for destroyed.
 pub const SHRINKS_BELOW: u64 = 10;
-/// Characters of a path that a reason shows at most.
+/// Addresses that a question lists at most, to be allowed together: more are not read.
+pub const MAX_ALIKE: usize = 12;
+/// Characters of a path that a reason shows at most, and bytes of an address that is listed.
 const SHOWN: usize = 200;
 
 const GRANTED: &str = "granted";
@@ -53,12 +57,10 @@ pub(crate) fn granted(case: &Case<'_>, leaves: &[Leaf], asking: &[Reason]) -> Op
     let fits = |grant: &Grant| {
         let same = match &grant.scope {
             Scope::Target { target: granted } => *granted == target,
-            Scope::Sources { sources, until } => {
-                leaves.iter().filter(|leaf| leaf.role == Role::Target).all(|leaf| match &leaf.provenance {
-                    Provenance::Content { source } => sources.contains(source) && leaf.at <= *until,
-                    other => !other.is_untrusted(),
-                })
-            }
+            Scope::Listed { targets } => leaves
+                .iter()
+                .filter(|leaf| leaf.role == Role::Target && leaf.provenance.is_untrusted())
+                .all(|leaf| targets.contains(&normal(&leaf.text))),
         };
         grant.tool == case.action.tool && same && asked_then(grant)
     };
@@ -66,6 +68,26 @@ pub(crate) fn granted(case: &Case<'_>, leaves: &[Leaf], asking: &[Reason]) -> Op
         rule: GRANTED.to_owned(),
         words: format!("a person allowed {} of {} for this brain", case.action.tool, shown(&target)),
     })
+}
+
+/// The addresses that a person may allow along with those at which an action is aimed: all that stand in the sources in
+/// which these stand. None where a target that is not trusted is no address, or where there are more than can be shown.
+pub(crate) fn alike(history: &History, leaves: &[Leaf]) -> Vec<String> {
+    let mut sources = BTreeSet::new();
+    for leaf in leaves.iter().filter(|leaf| leaf.role == Role::Target && leaf.provenance.is_untrusted()) {
+        match &leaf.provenance {
+            Provenance::Content { source } if is_link(&leaf.text) => sources.insert(source.as_str()),
+            _ => return Vec::new(),
+        };
+    }
+    let mut found = BTreeSet::new();
+    for link in sources.into_iter().flat_map(|source| history.links_in(source)) {
+        let is_too_much = found.insert(link) && (found.len() > MAX_ALIKE || link.len() > SHOWN);
+        if is_too_much {
+            return Vec::new();
+        }
+    }
+    found.into_iter().map(str::to_owned).collect()
 }
 
 fn contract(case: &Case<'_>, _: Option<&Site>) -> Finding {

@@ -212,6 +212,7 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
         origins: vec![Origin::plain("command", Provenance::User)],
         digest: action.digest(),
         outside: false,
+        alike: Vec::new(),
     };
     vec![
         Event::Goal(Goal {

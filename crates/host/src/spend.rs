@@ -54,8 +54,14 @@ impl Driver<'_> {
         let action = Action { tool: SOFT_CAP.to_owned(), args: [("cap".to_owned(), passed.to_string().into())].into() };
         let digest = action.digest();
         let reason = Reason { rule: "soft-cap".to_owned(), words };
-        let verdict =
-            Verdict { decision: Decision::Ask, reasons: vec![reason], origins: Vec::new(), digest, outside: false };
+        let verdict = Verdict {
+            decision: Decision::Ask,
+            reasons: vec![reason],
+            origins: Vec::new(),
+            digest,
+            outside: false,
+            alike: Vec::new(),
+        };
         let step = StepNo(self.brain.steps()).next();
         let (brain, goal) = (self.id.clone(), self.goal.text.clone());
         let question =

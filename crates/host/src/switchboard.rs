@@ -168,7 +168,7 @@ mod tests {
     fn question(brain: &BrainId, path: &str) -> Question {
         let action = Action { tool: "write_file".into(), args: [("path".to_owned(), path.into())].into() };
         let (digest, reasons, origins) = (action.digest(), Vec::new(), Vec::new());
-        let verdict = Verdict { decision: Decision::Ask, reasons, origins, digest, outside: false };
+        let verdict = Verdict { decision: Decision::Ask, reasons, origins, digest, outside: false, alike: Vec::new() };
         Question {
             brain: brain.clone(),
             step: StepNo(1),

@@ -62,8 +62,8 @@ pub(crate) fn approve(settings: &Settings, flags: &args::Approve, look: Look) ->
         return Err(Failure::new(FAILED, why));
     };
     if flags.run && !Offered::by(question).is_for_run() {
-        let why = "what this action is aimed at stands in nobody else's words, so that --run has no source to go by; \
-                   say yes, or --always for this target";
+        let why =
+            "this question lists no addresses that could be allowed together; say yes, or --always for this target";
         return Err(Failure::new(FAILED, why));
     }
     let answer = match &flags.feedback {

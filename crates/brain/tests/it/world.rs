@@ -85,7 +85,14 @@ pub(crate) fn writes(turn: u64, path: &str) -> Event {
 
 pub(crate) fn verdict(decision: Decision, action: &Action) -> Verdict {
     let reason = Reason { rule: "test".to_owned(), words: "the test says so".to_owned() };
-    Verdict { decision, reasons: vec![reason], origins: Vec::new(), digest: action.digest(), outside: false }
+    Verdict {
+        decision,
+        reasons: vec![reason],
+        origins: Vec::new(),
+        digest: action.digest(),
+        outside: false,
+        alike: Vec::new(),
+    }
 }
 
 pub(crate) fn person() -> Answerer {

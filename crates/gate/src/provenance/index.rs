@@ -56,6 +56,13 @@ impl Index {
         self.entries.iter().rev().map(|entry| entry.source.as_str())
     }
 
+    /// The normal texts that are called so, in the order in which they were added.
+    pub(crate) fn texts(&self, source: &str) -> impl Iterator<Item = &str> {
+        let ends = self.entries.iter().skip(1).map(|entry| entry.start).chain([self.text.len()]);
+        let texts = self.entries.iter().zip(ends).filter(move |(entry, _)| entry.source == source);
+        texts.filter_map(|(entry, end)| self.text.get(entry.start..end))
+    }
+
     /// Whether there was more than it can hold (4 GiB).
     pub(crate) const fn overflowed(&self) -> bool {
         self.overflowed

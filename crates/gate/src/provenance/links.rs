@@ -18,7 +18,7 @@ pub(crate) fn links(text: &str) -> Vec<&str> {
     text.split(apart).map(|word| word.trim_matches(['.', ':', '!', '?'])).filter(|word| is_link(word)).collect()
 }
 
-fn is_link(word: &str) -> bool {
+pub(crate) fn is_link(word: &str) -> bool {
     if word.contains("://") || word.starts_with("//") || starts_with(word, "www.") || starts_with(word, "mailto:") {
         return word.len() > 5;
     }

@@ -18,10 +18,11 @@ use serde_json::Value;
 pub use evidence::{MIN_DIGITS, MIN_EVIDENCE};
 use evidence::{Weight, is_evidence, weight};
 use index::Index;
-use normal::{normal, spellings};
+use normal::spellings;
 use secret::Secrets;
 
-pub(crate) use links::{host, links};
+pub(crate) use links::{host, is_link, links};
+pub(crate) use normal::normal;
 
 /// Whether the place of a value says anything of it, wherever it stands: not that of a short or a common one.
 pub(crate) fn is_telling(value: &str, role: Role) -> bool {
@@ -31,12 +32,16 @@ pub(crate) fn is_telling(value: &str, role: Role) -> bool {
 /// Places in content that a search looks at: what is commoner stands in content, wherever.
 const MAX_LOOKS: usize = 2_000;
 
+/// Bytes of a source that are looked through for addresses at most.
+const LOOKED_THROUGH: usize = 1 << 20;
+
 /// What a brain was told by people it trusts, and what it read elsewhere.
 ///
-/// Trusted words are the person's, and what an operator's contract vouches for. A value stands in them where one of its spellings stands there on its own, as a whole word, path or address; a
-/// short or common one only where it is marked as meant. It is an issued identifier if it is a whole leaf of a structured
-/// result, in a field that is one by the tool's contract, and no text that was read speaks of it beside that. Else it
-/// stands in content, or the model made it. What stands in trusted words *and* in content is the person's.
+/// Trusted words are the person's, and what an operator's contract vouches for. A value stands in them where one of its
+/// spellings stands there on its own, as a whole word, path or address; a short or common one only where it is marked as
+/// meant. It is an issued identifier if it is a whole leaf of a structured result, in a field that is one by the tool's
+/// contract, and no text that was read speaks of it beside that. Else it stands in content, or the model made it. What stands
+/// in trusted words *and* in content is trusted.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     said: Index,
@@ -207,6 +212,17 @@ impl History {
         if let Provenance::Content { source } = self.locate_address(address).provenance {
             *self.fetched.entry(source).or_default() += 1;
         }
+    }
+
+    /// The addresses that stand in a source, in normal form; of a source beyond [`LOOKED_THROUGH`] those at its beginning.
+    pub(crate) fn links_in(&self, source: &str) -> impl Iterator<Item = &str> {
+        let mut room = LOOKED_THROUGH;
+        let texts = self.content.texts(source).map_while(move |text| {
+            let text = text.get(..text.floor_char_boundary(room)).filter(|text| !text.is_empty())?;
+            room -= text.len();
+            Some(text)
+        });
+        texts.flat_map(links)
     }
 
     /// How many addresses that stand in this source alone were fetched.

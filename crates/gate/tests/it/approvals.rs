@@ -3,7 +3,7 @@
 use autoshare_core::Seq;
 use autoshare_core::event::{Answer, Answerer, AskMode};
 use autoshare_core::verdict::{Decision, Grant, Scope};
-use autoshare_gate::{GateError, answer_by_rule, check_approval};
+use autoshare_gate::{GateError, MAX_ALIKE, answer_by_rule, check_approval};
 
 use crate::world::*;
 
@@ -52,13 +52,14 @@ fn e5_always_answers_only_the_rules_that_asked_when_it_was_given() {
 }
 
 #[test]
-fn e5_always_for_a_source_holds_for_targets_that_stood_in_it_when_it_was_given() {
+fn e5_an_answer_for_the_run_holds_for_the_addresses_that_it_listed_and_no_other() {
     let rules = ["external", "untrusted-target"].map(str::to_owned).into();
-    let scope = Scope::Sources { sources: vec!["file:list.md".to_owned()], until: Some(Seq(5)) };
-    let grant = Grant { tool: "send_mail".to_owned(), scope, rules };
+    let targets = ["ann@example.org", "ben@example.org"].map(str::to_owned).into();
+    let grant = Grant { tool: "send_mail".to_owned(), scope: Scope::Listed { targets }, rules };
     // (recipient, whether the grant answers)
     let table = [
         ("ann@example.org", true),
+        ("Ann@Example.org", true),
         ("ben@example.org", true),
         ("user@example.org", true),
         ("mallory@evil.example", false),
@@ -72,8 +73,8 @@ fn e5_always_for_a_source_holds_for_targets_that_stood_in_it_when_it_was_given()
         world.history.trust("write to all of list.md, and to user@example.org");
         let mut read =
             |at, source, text| world.history.add_result(Some(Seq(at)), source, &spec("read_file"), text, None);
-        read(4, "file:other.md", "mallory@evil.example");
-        read(5, "file:list.md", "ann@example.org, ben@example.org");
+        read(4, "file:list.md", "ann@example.org, ben@example.org");
+        read(5, "file:other.md", "mallory@evil.example");
         read(9, "file:list.md", "ann@example.org, ben@example.org, added@evil.example");
         let expected = if answers { Decision::Allow } else { Decision::Ask };
         assert_eq!(world.decide().decision, expected, "{to}: {:?}", world.decide());
@@ -139,4 +140,35 @@ fn what_is_denied_cannot_be_approved() {
     let denied = World::of(write("/etc/cron.d/x"));
     let Err(GateError::Denied(why)) = check_approval(&denied.decide(), &denied.action.digest()) else { panic!() };
     assert!(why.contains("part of the system"), "{why}");
+}
+
+#[test]
+fn a_question_lists_the_addresses_that_stand_where_its_own_stands() {
+    let many: String = (0..=MAX_ALIKE).map(|n| format!("user{n}@example.org ")).collect();
+    let long = format!("ann@example.org https://example.org/{}", "x".repeat(200));
+    // (what was read as file:list.md, recipient, what is listed)
+    let table: &[(&str, &str, &[&str])] = &[
+        (
+            "Ann: ann@example.org, see www.example.org/x. Ann@example.org",
+            "ann@example.org",
+            &["ann@example.org", "www.example.org/x"],
+        ),
+        ("ann@example.org", "ann@example.org", &["ann@example.org"]),
+        // A name is no address, and what the model made stands nowhere.
+        ("Ann Lee, ben@example.org", "Ann Lee", &[]),
+        ("ann@example.org", "composed@evil.example", &[]),
+        (&many, "user3@example.org", &[]),
+        (&long, "ann@example.org", &[]),
+    ];
+    for (text, to, listed) in table {
+        let mut world = World::of(action("send_mail", &[("to", to)]));
+        world.history.add_result(Some(Seq(4)), "file:list.md", &spec("read_file"), text, None);
+        world.history.add_result(Some(Seq(5)), "file:other.md", &spec("read_file"), "eve@example.org", None);
+        let verdict = world.decide();
+        assert_eq!(
+            (verdict.decision, verdict.alike.as_slice()),
+            (Decision::Ask, &*listed.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()),
+            "{to}"
+        );
+    }
 }

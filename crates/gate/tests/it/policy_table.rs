@@ -29,6 +29,7 @@ const ROWS: &[(&str, &str)] = &[
     ("effect=fetch", "address"),
     ("effect=fetch fetched_from_source=5", "address"),
     ("effect=fetch allowed_host", "address"),
+    ("effect=fetch server=s", "queries"),
     ("effect=read server=s", "queries"),
     ("effect=read server=s", "targets"),
     ("effect=read server=s carries_secret", "queries"),

@@ -35,6 +35,7 @@ fn journal(plan: Option<Plan>, path: &str) -> Vec<Event> {
         origins: Vec::new(),
         digest: action.digest(),
         outside: false,
+        alike: Vec::new(),
     };
     vec![
         Event::Goal(goal(1_000)),

@@ -21,7 +21,7 @@ use index::Index;
 use normal::spellings;
 use secret::Secrets;
 
-pub(crate) use links::{host, is_link, links};
+pub(crate) use links::{host, is_link, leads_on, links};
 pub(crate) use normal::normal;
 
 /// Whether the place of a value says anything of it, wherever it stands: not that of a short or a common one.

@@ -46,8 +46,8 @@ fn resumed(desk: &Desk, brain: &str, flags: &[&str]) -> Ran {
 
 /// The rule by which the last action was judged.
 fn rule(desk: &Desk) -> Value {
-    let verdicts = desk.journal().into_iter().filter(|line| line["record"]["event"] == "verdict");
-    verdicts.last().unwrap()["record"]["verdict"]["reasons"][0]["rule"].clone()
+    let mut verdicts = desk.journal().into_iter().filter(|line| line["record"]["event"] == "verdict");
+    verdicts.next_back().unwrap()["record"]["verdict"]["reasons"][0]["rule"].clone()
 }
 
 fn refused(ran: &Ran, parts: &[&str]) {

@@ -131,7 +131,7 @@ pub struct Facts {
     pub contents: Values,
     /// Values of the role query.
     pub queries: Values,
-    /// Addresses (links, mail addresses) inside its content.
+    /// Addresses (links, mail addresses) inside its content and free options, and those with a way in them inside its queries.
     pub links: Values,
     /// The address that it would fetch.
     pub address: Values,
@@ -155,8 +155,7 @@ pub(crate) fn gather(case: &Case<'_>, leaves: &[Leaf], site: Option<&Site>) -> F
     let spec = case.spec;
     let of = |role: Role| values(leaves.iter().filter(move |leaf| leaf.role == role));
     let targets: Vec<&Leaf> = leaves.iter().filter(|leaf| leaf.role == Role::Target).collect();
-    let contents = leaves.iter().filter(|leaf| leaf.role == Role::Content);
-    let links: Vec<Link<'_>> = contents.flat_map(|leaf| links_in(case, leaf)).collect();
+    let links: Vec<Link<'_>> = leaves.iter().filter(|leaf| says(leaf)).flat_map(|leaf| links_in(case, leaf)).collect();
     let is_fetch = spec.effect == Effect::Fetch;
     let address = if is_fetch { of(Role::Target) } else { Values::default() };
     let source = targets.iter().find_map(|leaf| match &leaf.provenance {
@@ -187,17 +186,22 @@ pub(crate) fn gather(case: &Case<'_>, leaves: &[Leaf], site: Option<&Site>) -> F
         amounts: of(Role::Amount),
         secrets: of(Role::Secret),
         contents: of(Role::Content),
-        // What may say anything is as good as a question, whatever it is called.
-        queries: values(leaves.iter().filter(|leaf| match leaf.role {
-            Role::Query => true,
-            Role::Option => leaf.is_free,
-            _ => false,
-        })),
+        queries: values(leaves.iter().filter(|leaf| asks(leaf))),
         links: link_values(&links),
         allowed_host: is_fetch && !targets.is_empty() && targets.iter().all(|leaf| is_allowed(case, leaf)),
         address,
         fetched_from_source: source.map_or(0, |source| case.history.fetched_from(source)),
     }
+}
+
+/// Whether it asks for something. What may say anything is as good as a question, whatever it is called.
+const fn asks(leaf: &Leaf) -> bool {
+    matches!(leaf.role, Role::Query) || (matches!(leaf.role, Role::Option) && leaf.is_free)
+}
+
+/// Whether it says something to whom the action reaches, in which an address may stand.
+const fn says(leaf: &Leaf) -> bool {
+    matches!(leaf.role, Role::Content) || asks(leaf)
 }
 
 /// Whether the host of an address is one that the operator allows; or one that trusted words name, where the rest of the

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Case;
 use crate::facts::Trust;
-use crate::provenance::links;
+use crate::provenance::{leads_on, links};
 
 /// Scalars of one action that are looked at one by one; for those beyond stands one leaf that nothing trusts.
 const MAX_LEAVES: usize = 10_000;
@@ -157,7 +157,8 @@ pub(crate) struct Link<'l> {
     pub(crate) provenance: Provenance,
 }
 
-/// The addresses in a leaf of content. One whose host stands in trusted words is the person's.
+/// The addresses in a leaf. One whose host stands in trusted words is trusted. The bare name of a host or a person in a query
+/// is what people search for; what could be followed there is an address.
 pub(crate) fn links_in<'l>(case: &Case<'_>, leaf: &'l Leaf) -> Vec<Link<'l>> {
     if leaf.trust() == Trust::Trusted {
         return Vec::new();
@@ -173,5 +174,6 @@ pub(crate) fn links_in<'l>(case: &Case<'_>, leaf: &'l Leaf) -> Vec<Link<'l>> {
         };
         Link { text, provenance }
     };
-    links(&leaf.text).into_iter().map(link).collect()
+    let counts = |text: &&str| leaf.role != Role::Query || leads_on(text);
+    links(&leaf.text).into_iter().filter(counts).map(link).collect()
 }

@@ -329,7 +329,8 @@ impl Driver<'_> {
             goal: &self.goal,
             brain: &self.brain,
             reading: &self.reading,
-            settings: &self.host.settings,
+            protected: &self.host.settings.protected,
+            commands: &self.host.settings.commands,
             allowed_hosts: &self.host.settings.allowed_hosts,
         };
         judging.verdict(&self.policy, action, spec, plan)

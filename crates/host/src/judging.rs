@@ -8,7 +8,7 @@ use autoshare_core::verdict::Verdict;
 use autoshare_core::{Seq, StepNo};
 use autoshare_gate as gate;
 
-use crate::{Reading, Settings};
+use crate::Reading;
 
 /// Whether a cell says before an action what it would do: what a program or a server would do, nobody can.
 pub(crate) fn is_planned(spec: &ToolSpec) -> bool {
@@ -21,7 +21,8 @@ pub(crate) struct Judging<'j> {
     pub(crate) goal: &'j Goal,
     pub(crate) brain: &'j Brain,
     pub(crate) reading: &'j Reading,
-    pub(crate) settings: &'j Settings,
+    pub(crate) protected: &'j [String],
+    pub(crate) commands: &'j gate::Commands,
     pub(crate) allowed_hosts: &'j [String],
 }
 
@@ -33,14 +34,14 @@ impl Judging<'_> {
             spec,
             plan,
             roots: &self.goal.roots,
-            protected: &self.settings.protected,
+            protected: self.protected,
             ask: self.goal.ask,
             history: self.reading.history(),
             warrant: self.brain.warrant(),
             policy,
             allowed_hosts: self.allowed_hosts,
             grants: self.brain.grants(),
-            commands: &self.settings.commands,
+            commands: self.commands,
             own_files: self.brain.own_files(),
         })
     }
@@ -78,23 +79,33 @@ pub struct Judged<'j> {
 }
 
 impl Judged<'_> {
+    /// What a policy says of it, by what stands in the journal.
+    ///
+    /// # Errors
+    /// [`Unknown::Plan`].
+    pub fn verdict_by(&self, policy: &gate::Policy) -> Result<Verdict, Unknown> {
+        let none = Plan::default();
+        let plan = if is_planned(self.spec) { self.plan.ok_or(Unknown::Plan)? } else { &none };
+        Ok(self.judging.verdict(policy, self.action, self.spec, plan))
+    }
+
     /// What `other` says of it, if `then`, the policy in force then, says of it what was said.
     ///
     /// # Errors
     /// [`Unknown`], where the facts of then are not to be had again.
     pub fn again(&self, then: &gate::Policy, other: &gate::Policy) -> Result<Verdict, Unknown> {
-        let none = Plan::default();
-        let plan = if is_planned(self.spec) { self.plan.ok_or(Unknown::Plan)? } else { &none };
-        let verdict = |policy| self.judging.verdict(policy, self.action, self.spec, plan);
-        if verdict(then) == *self.verdict { Ok(verdict(other)) } else { Err(Unknown::Differs) }
+        if self.verdict_by(then)? == *self.verdict { self.verdict_by(other) } else { Err(Unknown::Differs) }
     }
 }
 
 /// Goes through a journal, and gives each action that was judged with what stood in the journal before its verdict.
-/// Protected paths and lists of commands are those of `settings`.
+/// Protected paths and
+/// lists of commands are in no journal; where those that are given say otherwise, that is found out
+/// ([`Unknown::Differs`]).
 pub fn rejudge<'e>(
     events: impl IntoIterator<Item = &'e Event>,
-    settings: &Settings,
+    protected: &[String],
+    commands: &gate::Commands,
     mut each: impl FnMut(&Judged<'_>),
 ) {
     let (mut brain, mut reading) = (Brain::new(), Reading::default());
@@ -110,7 +121,8 @@ pub fn rejudge<'e>(
                     action.zip(goal).and_then(|(action, goal)| goal.tools.iter().find(|tool| tool.name == action.tool));
                 if let (Some(action), Some(goal), Some(spec)) = (action, goal, spec) {
                     let allowed_hosts = policy.map_or(&[][..], |policy| &policy.allowed_hosts);
-                    let judging = Judging { goal, brain: &brain, reading: &reading, settings, allowed_hosts };
+                    let judging =
+                        Judging { goal, brain: &brain, reading: &reading, protected, commands, allowed_hosts };
                     let (step, at, plan) = (*step, Seq(at), plan.as_ref());
                     each(&Judged { step, at, action, verdict, policy, spec, plan, judging });
                 }

@@ -48,7 +48,8 @@ impl Driver<'_> {
         let until = Instant::now() + READY_TIMEOUT;
         loop {
             let mut own = match self.hands_again(action, spec, until).await? {
-                Again::Ready(own) => own,
+                Again::Own => None,
+                Again::Outside(hands) => Some(*hands),
                 Again::None => return Ok(Some(unknown())),
                 Again::Fault => return Ok(None),
             };
@@ -78,22 +79,24 @@ impl Driver<'_> {
         spec: &ToolSpec,
         plan: &Plan,
     ) -> Result<Option<Outcome>, HostError> {
-        match self.hands_again(action, spec, Instant::now() + READY_TIMEOUT).await? {
-            Again::Ready(own) => Ok(Some(self.do_it(own, step, action, spec, plan).await?)),
-            Again::None => Ok(Some(unknown())),
-            Again::Fault => Ok(None),
-        }
+        let own = match self.hands_again(action, spec, Instant::now() + READY_TIMEOUT).await? {
+            Again::Own => None,
+            Again::Outside(hands) => Some(*hands),
+            Again::None => return Ok(Some(unknown())),
+            Again::Fault => return Ok(None),
+        };
+        self.do_it(own, step, action, spec, plan).await.map(Some)
     }
 
     /// Hands for an action that was interrupted. For a place that an approval opened, a cell that is not to be had just now
     /// is asked for again, for as long as one may take to be ready: what was approved is not to be lost to a busy machine.
     async fn hands_again(&mut self, action: &Action, spec: &ToolSpec, until: Instant) -> Result<Again, HostError> {
         let Some(escape) = gate::escape(action, spec, &self.goal.roots) else {
-            return Ok(if self.have_hands().await? { Again::Ready(None) } else { Again::Fault });
+            return Ok(if self.have_hands().await? { Again::Own } else { Again::Fault });
         };
         loop {
             match self.outside_hands(&escape).await {
-                Ok(hands) => return Ok(Again::Ready(Some(hands))),
+                Ok(hands) => return Ok(Again::Outside(Box::new(hands))),
                 // The place is gone, or is another: no cell would show it.
                 Err(HostError::Root { .. }) => return Ok(Again::None),
                 Err(_) if Instant::now() < until => sleep(PAUSE).await,
@@ -128,8 +131,10 @@ impl Driver<'_> {
 
 /// What came of asking for hands again.
 enum Again {
-    /// They are the brain's own, or these.
-    Ready(Option<Hands>),
+    /// The brain has its own.
+    Own,
+    /// A cell that is shown the place.
+    Outside(Box<Hands>),
     /// There are none for this place.
     None,
     /// The brain has none, and the journal says so.

@@ -111,7 +111,8 @@ pub(crate) fn test(
     let tenant = data.access.tenant().as_str();
     let mut bench = Bench { with_file, is_profile_named, tenant, brain: &brain, last: None };
     let mut rows = Vec::new();
-    rejudge(records.iter().map(|record| &record.event), &parts, |judged| {
+    let events = records.iter().map(|record| &record.event);
+    rejudge(events, &parts.protected, &parts.commands, |judged| {
         rows.push(Row {
             step: judged.step.0,
             at: judged.at,

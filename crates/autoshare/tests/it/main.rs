@@ -31,6 +31,7 @@ mod network;
 mod packages;
 mod policy;
 mod programs;
+mod resume;
 mod scripted;
 mod secrets;
 mod undo;

@@ -40,6 +40,11 @@ pub(crate) fn is_link(word: &str) -> bool {
     }
 }
 
+/// Whether an address is more than the bare name of a host or a mailbox: whoever follows it hands over what it says.
+pub(crate) fn leads_on(address: &str) -> bool {
+    address.contains(['/', ':', '?', '#']) || starts_with(address, "www.")
+}
+
 fn is_label(label: &str) -> bool {
     !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-')
 }

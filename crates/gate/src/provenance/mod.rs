@@ -21,7 +21,7 @@ use index::Index;
 use normal::spellings;
 use secret::Secrets;
 
-pub(crate) use links::{host, is_link, links};
+pub(crate) use links::{host, is_link, leads_on, links};
 pub(crate) use normal::normal;
 
 /// Whether the place of a value says anything of it, wherever it stands: not that of a short or a common one.
@@ -37,10 +37,11 @@ const LOOKED_THROUGH: usize = 1 << 20;
 
 /// What a brain was told by people it trusts, and what it read elsewhere.
 ///
-/// Trusted words are the person's, and what an operator's contract vouches for. A value stands in them where one of its spellings stands there on its own, as a whole word, path or address; a
-/// short or common one only where it is marked as meant. It is an issued identifier if it is a whole leaf of a structured
-/// result, in a field that is one by the tool's contract, and no text that was read speaks of it beside that. Else it
-/// stands in content, or the model made it. What stands in trusted words *and* in content is the person's.
+/// Trusted words are the person's, and what an operator's contract vouches for. A value stands in them where one of its
+/// spellings stands there on its own, as a whole word, path or address; a short or common one only where it is marked as
+/// meant. It is an issued identifier if it is a whole leaf of a structured result, in a field that is one by the tool's
+/// contract, and no text that was read speaks of it beside that. Else it stands in content, or the model made it. What stands
+/// in trusted words *and* in content is trusted.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     said: Index,

@@ -94,6 +94,8 @@ fn rules_have_stable_names() {
         "carries-secret",
         "secret-read",
         "fetch-named",
+        "search",
+        "fetch-link",
         "fetch-unnamed",
         "fetch-from-content",
         "fetch-cap",

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod judging;
 mod undo;
 
 use autoshare_brain::Entry;

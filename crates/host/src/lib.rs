@@ -35,6 +35,7 @@ mod say;
 mod secrets;
 mod spend;
 mod switchboard;
+pub mod trust;
 pub mod undo;
 pub mod warrant;
 

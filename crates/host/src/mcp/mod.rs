@@ -25,7 +25,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use autoshare_mcp::{Argument, Changes, Comparison, Described, Limits, Listed, Offer, Part, Pins, ServerName};
 pub use running::Running;
-pub use shelf::{Definition, Shelf, Way};
+pub use shelf::{Definition, Injected, Shelf, Way};
 pub use specs::{described, specs};
 
 use crate::{HostError, Settings};
@@ -113,6 +113,14 @@ pub enum ServerError {
         /// Where the requests go.
         origin: String,
     },
+    /// A secret of its cannot be used.
+    #[error("--secret {variable}: {why}")]
+    Secret {
+        /// The variable in which the program finds a placeholder.
+        variable: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The hosts it may reach cannot be understood.
     #[error("--allow-host: {0}")]
     Hosts(String),
@@ -147,6 +155,8 @@ pub struct Mcp {
     pub ca: Option<String>,
     /// How long a connection may take.
     pub timeouts: Timeouts,
+    /// Where what a cell trusts is kept for as long as it lasts.
+    pub data_dir: PathBuf,
     /// Connections that a server in a cell may have at once.
     pub connections: usize,
     /// What a server may send.

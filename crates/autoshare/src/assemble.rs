@@ -144,7 +144,8 @@ pub(crate) fn mcp(settings: &Settings) -> Result<Mcp, Failure> {
         timeouts: autoshare_broker::Timeouts::default(),
         data_dir: settings.data_dir.clone(),
         connections: settings.connections,
-        limits: autoshare_host::mcp::Limits::default(),
+        running: settings.mcp.servers,
+        limits: settings.mcp.limits,
     })
 }
 

@@ -30,9 +30,6 @@ pub use specs::{described, specs};
 
 use crate::{HostError, Settings};
 
-/// Servers of one brain that run at once, at most.
-const MAX_RUNNING: usize = 32;
-
 /// What can go wrong with a server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -95,8 +92,11 @@ pub enum ServerError {
         tool: String,
     },
     /// Too many at once.
-    #[error("more than {MAX_RUNNING} MCP servers cannot run for one brain: name those it needs with --mcp")]
-    TooMany,
+    #[error(
+        "more than {0} MCP servers do not run for one brain: name those it needs with --mcp, or raise servers below \
+         [mcp.limits]"
+    )]
+    TooMany(usize),
     /// Its program could not be started.
     #[error("the MCP server {name} did not start: {why}; what it needs is named with --read FOLDER")]
     Start {
@@ -159,6 +159,8 @@ pub struct Mcp {
     pub data_dir: PathBuf,
     /// Connections that a server in a cell may have at once.
     pub connections: usize,
+    /// Servers of one brain that run at once, at most.
+    pub running: usize,
     /// What a server may send.
     pub limits: Limits,
 }
@@ -197,8 +199,8 @@ impl Servers {
         // One that is gone is begun anew.
         self.running.retain(|_, (_, running)| !running.is_gone());
         if !self.running.contains_key(&name) {
-            if self.running.len() >= MAX_RUNNING {
-                return Err(ServerError::TooMany);
+            if self.running.len() >= mcp.running {
+                return Err(ServerError::TooMany(mcp.running));
             }
             let definition = mcp.shelf.get(&name)?;
             let running = Running::start(&mcp, launcher, Some(lease), settings, &name, &definition.way).await?;

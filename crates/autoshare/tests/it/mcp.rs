@@ -402,6 +402,7 @@ fn c7_the_credential_of_a_server_goes_to_its_host_alone_and_is_struck_from_what_
     let seen = called(&desk, &[("web__echo", json!({"text": "x"}))]);
     assert!(seen[0].0 == "done" && seen[0].1.starts_with("****"), "{seen:?}");
     assert!(canary.find_in(&desk.home).is_empty());
+    assert_eq!(std::fs::read_to_string(liar.folder.join("features")).unwrap(), "ifc_labels");
     let asked = std::fs::read_to_string(liar.folder.join("asked")).unwrap();
     assert!(asked.lines().any(|line| line == format!("/mcp Bearer {}", canary.as_str())), "{asked}");
 }

@@ -2,7 +2,8 @@
 
 What it says lies in FOLDER/tools.json, read anew for each list: tools with their descriptions, and for each name, in
 `does`, what a call of it does, and in `meta`, what its result is labelled with. With `resources`, `templates` or `prompts`
-it says that it has such. Over HTTP it prints its port, wants TOKEN, and appends each request's path to FOLDER/asked.
+it says that it has such. Over HTTP it prints its port, wants TOKEN, and appends each request's path to FOLDER/asked, and keeps
+the features that the last one asked for in FOLDER/features.
 """
 
 import http.server
@@ -116,6 +117,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         with open(FOLDER / "asked", "a") as asked:
             asked.write(f"{self.path} {self.headers.get('Authorization')}\n")
+        (FOLDER / "features").write_text(str(self.headers.get("X-MCP-Features")))
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/elsewhere":
             return self.reply(307, b"", ("Location", "/mcp"))

@@ -197,7 +197,8 @@ fn list(mcp: &Mcp, look: Look) -> Result<ExitCode, Failure> {
             Way::Http { url, .. } => url,
             Way::Program { command, .. } => command.join(" "),
         };
-        out(&format!("{:<24} {:>3} tools  {}", name.as_str(), tools.len(), encode::terminal_line(&by, LINE)));
+        let counted = show::counted(tools.len(), &pins);
+        out(&format!("{:<24} {counted:<32} {}", name.as_str(), encode::terminal_line(&by, LINE)));
     }
     if names.is_empty() && look != Look::Json {
         err("no MCP server is known; add one with: autoshare mcp add NAME --url URL, or NAME -- COMMAND");

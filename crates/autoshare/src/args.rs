@@ -475,7 +475,7 @@ pub(crate) struct AddMcp {
     /// By which you and the model know it: 1 to 24 lower-case letters, digits and hyphens
     pub(crate) name: String,
     /// Its address, where it is reached over HTTP
-    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "read", "write", "allow_host", "env"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "read", "write", "allow_host", "env", "secret"])]
     pub(crate) url: Option<String>,
     /// A secret (autoshare secret set) for its host, that its requests bear
     #[arg(long, value_name = "NAME", requires = "url")]
@@ -492,6 +492,10 @@ pub(crate) struct AddMcp {
     /// A variable that its program finds
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<String>,
+    /// A secret (autoshare secret set) that is put into its program's requests to its hosts, or to one of them; the program
+    /// finds a placeholder in the variable ENV
+    #[arg(long, value_name = "ENV=NAME[@HOST]")]
+    pub(crate) secret: Vec<String>,
     /// A file of contracts for its tools, which take the place of derived ones
     #[arg(long, value_name = "FILE")]
     pub(crate) contracts: Option<PathBuf>,

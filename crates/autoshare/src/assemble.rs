@@ -144,8 +144,10 @@ pub(crate) fn mcp(settings: &Settings) -> Result<Mcp, Failure> {
         secrets: kept.then(|| secrets(settings)).transpose()?,
         ca: settings.network.ca.clone(),
         timeouts: autoshare_broker::Timeouts::default(),
+        data_dir: settings.data_dir.clone(),
         connections: settings.connections,
-        limits: autoshare_host::mcp::Limits::default(),
+        running: settings.mcp.servers,
+        limits: settings.mcp.limits,
     })
 }
 

@@ -37,6 +37,7 @@ mod say;
 mod secrets;
 mod spend;
 mod switchboard;
+pub mod trust;
 pub mod undo;
 pub mod warrant;
 

@@ -90,13 +90,13 @@ impl Client {
             Err(McpError::Refused { .. }) => Ok(Vec::new()),
             listed => listed,
         };
-        let mut offer = Offer { has_resources: resources.is_some(), ..Offer::default() };
-        offer.tools = match self.tools().await {
+        let listed = match self.tools().await {
             // Whoever has none need not know the question.
             Err(McpError::Refused { code: NO_METHOD, .. }) if tools.is_none() => Vec::new(),
             listed => listed?,
         };
-        if offer.has_resources {
+        let mut offer = Offer { tools: listed, ..Offer::default() };
+        if resources.is_some() {
             offer.resources = or_none(self.resources().await)?;
             offer.templates = or_none(self.templates().await)?;
         }

@@ -12,7 +12,7 @@ pub enum McpError {
     #[error("the MCP server is gone: {0}")]
     Closed(String),
     /// It took too long.
-    #[error("the MCP server did not answer {what} in {} s", limit.as_secs())]
+    #[error("the MCP server did not answer {what} in {} s; [mcp.limits] gives it longer", limit.as_secs())]
     TimedOut {
         /// What was asked.
         what: &'static str,
@@ -38,7 +38,7 @@ pub enum McpError {
         wish: &'static str,
     },
     /// It sent more than it may.
-    #[error("the MCP server sent {what} of more than {limit}, which is the limit; ask it for less")]
+    #[error("the MCP server sent {what} of more than {limit}, which is the limit; ask it for less ([mcp.limits])")]
     TooMuch {
         /// Of what.
         what: &'static str,

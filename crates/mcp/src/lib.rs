@@ -12,6 +12,7 @@
 //!   is offered. Its own instructions to the model are read by nobody.
 //! - Names, titles and descriptions have passed the guard. A schema is data: no `$ref` is followed. A change of anything
 //!   that a model or a person would see, or that hides in it, changes [`Described::digest`].
+//! - A label on a result is read as what it takes from the result, never as what it gives.
 //! - No tool's name can pass for another server's or for a built-in one.
 //!
 //! This crate opens no socket and starts no process: streams and a carrier of requests ([`Carry`]) are given to it. It does

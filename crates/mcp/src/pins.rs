@@ -12,8 +12,6 @@ use crate::listed::Listed;
 pub struct Offer {
     /// Its tools.
     pub tools: Vec<Described>,
-    /// Whether it says that it has resources.
-    pub has_resources: bool,
     /// Its resources, by their URIs.
     pub resources: Vec<Listed>,
     /// Its templates of resources' URIs.
@@ -27,8 +25,6 @@ pub struct Offer {
 #[serde(deny_unknown_fields)]
 pub struct Pins {
     tools: BTreeMap<String, Described>,
-    #[serde(default)]
-    has_resources: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     resources: BTreeMap<String, Listed>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -124,7 +120,6 @@ impl Pins {
         let by_name = |listed: Vec<Listed>| listed.into_iter().map(|one| (one.name.clone(), one)).collect();
         Self {
             tools: offer.tools.into_iter().map(|tool| (tool.name.clone(), tool)).collect(),
-            has_resources: offer.has_resources,
             resources: by_name(offer.resources),
             templates: by_name(offer.templates),
             prompts: by_name(offer.prompts),
@@ -142,10 +137,10 @@ impl Pins {
         self.tools.get(name)
     }
 
-    /// Whether the server has resources that may be read.
+    /// Whether the server has resources: many say so and list none.
     #[must_use]
-    pub const fn has_resources(&self) -> bool {
-        self.has_resources
+    pub fn has_resources(&self) -> bool {
+        !self.resources.is_empty() || !self.templates.is_empty()
     }
 
     /// The approved resources, sorted by URI.
@@ -222,7 +217,6 @@ mod tests {
     #[test]
     fn d7_what_is_said_of_resources_and_prompts_is_pinned_like_tools() {
         let offer = |resource: &str, template: &str, prompt: &str| Offer {
-            has_resources: true,
             resources: listed(Kind::Resource, resource),
             templates: listed(Kind::Template, template),
             prompts: listed(Kind::Prompt, prompt),

@@ -25,6 +25,7 @@ pub(crate) struct ConfigFile {
     pub(crate) workspace: WorkspaceSection,
     pub(crate) shell: ShellSection,
     pub(crate) network: super::network::NetworkSection,
+    pub(crate) mcp: super::mcp::McpSection,
     pub(crate) cell: CellSection,
     pub(crate) gate: super::gate::GateSection,
     pub(crate) serve: ServeSection,

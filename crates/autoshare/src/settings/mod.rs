@@ -4,6 +4,7 @@
 mod budget;
 mod file;
 mod gate;
+mod mcp;
 mod models;
 mod network;
 mod serve;
@@ -72,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) background_jobs: usize,
     /// Connections through the proxy of one cell at once.
     pub(crate) connections: usize,
+    /// What servers of tools may take.
+    pub(crate) mcp: mcp::McpSettings,
     /// What programs in cells may reach.
     pub(crate) network: Network,
     /// How actions are judged.
@@ -233,6 +236,7 @@ impl Settings {
             max_output,
             background_jobs: usize::try_from(background_jobs).unwrap_or(usize::MAX),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            mcp: file.mcp.read()?,
             network,
             gate: file.gate.read()?,
             park_after: Duration::from_secs(park_seconds),

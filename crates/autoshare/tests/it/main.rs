@@ -26,6 +26,7 @@ mod exec;
 mod gate;
 mod gullible;
 mod mcp;
+mod mcp_offers;
 mod models;
 mod network;
 mod packages;

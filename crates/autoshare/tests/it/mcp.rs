@@ -12,8 +12,8 @@ use crate::desk::{Desk, Ran};
 use crate::packages::{assert_pinned, npm, pip};
 use crate::secrets::keep;
 
-const NODE_PACKAGE: &str = include_str!("../mcp/package.json");
-const NODE_LOCK: &str = include_str!("../mcp/package-lock.json");
+pub(crate) const NODE_PACKAGE: &str = include_str!("../mcp/package.json");
+pub(crate) const NODE_LOCK: &str = include_str!("../mcp/package-lock.json");
 const PYTHON_LOCK: &str = include_str!("../mcp/requirements.txt");
 const SERVER: &str = include_str!("../mcp/server.py");
 
@@ -51,14 +51,14 @@ impl Liar {
     }
 }
 
-fn tool(name: &str, description: &str) -> Value {
+pub(crate) fn tool(name: &str, description: &str) -> Value {
     let schema = json!({"type": "object", "properties": {"text": {"type": "string"}}});
     json!({"name": name, "description": description, "inputSchema": schema})
 }
 
 /// Runs a brain whose model makes these calls, one after another, answers its questions with yes, and says what came of
 /// each call: (ending, text).
-fn called(desk: &Desk, calls: &[(&str, Value)]) -> Vec<(String, String)> {
+pub(crate) fn called(desk: &Desk, calls: &[(&str, Value)]) -> Vec<(String, String)> {
     let turns = calls.iter().map(|(name, arguments)| Turn::call(name, arguments.clone()));
     let model = ScriptedModel::start(Script::new(turns.chain([Turn::text("done")])));
     let mut command = desk.command(["run", "use the tools", "--wait", "--json", "--model", "scripted"]);
@@ -89,7 +89,7 @@ fn yes(desk: &Desk, brain: &str, digest: &str) {
     assert!(answered, "{brain} {digest}");
 }
 
-fn names(ran: &Ran) -> Vec<String> {
+pub(crate) fn names(ran: &Ran) -> Vec<String> {
     let line = &ran.json_lines()[0];
     line["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
@@ -402,6 +402,7 @@ fn c7_the_credential_of_a_server_goes_to_its_host_alone_and_is_struck_from_what_
     let seen = called(&desk, &[("web__echo", json!({"text": "x"}))]);
     assert!(seen[0].0 == "done" && seen[0].1.starts_with("****"), "{seen:?}");
     assert!(canary.find_in(&desk.home).is_empty());
+    assert_eq!(std::fs::read_to_string(liar.folder.join("features")).unwrap(), "ifc_labels");
     let asked = std::fs::read_to_string(liar.folder.join("asked")).unwrap();
     assert!(asked.lines().any(|line| line == format!("/mcp Bearer {}", canary.as_str())), "{asked}");
 }

@@ -11,18 +11,18 @@ use crate::desk::{Desk, Ran, at_terminal};
 use crate::secrets::keep;
 
 /// An HTTPS server of files and repositories, and the desk from which it is reached.
-struct Origin {
-    desk: Desk,
+pub(crate) struct Origin {
+    pub(crate) desk: Desk,
     /// The files.
     folder: PathBuf,
     log: PathBuf,
     /// `127.0.0.1:PORT`
-    target: String,
+    pub(crate) target: String,
     child: Child,
 }
 
 impl Origin {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_at("127.0.0.1", 0, &["127.0.0.1"])
     }
 
@@ -64,7 +64,7 @@ impl Origin {
     }
 
     /// Keeps a secret for this server.
-    fn keep(&self, name: &str, form: &str, value: &str) {
+    pub(crate) fn keep(&self, name: &str, form: &str, value: &str) {
         let kept = keep(&self.desk, &[name, "--host", &self.target, "--form", form], value);
         assert_eq!(kept.code, Some(0), "{kept:?}");
     }
@@ -74,7 +74,7 @@ impl Origin {
     }
 
     /// What was asked so far.
-    fn asked(&self) -> Vec<Value> {
+    pub(crate) fn asked(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.log).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -1,7 +1,9 @@
 """An MCP server of the tests' own. Usage: server.py FOLDER [--http TOKEN]
 
 What it says lies in FOLDER/tools.json, read anew for each list: tools with their descriptions, and for each name, in
-`does`, what a call of it does. Over HTTP it prints its port, wants TOKEN, and appends each request's path to FOLDER/asked.
+`does`, what a call of it does, and in `meta`, what its result is labelled with. With `resources`, `templates` or `prompts`
+it says that it has such. Over HTTP it prints its port, wants TOKEN, and appends each request's path to FOLDER/asked, and keeps
+the features that the last one asked for in FOLDER/features.
 """
 
 import http.server
@@ -31,6 +33,10 @@ def does(what, arguments):
     if what == "giant":
         while True:
             sys.stdout.write("{" + "x" * 1_000_000)
+    if what.startswith("fetch "):
+        _, url, variable = what.split(" ")
+        head = {"Authorization": f"Bearer {os.environ[variable]}"}
+        return f"{variable}={os.environ[variable]}\n" + urllib.request.urlopen(urllib.request.Request(url, headers=head)).read().decode()
     if what.startswith("look "):
         _, port, path = what.split(" ", 2)
         return "\n".join(look(path, int(port)))
@@ -62,7 +68,7 @@ def answer(message):
     if method == "initialize":
         reply["result"] = {
             "protocolVersion": params["protocolVersion"],
-            "capabilities": {"tools": {}},
+            "capabilities": {"tools": {}} | {kind: {} for kind in ("resources", "prompts") if kind in known},
             "serverInfo": {"name": "test", "version": "1"},
             "instructions": known.get("instructions", ""),
         }
@@ -71,6 +77,19 @@ def answer(message):
     elif method == "tools/call":
         text = does(known["does"].get(params["name"], "nothing"), params.get("arguments") or {})
         reply["result"] = {"content": [{"type": "text", "text": text}]}
+        if params["name"] in known.get("meta", {}):
+            reply["result"]["_meta"] = known["meta"][params["name"]]
+    elif method == "resources/list":
+        reply["result"] = {"resources": known["resources"]}
+    elif method == "resources/templates/list" and "templates" in known:
+        reply["result"] = {"resourceTemplates": known["templates"]}
+    elif method == "resources/read":
+        reply["result"] = {"contents": [{"uri": params["uri"], "text": f"what {params['uri']} holds"}]}
+    elif method == "prompts/list":
+        reply["result"] = {"prompts": known["prompts"]}
+    elif method == "prompts/get":
+        text = f"{params['name']} with {json.dumps(params.get('arguments'))}"
+        reply["result"] = {"messages": [{"role": "user", "content": {"type": "text", "text": text}}]}
     else:
         reply["error"] = {"code": -32601, "message": "no such method"}
     return reply
@@ -98,6 +117,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         with open(FOLDER / "asked", "a") as asked:
             asked.write(f"{self.path} {self.headers.get('Authorization')}\n")
+        (FOLDER / "features").write_text(str(self.headers.get("X-MCP-Features")))
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/elsewhere":
             return self.reply(307, b"", ("Location", "/mcp"))

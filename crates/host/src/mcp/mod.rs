@@ -25,13 +25,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use autoshare_mcp::{Argument, Changes, Comparison, Described, Limits, Listed, Offer, Part, Pins, ServerName};
 pub use running::Running;
-pub use shelf::{Definition, Shelf, Way};
+pub use shelf::{Definition, Injected, Shelf, Way};
 pub use specs::{described, specs};
 
 use crate::{HostError, Settings};
-
-/// Servers of one brain that run at once, at most.
-const MAX_RUNNING: usize = 32;
 
 /// What can go wrong with a server.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +92,11 @@ pub enum ServerError {
         tool: String,
     },
     /// Too many at once.
-    #[error("more than {MAX_RUNNING} MCP servers cannot run for one brain: name those it needs with --mcp")]
-    TooMany,
+    #[error(
+        "more than {0} MCP servers do not run for one brain: name those it needs with --mcp, or raise servers below \
+         [mcp.limits]"
+    )]
+    TooMany(usize),
     /// Its program could not be started.
     #[error("the MCP server {name} did not start: {why}; what it needs is named with --read FOLDER")]
     Start {
@@ -112,6 +112,14 @@ pub enum ServerError {
         name: String,
         /// Where the requests go.
         origin: String,
+    },
+    /// A secret of its cannot be used.
+    #[error("--secret {variable}: {why}")]
+    Secret {
+        /// The variable in which the program finds a placeholder.
+        variable: String,
+        /// Why, and what to do.
+        why: String,
     },
     /// The hosts it may reach cannot be understood.
     #[error("--allow-host: {0}")]
@@ -147,8 +155,12 @@ pub struct Mcp {
     pub ca: Option<String>,
     /// How long a connection may take.
     pub timeouts: Timeouts,
+    /// Where what a cell trusts is kept for as long as it lasts.
+    pub data_dir: PathBuf,
     /// Connections that a server in a cell may have at once.
     pub connections: usize,
+    /// Servers of one brain that run at once, at most.
+    pub running: usize,
     /// What a server may send.
     pub limits: Limits,
 }
@@ -187,8 +199,8 @@ impl Servers {
         // One that is gone is begun anew.
         self.running.retain(|_, (_, running)| !running.is_gone());
         if !self.running.contains_key(&name) {
-            if self.running.len() >= MAX_RUNNING {
-                return Err(ServerError::TooMany);
+            if self.running.len() >= mcp.running {
+                return Err(ServerError::TooMany(mcp.running));
             }
             let definition = mcp.shelf.get(&name)?;
             let running = Running::start(&mcp, launcher, Some(lease), settings, &name, &definition.way).await?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use autoshare_broker::Outbound;
 use autoshare_broker::egress::{Allow, Credential, Egress, Policy};
 use autoshare_core::event::{Root, RootMode};
+use autoshare_core::origin::Origin;
 use autoshare_core::wire::{Program, Window};
 use autoshare_mcp::{Argument, Body, Called, Carry, Client, Listed, McpError, Offer, Pins, Progress, ServerName};
 use autoshare_sandbox::{Launcher, Tier, Work};
@@ -19,10 +20,11 @@ use serde_json::{Map, Value};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Definition, Mcp, ServerError, Way};
+use super::{Definition, Injected, Mcp, ServerError, Way};
 use crate::cells::cell_spec;
 use crate::output::{Output, locked, read};
 use crate::programs::{self, ProgramCell, proxy_environment};
+use crate::trust::Trust;
 use crate::{HostError, Settings};
 
 /// Bytes of a server's last words on its standard error that stand in a message.
@@ -42,6 +44,7 @@ pub struct Running {
 struct InCell {
     cell: ProgramCell,
     _egress: Option<Egress>,
+    _trust: Option<Trust>,
     said: Arc<Mutex<Output>>,
     attested: String,
 }
@@ -266,14 +269,19 @@ async fn in_cell(
     name: &ServerName,
     way: &Way,
 ) -> Result<Running, ServerError> {
-    let Way::Program { command, env, read: readable, write, hosts } = way else {
+    let Way::Program { command, env, read: readable, write, hosts, secrets } = way else {
         return Err(ServerError::Unknown(name.as_str().to_owned()));
     };
     let root = |mode| move |path: &String| Root { path: path.clone(), mode };
-    let roots: Vec<Root> =
-        readable.iter().map(root(RootMode::Read)).chain(write.iter().map(root(RootMode::Write))).collect();
+    let policy = policy(mcp, hosts, injected(mcp, secrets)?)?;
+    let trust = policy.as_ref().and_then(Policy::trust).map(|pem| Trust::put(&mcp.data_dir, pem)).transpose()?;
+    let roots: Vec<Root> = readable
+        .iter()
+        .map(root(RootMode::Read))
+        .chain(write.iter().map(root(RootMode::Write)))
+        .chain(trust.as_ref().map(Trust::root))
+        .collect();
     let mut spec = cell_spec(Work::Programs, &roots, None, settings)?;
-    let policy = policy(mcp, hosts)?;
     if policy.is_some() {
         (spec.listen, spec.least) = (Some(programs::PROXY_PORT), Tier::Full);
     }
@@ -288,6 +296,8 @@ async fn in_cell(
     if egress.is_some() {
         environment.extend(proxy_environment());
     }
+    environment.extend(trust.iter().flat_map(Trust::environment));
+    environment.extend(secrets.keys().map(|variable| (variable.clone(), placeholder(variable))));
     environment.extend(env.clone());
     // Where its folders are is no business of the program's unless they are named.
     let dir = write.first().or(readable.first()).map_or("/tmp", String::as_str).to_owned();
@@ -309,21 +319,39 @@ async fn in_cell(
         (pipe::Receiver::from_owned_fd(our_out).map_err(broken)?, pipe::Sender::from_owned_fd(our_in).map_err(broken)?);
     let client = Client::over_streams(from, to, mcp.limits).await.map_err(|error| of(name, error, Some(&said)))?;
     let attested = cell.attested.clone();
-    Ok(Running { client, cell: Some(InCell { cell, _egress: egress, said, attested }) })
+    Ok(Running { client, cell: Some(InCell { cell, _egress: egress, _trust: trust, said, attested }) })
 }
 
-fn policy(mcp: &Mcp, hosts: &[String]) -> Result<Option<Policy>, ServerError> {
-    if hosts.is_empty() {
+fn policy(mcp: &Mcp, hosts: &[String], credentials: Vec<Credential>) -> Result<Option<Policy>, ServerError> {
+    if hosts.is_empty() && credentials.is_empty() {
         return Ok(None);
     }
     let wrong = |why: String| ServerError::Hosts(why);
     let allow = hosts.iter().map(|host| Allow::parse(host)).collect::<Result<Vec<_>, _>>();
     let allow = allow.map_err(|error| wrong(error.to_string()))?;
-    let policy = Policy::new(allow, Vec::new(), mcp.connections, mcp.ca.as_deref());
-    let policy = policy.map_err(|error| wrong(error.to_string()))?;
-    // A rule of methods or paths has TLS ended here, by certificates that the server would have to trust.
-    if policy.trust().is_some() {
-        return Err(wrong("name whole hosts for an MCP server, without methods or paths".to_owned()));
-    }
-    Ok(Some(policy))
+    let policy = Policy::new(allow, credentials, mcp.connections, mcp.ca.as_deref());
+    policy.map(Some).map_err(|error| wrong(error.to_string()))
+}
+
+/// What stands in a secret's place in the program's environment.
+fn placeholder(variable: &str) -> String {
+    format!("autoshare-placeholder-{variable}")
+}
+
+/// The secrets that a program's requests bear.
+fn injected(mcp: &Mcp, secrets: &BTreeMap<String, Injected>) -> Result<Vec<Credential>, ServerError> {
+    let one = |(variable, Injected { secret: name, host }): (&String, &Injected)| {
+        let wrong = |why: String| ServerError::Secret { variable: variable.clone(), why };
+        let parsed = SecretName::parse(name).map_err(|error| wrong(error.to_string()))?;
+        let host = host.as_deref().map(Origin::parse).transpose().map_err(|error| wrong(error.to_string()))?;
+        let secret = mcp.secrets.as_ref().map(|secrets| secrets.get(&parsed)).transpose()?.flatten();
+        let at = host.as_ref().map_or_else(|| "HOST".to_owned(), Origin::to_string);
+        let missing =
+            || wrong(format!("there is no secret {name}: keep it with `autoshare secret set {name} --host {at}`"));
+        Credential::new(secret.ok_or_else(missing)?, placeholder(variable), host.as_ref()).map_err(|about| {
+            let hosts: Vec<String> = about.hosts.iter().map(Origin::to_string).collect();
+            wrong(format!("the secret {name} is for {} alone; keep it anew with every host", hosts.join(", ")))
+        })
+    };
+    secrets.iter().map(one).collect()
 }

@@ -46,7 +46,21 @@ pub enum Way {
         /// Hosts that it may reach, as [`Allow`](autoshare_broker::egress::Allow) spells them; none is no network.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         hosts: Vec<String>,
+        /// Secrets that its requests to their hosts bear, by the variable in which it finds a placeholder.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        secrets: BTreeMap<String, Injected>,
     },
+}
+
+/// A secret that is put into a program's requests; it never has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Injected {
+    /// Its name in the vault.
+    pub secret: String,
+    /// Of its hosts, that one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// A server as it is kept.

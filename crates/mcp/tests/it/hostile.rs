@@ -263,7 +263,6 @@ fn holds(message: &Value) -> Vec<String> {
 async fn resources_and_prompts_are_listed_and_read() {
     let (client, _) = against(Limits::default(), holds).await;
     let offer = client.offer().await.unwrap();
-    assert!(offer.has_resources);
     let names = |listed: &[Listed]| listed.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&offer.resources), ["a:b"], "a name that looks like another is none");
     assert_eq!(offer.resources[0].description, "d");
@@ -279,7 +278,7 @@ async fn resources_and_prompts_are_listed_and_read() {
 async fn what_a_server_does_not_say_that_it_has_is_not_asked_for() {
     let (client, mut list) = against(Limits::default(), |_| Vec::new()).await;
     let offer = client.offer().await.unwrap();
-    assert_eq!((offer.tools.len(), offer.has_resources), (1, false));
+    assert_eq!((offer.tools.len(), offer.resources.len()), (1, 0));
     call(&client).await.unwrap();
     let asked = heard(&mut list, |message| {
         let method = message["method"].as_str().unwrap_or_default();

@@ -58,7 +58,7 @@ pub(crate) fn exec(mut settings: Settings, launcher: Launcher, flags: &Exec) -> 
     parts.program_cell = options.limits;
     let mut roots = roots(&settings, flags, &options)?;
     if let Some(trust) = &trust {
-        roots.push(Root { path: utf8(&trust.path)?, mode: RootMode::Read });
+        roots.push(trust.root());
     }
     autoshare_host::expect(&launcher, Work::Programs, &roots, &parts);
     let data = assemble::data(&settings).map_err(ours)?;

@@ -1,15 +1,10 @@
 //! The way out of one program: its rules, its credentials, and what it is to trust where TLS is ended for it.
 
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-
 use autoshare_broker::egress::{Credential, Policy};
 use autoshare_core::origin::Origin;
 use autoshare_host::programs;
-use autoshare_vault::private::{Others, PrivateDir};
-use autoshare_vault::secrets::About;
-use autoshare_vault::{VaultError, secrets::SecretName};
-use rustix::fs::{FlockOperation, flock};
+use autoshare_host::trust::Trust;
+use autoshare_vault::secrets::{About, SecretName};
 
 use super::options::{Options, placeholder, wrong};
 use crate::assemble;
@@ -26,22 +21,6 @@ const GATEWAY_VARIABLES: [(&str, &str); 3] = [
 ];
 /// By which they look for keys, and do nothing without.
 const KEY_VARIABLES: [&str; 3] = ["OPENAI_API_KEY", "CODEX_API_KEY", "ANTHROPIC_API_KEY"];
-/// By which they find what to trust: OpenSSL and Go, Python's requests, Node, curl, git, cargo, pip, AWS, npm, Deno.
-const TRUST_VARIABLES: [&str; 10] = [
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "NODE_EXTRA_CA_CERTS",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "CARGO_HTTP_CAINFO",
-    "PIP_CERT",
-    "AWS_CA_BUNDLE",
-    "npm_config_cafile",
-    "DENO_CERT",
-];
-/// The file of what a cell trusts.
-const ROOTS: &str = "roots.pem";
-
 /// What one program may reach.
 pub(super) struct Network {
     pub(super) policy: Policy,
@@ -76,12 +55,11 @@ pub(super) fn open(settings: &Settings, options: &mut Options) -> Result<Option<
         found.extend(["NO_PROXY", "no_proxy"].map(|name| (name, "127.0.0.1".to_owned())));
     }
     let trust = policy.trust().map(|pem| Trust::put(&settings.data_dir, pem)).transpose()?;
-    if let Some(trust) = &trust {
-        let file = trust.path.join(ROOTS).display().to_string();
-        found.extend(TRUST_VARIABLES.map(|name| (name, file.clone())));
-    }
     for (name, value) in found {
         options.env.entry(name.to_owned()).or_insert(value);
+    }
+    for (name, value) in trust.iter().flat_map(Trust::environment) {
+        options.env.entry(name).or_insert(value);
     }
     Ok(Some(Network { policy, trust }))
 }
@@ -115,50 +93,4 @@ fn credentials(settings: &Settings, wanted: &[Inject]) -> Result<Vec<Credential>
 
 fn set(name: &SecretName) -> String {
     format!("autoshare secret set {name} --host HOST")
-}
-
-/// A folder with what the programs of one cell trust, which goes when it is dropped. What a killed process left goes when
-/// the next one is made: a folder in use is locked (flock(2)).
-pub(super) struct Trust {
-    pub(super) path: PathBuf,
-    name: String,
-    all: PrivateDir,
-    _lock: OwnedFd,
-}
-
-impl Trust {
-    fn put(data_dir: &Path, pem: &str) -> Result<Self, Failure> {
-        let random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let name = format!("{}-{random:x}", std::process::id());
-        let put = || -> Result<Self, VaultError> {
-            let all = PrivateDir::open(data_dir, Others::MayRead)?.sub("trust", Others::Nothing)?;
-            // Until the new folder is locked, nobody else looks for what is left over.
-            let turn: OwnedFd = PrivateDir::open(all.path(), Others::Nothing)?.into();
-            let _ = flock(&turn, FlockOperation::LockExclusive);
-            for left in all.names()? {
-                let dir = all.sub(&left, Others::Nothing)?;
-                let lock: OwnedFd = all.sub(&left, Others::Nothing)?.into();
-                if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                    dir.remove(ROOTS)?;
-                    all.remove_dir(&left)?;
-                }
-            }
-            let dir = all.sub(&name, Others::Nothing)?;
-            dir.create(ROOTS, pem.as_bytes())?;
-            let lock: OwnedFd = dir.into();
-            let _ = flock(&lock, FlockOperation::LockShared);
-            Ok(Self { path: crate::assemble::real(&all.path().join(&name)), name: name.clone(), all, _lock: lock })
-        };
-        Ok(put()?)
-    }
-}
-
-impl Drop for Trust {
-    fn drop(&mut self) {
-        // What cannot be removed now is removed by the next.
-        if let Ok(dir) = self.all.sub(&self.name, Others::Nothing) {
-            let _ = dir.remove(ROOTS);
-        }
-        let _ = self.all.remove_dir(&self.name);
-    }
 }

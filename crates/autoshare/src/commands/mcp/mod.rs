@@ -10,7 +10,7 @@ use autoshare_core::event::RootMode;
 use autoshare_core::tool::ToolSpec;
 use autoshare_guard::encode;
 use autoshare_host::Questions;
-use autoshare_host::mcp::{Definition, Mcp, Offer, Pins, Running, ServerError, ServerName, Way, specs};
+use autoshare_host::mcp::{Definition, Injected, Mcp, Offer, Pins, Running, ServerError, ServerName, Way, specs};
 use autoshare_sandbox::Launcher;
 use serde_json::{Value, json};
 
@@ -96,7 +96,21 @@ fn way(settings: &Settings, flags: &AddMcp) -> Result<Way, Failure> {
         read: folders(&flags.read, RootMode::Read)?,
         write: folders(&flags.write, RootMode::Write)?,
         hosts: flags.allow_host.clone(),
+        secrets: flags.secret.iter().map(|text| injected(text)).collect::<Result<_, _>>()?,
     })
+}
+
+/// `ENV=NAME[@HOST]`.
+fn injected(text: &str) -> Result<(String, Injected), Failure> {
+    let is_variable = |name: &str| {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && name.starts_with(|c: char| !c.is_ascii_digit())
+    };
+    let (variable, rest) = text
+        .split_once('=')
+        .filter(|(name, _)| is_variable(name))
+        .ok_or_else(|| Failure::new(SETTINGS, format!("--secret {text:?}: use ENV=NAME or ENV=NAME@HOST")))?;
+    let (secret, host) = rest.split_once('@').map_or((rest, None), |(secret, host)| (secret, Some(host.to_owned())));
+    Ok((variable.to_owned(), Injected { secret: secret.to_owned(), host }))
 }
 
 /// What a server offers now.
@@ -183,7 +197,8 @@ fn list(mcp: &Mcp, look: Look) -> Result<ExitCode, Failure> {
             Way::Http { url, .. } => url,
             Way::Program { command, .. } => command.join(" "),
         };
-        out(&format!("{:<24} {:>3} tools  {}", name.as_str(), tools.len(), encode::terminal_line(&by, LINE)));
+        let counted = show::counted(tools.len(), &pins);
+        out(&format!("{:<24} {counted:<32} {}", name.as_str(), encode::terminal_line(&by, LINE)));
     }
     if names.is_empty() && look != Look::Json {
         err("no MCP server is known; add one with: autoshare mcp add NAME --url URL, or NAME -- COMMAND");

@@ -52,7 +52,7 @@ pub(super) fn told(tools: &[(&ToolSpec, Option<&Described>)], pins: &Pins) -> Va
     })
 }
 
-/// How many of each, in words: `14 tools, 2 prompts`.
+/// How many of each, in words: `14 tools, 1 prompt`.
 pub(super) fn counted(tools: usize, pins: &Pins) -> String {
     let counts = [
         (tools, "tools"),
@@ -61,7 +61,10 @@ pub(super) fn counted(tools: usize, pins: &Pins) -> String {
         (pins.prompts().count(), "prompts"),
     ];
     let named = counts.iter().filter(|(count, kind)| *count > 0 || *kind == "tools");
-    named.map(|(count, kind)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
+    let word = |(count, kind): &(usize, &str)| {
+        format!("{count} {}", if *count == 1 { kind.trim_end_matches('s') } else { kind })
+    };
+    named.map(word).collect::<Vec<_>>().join(", ")
 }
 
 fn line(text: &str) -> String {

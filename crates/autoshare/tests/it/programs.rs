@@ -226,12 +226,13 @@ fn programs_in_the_background_are_looked_at_and_stopped() {
 #[test]
 fn a_call_leaves_nothing_running_unless_it_is_in_the_background() {
     let desk = Desk::new();
-    let beat = "setsid sh -c 'trap \"\" TERM HUP; while :; do date +%N > BEAT; sleep 0.02; done' > /dev/null 2>&1 &";
+    let beat = "setsid sh -c 'trap \"\" TERM HUP; while :; do date +%N > BEAT.new; mv BEAT.new BEAT; sleep 0.02; done' \
+                > /dev/null 2>&1 &";
     let after = |name: &str| {
         format!("a=$(cat {name}); sleep 0.3; b=$(cat {name}); [ -n \"$a\" ] && [ \"$a\" = \"$b\" ] && echo gone")
     };
     let calls = vec![
-        shell(&format!("{} sleep 0.3; cat one", beat.replace("BEAT", "one"))),
+        shell(&format!("{} until [ -s one ]; do sleep 0.05; done; cat one", beat.replace("BEAT", "one"))),
         shell(&after("one")),
         // A daemon that holds the output open does not hold up the call.
         shell("sleep 40 & echo at once"),

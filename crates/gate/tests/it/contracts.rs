@@ -105,7 +105,10 @@ fn rules_have_stable_names() {
     let names = |profile| policy(profile).rules().iter().map(|rule| rule.id.clone()).collect::<Vec<_>>();
     assert_eq!(names(Profile::Default), expected);
     let added = names(Profile::Cautious).split_off(expected.len());
-    assert_eq!(added, ["no-warrant", "untrusted-amount", "untrusted-content", "destructive-unnamed"]);
+    assert_eq!(
+        added,
+        ["no-warrant", "search-after-reading", "untrusted-amount", "untrusted-content", "destructive-unnamed"]
+    );
     assert!(names(Profile::Trusting).contains(&"named-target".to_owned()));
 }
 

@@ -41,7 +41,7 @@ fn what_is_labelled_untrusted_is_content_whoever_vouches_for_its_server() {
             // What the operator vouches for is the operator's as far as its text shows it.
             if shown || !operators {
                 let before = at(&plain, "U-4711");
-                assert!(matches!(before, Provenance::User | Provenance::Issued { .. }), "{before:?}");
+                assert!(matches!(before, Provenance::Operator { .. } | Provenance::Issued { .. }), "{before:?}");
             }
             for value in ["U-4711", "123456", "Ann Example", "red-team"] {
                 assert_eq!(at(&labelled, value), content, "{value}, shown {shown}, the operator's {operators}");

@@ -25,6 +25,7 @@
 
 mod frames;
 mod init;
+pub mod reader;
 mod roots;
 mod serve;
 mod tools;

@@ -142,7 +142,7 @@ pub struct Removed {
     pub bytes: u64,
     /// The byte of [`Document::text`] where the first would stand.
     pub first_at: u64,
-    /// The beginning of the first that has any text, of [`MAX_SAMPLE`] bytes at most.
+    /// How their text begins, of [`MAX_SAMPLE`] bytes at most.
     pub sample: String,
 }
 

@@ -60,7 +60,8 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = bytes.get(..bytes.len().min(DECLARED_WITHIN)).unwrap_or_default();
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let found = head.split("<meta").skip(1).find_map(|meta| label(meta.split('>').next()?, "charset="));
-    let found = found.or_else(|| head.starts_with("<?xml").then(|| label(head.split("?>").next()?, "encoding=")).flatten());
+    let found =
+        found.or_else(|| head.starts_with("<?xml").then(|| label(head.split("?>").next()?, "encoding=")).flatten());
     // Who can read the declaration as ASCII is not reading UTF-16, whatever it says.
     found.map(|encoding| encoding.output_encoding())
 }

@@ -41,9 +41,16 @@ pub(crate) fn judge(shown: &str, href: &str) -> Target {
 
 /// Whether following it would run or show something that came with it.
 pub(crate) fn is_active(href: &str) -> bool {
-    let scheme: String =
-        href.split(':').next().unwrap_or_default().chars().filter(|c| *c > ' ').collect::<String>().to_ascii_lowercase();
-    href.contains(':') && matches!(scheme.as_str(), "javascript" | "vbscript" | "data" | "blob" | "livescript" | "mocha")
+    let scheme: String = href
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| *c > ' ')
+        .collect::<String>()
+        .to_ascii_lowercase();
+    href.contains(':')
+        && matches!(scheme.as_str(), "javascript" | "vbscript" | "data" | "blob" | "livescript" | "mocha")
 }
 
 /// Whether it is fetched from elsewhere.
@@ -73,7 +80,8 @@ fn host(href: &str) -> Option<String> {
 }
 
 /// Endings by which a bare word is taken for the name of a host; `README.md` and `Node.js` are none.
-const ENDINGS: &[&str] = &["com", "org", "net", "gov", "edu", "io", "info", "biz", "bank", "app", "dev", "eu", "uk", "de"];
+const ENDINGS: &[&str] =
+    &["com", "org", "net", "gov", "edu", "io", "info", "biz", "bank", "app", "dev", "eu", "uk", "de"];
 
 /// The host that a word names.
 fn named_host(word: &str) -> Option<String> {

@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         {
             link.end = link.end.max(range.end);
         }
-        self.look(range.start);
+        self.look(if matches!(event, Event::End(_)) { range.end } else { range.start });
     }
 
     /// Whether what comes now is hidden, by the HTML around it.
@@ -202,7 +202,10 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Token::Comment(text) if self.hidden.is_none() => {
-                    if text.trim().is_empty() { /* hides nothing */ } else { self.remove(at..next, RemovedKind::SourceComment) }
+                    if text.trim().is_empty() { /* hides nothing */
+                    } else {
+                        self.remove(at..next, RemovedKind::SourceComment)
+                    }
                 }
                 _ => {}
             }
@@ -233,7 +236,9 @@ impl<'a> Reader<'a> {
                 removed: Some((RemovedKind::RemoteImage, source.into_owned())),
             });
         }
-        if kind == Kind::Anchor && let Some(href) = found.href {
+        if kind == Kind::Anchor
+            && let Some(href) = found.href
+        {
             if link::is_active(&decoded(href)) {
                 return self.remove(range, RemovedKind::ActiveLink);
             }
@@ -251,7 +256,8 @@ impl<'a> Reader<'a> {
             .collect();
         if !asides.is_empty() {
             let kept = tag.attributes().filter(|(name, value)| is_plain_attribute(name, value));
-            let kept: String = kept.map(|(name, value)| format!(" {name}=\"{}\"", value.replace('"', "&quot;"))).collect();
+            let kept: String =
+                kept.map(|(name, value)| format!(" {name}=\"{}\"", value.replace('"', "&quot;"))).collect();
             let with = format!("<{}{kept}>", tag.name);
             self.edits.push(Edit { range, with, asides, removed: None });
         }
@@ -270,7 +276,7 @@ impl<'a> Reader<'a> {
 
     fn start(&mut self, tag: &pulldown_cmark::Tag<'a>, range: &Range<usize>) {
         use pulldown_cmark::Tag as Md;
-        if let Some(name) = element(tag) {
+        if let Some(name) = element(tag).filter(|_| self.html) {
             self.tree.start(super::html::Tag::implied(name));
         }
         if let Md::Link { link_type, dest_url, title, id } | Md::Image { link_type, dest_url, title, id } = tag {
@@ -289,7 +295,7 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&mut self, tag: TagEnd, range: Range<usize>) {
-        if let Some(name) = end_element(tag) {
+        if let Some(name) = end_element(tag).filter(|_| self.html) {
             self.tree.end(name);
         }
         if matches!(tag, TagEnd::Link | TagEnd::Image)

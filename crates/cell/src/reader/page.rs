@@ -232,8 +232,7 @@ impl Page {
         let Some(entry) = entry else { return };
         entry.count += u64::from(new || entry.count == 0);
         entry.bytes += text.len() as u64;
-        let sampled = entry.count == 1 || entry.sample.is_empty();
-        if sampled && entry.sample.len() < MAX_SAMPLE {
+        if entry.sample.len() < MAX_SAMPLE {
             // More than fits need not be looked at.
             let text = text.get(..text.floor_char_boundary(4 * MAX_SAMPLE)).unwrap_or_default();
             for word in text.split_ascii_whitespace() {

@@ -44,8 +44,9 @@ pub(crate) fn format(bytes: &[u8], hint: &Hint) -> Result<Format, ReadRefusal> {
         // Only who calls it a page or a mail makes a page or a mail of any text.
         Some(Format::Html) => Format::Html,
         Some(Format::Mail) if is_mail(text) => Format::Mail,
-        _ if is_html(text) => Format::Html,
-        Some(Format::Markdown) => Format::Markdown,
+        // Markdown may begin with a tag, but is no whole page.
+        Some(Format::Markdown) if !is_html(text, PAGE) => Format::Markdown,
+        _ if is_html(text, TAGS) => Format::Html,
         // Source code and the like begin with lines that look like headers.
         None if is_mail(text) => Format::Mail,
         _ => Format::Text,
@@ -62,7 +63,8 @@ pub(crate) fn mismatch(format: Format, hint: &Hint) -> Option<String> {
     if let Some(mime) = mime.filter(|mime| !vague(mime)) {
         return (by_mime(&mime) != Some(format)).then_some(mime);
     }
-    let ending = hint.name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
+    let ending =
+        hint.name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending.to_ascii_lowercase());
     let ending = ending?;
     by_ending(&ending).filter(|claimed| *claimed != format).map(|_| format!(".{ending}"))
 }
@@ -100,8 +102,8 @@ fn by_mime(mime: &str) -> Option<Format> {
 
 fn by_ending(ending: &str) -> Option<Format> {
     Some(match ending {
-        "txt" | "log" | "csv" | "tsv" | "json" | "xml" | "yaml" | "yml" | "toml" | "rs" | "py" | "js" | "ts" | "c" | "h"
-        | "cpp" | "go" | "java" | "sh" | "sql" | "css" | "ini" | "cfg" | "diff" | "patch" => Format::Text,
+        "txt" | "log" | "csv" | "tsv" | "json" | "xml" | "yaml" | "yml" | "toml" | "rs" | "py" | "js" | "ts" | "c"
+        | "h" | "cpp" | "go" | "java" | "sh" | "sql" | "css" | "ini" | "cfg" | "diff" | "patch" => Format::Text,
         "html" | "htm" | "xhtml" => Format::Html,
         "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
         "eml" => Format::Mail,
@@ -127,12 +129,31 @@ fn archive(bytes: &[u8]) -> Result<Format, ReadRefusal> {
     }
 }
 
-/// By what a page begins with, as in the MIME Sniffing Standard.
-fn is_html(text: &str) -> bool {
-    const TAGS: &[&str] = &[
-        "<!doctype html", "<html", "<head", "<script", "<iframe", "<h1", "<div", "<font", "<table", "<a", "<style",
-        "<title", "<b", "<body", "<br", "<p",
-    ];
+/// What a whole page begins with.
+const PAGE: &[&str] = &["<!doctype html", "<html", "<head"];
+
+/// What HTML begins with, as in the MIME Sniffing Standard.
+const TAGS: &[&str] = &[
+    "<!doctype html",
+    "<html",
+    "<head",
+    "<script",
+    "<iframe",
+    "<h1",
+    "<div",
+    "<font",
+    "<table",
+    "<a",
+    "<style",
+    "<title",
+    "<b",
+    "<body",
+    "<br",
+    "<p",
+];
+
+/// Whether a text begins with one of these tags, comments aside.
+fn is_html(text: &str, tags: &[&str]) -> bool {
     let mut rest = text.trim_start();
     while let Some(comment) = rest.strip_prefix("<!--") {
         rest = comment.split_once("-->").map_or("", |(_, after)| after).trim_start();
@@ -141,7 +162,7 @@ fn is_html(text: &str) -> bool {
         Some(after) => after.split_once("?>").map_or("", |(_, after)| after).trim_start(),
         None => rest,
     };
-    TAGS.iter().any(|tag| {
+    tags.iter().any(|tag| {
         let begins = rest.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag));
         begins && rest.as_bytes().get(tag.len()).is_some_and(|b| b.is_ascii_whitespace() || *b == b'>')
     })
@@ -150,7 +171,16 @@ fn is_html(text: &str) -> bool {
 /// Headers that are those of mails, two at least.
 fn is_mail(text: &str) -> bool {
     const HEADERS: &[&str] = &[
-        "from", "to", "subject", "date", "message-id", "received", "return-path", "mime-version", "delivered-to", "reply-to",
+        "from",
+        "to",
+        "subject",
+        "date",
+        "message-id",
+        "received",
+        "return-path",
+        "mime-version",
+        "delivered-to",
+        "reply-to",
     ];
     let text = if text.starts_with("From ") { text.split_once('\n').map_or("", |(_, rest)| rest) } else { text };
     let mut known = Vec::new();

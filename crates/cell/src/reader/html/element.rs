@@ -74,8 +74,16 @@ impl Kind {
     pub(crate) const fn is_special(self) -> bool {
         !matches!(
             self,
-            Self::Anchor | Self::Format | Self::Mark | Self::Other | Self::Vector | Self::Formula | Self::Media
-                | Self::Choice | Self::Undisplayed | Self::Dialog
+            Self::Anchor
+                | Self::Format
+                | Self::Mark
+                | Self::Other
+                | Self::Vector
+                | Self::Formula
+                | Self::Media
+                | Self::Choice
+                | Self::Undisplayed
+                | Self::Dialog
         )
     }
 
@@ -83,7 +91,13 @@ impl Kind {
     pub(crate) const fn is_scope(self) -> bool {
         matches!(
             self,
-            Self::Html | Self::Table | Self::Cell | Self::Caption | Self::Object | Self::Scope | Self::Template
+            Self::Html
+                | Self::Table
+                | Self::Cell
+                | Self::Caption
+                | Self::Object
+                | Self::Scope
+                | Self::Template
                 | Self::Integration
         )
     }
@@ -102,9 +116,19 @@ impl Kind {
     pub(crate) const fn ends_paragraph(self) -> bool {
         matches!(
             self,
-            Self::Paragraph | Self::Item | Self::Term | Self::List | Self::Heading | Self::Division | Self::Block
+            Self::Paragraph
+                | Self::Item
+                | Self::Term
+                | Self::List
+                | Self::Heading
+                | Self::Division
+                | Self::Block
                 | Self::Preformatted
-                | Self::Rule | Self::Details | Self::Summary | Self::Dialog | Self::Verbatim
+                | Self::Rule
+                | Self::Details
+                | Self::Summary
+                | Self::Dialog
+                | Self::Verbatim
         )
     }
 
@@ -151,9 +175,8 @@ pub(crate) fn kind(name: &str) -> Kind {
         b"ul" | b"ol" | b"menu" | b"dir" | b"dl" => Kind::List,
         b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => Kind::Heading,
         b"div" | b"address" => Kind::Division,
-        b"section" | b"article" | b"aside" | b"main" | b"nav" | b"header" | b"footer" | b"blockquote" | b"center" | b"figure" | b"figcaption" | b"fieldset" | b"form" | b"hgroup" | b"search" => {
-            Kind::Block
-        }
+        b"section" | b"article" | b"aside" | b"main" | b"nav" | b"header" | b"footer" | b"blockquote" | b"center"
+        | b"figure" | b"figcaption" | b"fieldset" | b"form" | b"hgroup" | b"search" => Kind::Block,
         b"pre" | b"listing" => Kind::Preformatted,
         b"table" => Kind::Table,
         b"tbody" | b"thead" | b"tfoot" => Kind::Section,
@@ -161,8 +184,8 @@ pub(crate) fn kind(name: &str) -> Kind {
         b"td" | b"th" => Kind::Cell,
         b"caption" => Kind::Caption,
         b"a" => Kind::Anchor,
-        b"b" | b"big" | b"code" | b"em" | b"font" | b"i" | b"nobr" | b"s" | b"small" | b"strike" | b"strong" | b"tt"
-        | b"u" => Kind::Format,
+        b"b" | b"big" | b"code" | b"em" | b"font" | b"i" | b"nobr" | b"s" | b"small" | b"strike" | b"strong"
+        | b"tt" | b"u" => Kind::Format,
         b"mark" => Kind::Mark,
         b"br" => Kind::Break,
         b"hr" => Kind::Rule,
@@ -213,10 +236,50 @@ pub(crate) fn kind_in_foreign(name: &str) -> Kind {
 pub(crate) fn breaks_out(name: &str) -> bool {
     matches!(
         lower(name, &mut [0; MAX_NAME]),
-        b"b" | b"big" | b"blockquote" | b"body" | b"br" | b"center" | b"code" | b"dd" | b"div" | b"dl" | b"dt" | b"em"
-            | b"embed" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" | b"head" | b"hr" | b"i" | b"img" | b"li"
-            | b"listing" | b"menu" | b"meta" | b"nobr" | b"ol" | b"p" | b"pre" | b"ruby" | b"s" | b"small" | b"span"
-            | b"strong" | b"strike" | b"sub" | b"sup" | b"table" | b"tt" | b"u" | b"ul" | b"var" | b"font"
+        b"b" | b"big"
+            | b"blockquote"
+            | b"body"
+            | b"br"
+            | b"center"
+            | b"code"
+            | b"dd"
+            | b"div"
+            | b"dl"
+            | b"dt"
+            | b"em"
+            | b"embed"
+            | b"h1"
+            | b"h2"
+            | b"h3"
+            | b"h4"
+            | b"h5"
+            | b"h6"
+            | b"head"
+            | b"hr"
+            | b"i"
+            | b"img"
+            | b"li"
+            | b"listing"
+            | b"menu"
+            | b"meta"
+            | b"nobr"
+            | b"ol"
+            | b"p"
+            | b"pre"
+            | b"ruby"
+            | b"s"
+            | b"small"
+            | b"span"
+            | b"strong"
+            | b"strike"
+            | b"sub"
+            | b"sup"
+            | b"table"
+            | b"tt"
+            | b"u"
+            | b"ul"
+            | b"var"
+            | b"font"
     )
 }
 

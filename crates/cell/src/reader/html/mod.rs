@@ -5,6 +5,8 @@
 
 mod element;
 mod style;
+#[cfg(test)]
+mod tests;
 mod token;
 mod tree;
 
@@ -43,7 +45,13 @@ pub(crate) fn write(source: &str, page: &mut Page) {
                     if let Some(raw) = raw {
                         tokens.raw(tag.name, raw);
                     }
-                    reader.begin(kind, &found, tag.name);
+                    // A void element is closed already; it stood in this place all the same.
+                    let place = match reader.tree.closed.last().filter(|_| kind.is_void()) {
+                        Some(closed) => closed.place,
+                        None => reader.tree.last().map_or(Place::Seen, |open| open.place),
+                    };
+                    reader.settle();
+                    reader.begin(kind, &found, tag.name, place);
                 }
                 reader.settle();
             }
@@ -121,7 +129,7 @@ impl<'a> Reader<'a, '_> {
     fn text(&mut self, text: &str) {
         let blank = text.trim_ascii().is_empty();
         let place = if blank { self.tree.last().map_or(Place::Seen, |open| open.place) } else { self.tree.place() };
-        if self.tree.last().is_some_and(|open| open.kind == Kind::Script && is_data(&open.found)) {
+        if self.tree.last().is_some_and(|open| open.kind == Kind::Script && is_data(&open.tag)) {
             return self.page.aside(AsideKind::Metadata, text.trim());
         }
         if self.tree.preserves() {
@@ -132,19 +140,21 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// A start tag: what it shows by itself, and how the page goes on.
-    fn begin(&mut self, kind: Kind, found: &Found<'a>, name: &str) {
-        // A void element is closed already; whatever it is, it stands in this place.
-        let place = match self.tree.closed.last().filter(|_| kind.is_void()) {
-            Some(closed) => closed.place,
-            None => self.tree.last().map_or(Place::Seen, |open| open.place),
-        };
+    fn begin(&mut self, kind: Kind, found: &Found<'a>, name: &str, place: Place) {
         self.beside(found, place);
         match kind {
             Kind::Paragraph | Kind::Heading | Kind::Preformatted | Kind::Table | Kind::Rule => {
                 self.page.gap(Gap::Paragraph);
             }
-            Kind::Division | Kind::Block | Kind::Row | Kind::Caption | Kind::Term | Kind::Details | Kind::Summary
-            | Kind::Dialog | Kind::Choice => self.page.gap(Gap::Line),
+            Kind::Division
+            | Kind::Block
+            | Kind::Row
+            | Kind::Caption
+            | Kind::Term
+            | Kind::Details
+            | Kind::Summary
+            | Kind::Dialog
+            | Kind::Choice => self.page.gap(Gap::Line),
             Kind::List => {
                 let first = self.tree.innermost(Kind::Item).is_none();
                 self.page.gap(if first { Gap::Paragraph } else { Gap::Line });
@@ -208,7 +218,7 @@ impl<'a> Reader<'a, '_> {
         let prefix = match self.tree.innermost(Kind::List) {
             Some(list) if list.tag.name.eq_ignore_ascii_case("ol") => {
                 if list.mark == 0 {
-                    let start = list.found.start.and_then(|start| start.parse::<u16>().ok()).unwrap_or(1);
+                    let start = Found::of(&list.tag).start.and_then(|start| start.parse::<u16>().ok()).unwrap_or(1);
                     list.mark = usize::from(start);
                 }
                 list.mark += 1;
@@ -271,8 +281,15 @@ impl<'a> Reader<'a, '_> {
                     self.page.prefix("");
                     self.page.gap(Gap::Line);
                 }
-                Kind::Division | Kind::Block | Kind::Row | Kind::Caption | Kind::Term | Kind::Details | Kind::Summary
-                | Kind::Dialog | Kind::Choice => self.page.gap(Gap::Line),
+                Kind::Division
+                | Kind::Block
+                | Kind::Row
+                | Kind::Caption
+                | Kind::Term
+                | Kind::Details
+                | Kind::Summary
+                | Kind::Dialog
+                | Kind::Choice => self.page.gap(Gap::Line),
                 Kind::Anchor => self.anchor(&open),
                 Kind::Script | Kind::Style | Kind::Title | Kind::Template | Kind::Fallback => self.page.part(),
                 _ if open.place != Place::Seen => self.page.part(),
@@ -282,7 +299,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn anchor(&mut self, open: &Open<'_>) {
-        let Some(href) = open.found.href.filter(|_| open.place == Place::Seen) else { return };
+        let Some(href) = open.href.filter(|_| open.place == Place::Seen) else { return };
         let href = decoded(href);
         let shown = self.page.since(open.mark);
         match link::judge(shown, &href) {
@@ -303,6 +320,6 @@ impl<'a> Reader<'a, '_> {
 }
 
 /// Whether a script is none, but data about the page.
-fn is_data(found: &Found<'_>) -> bool {
-    found.kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/ld+json"))
+fn is_data(tag: &Tag<'_>) -> bool {
+    Found::of(tag).kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/ld+json"))
 }

@@ -117,7 +117,8 @@ impl Style {
                 self.moved = Some(self.moved == Some(true) || value.split_ascii_whitespace().any(far));
             }
             "transform" | "translate" | "scale" => {
-                let shrunk = value.contains("scale(0") && !value.contains("scale(0.") || name == "scale" && value == "0";
+                let shrunk =
+                    value.contains("scale(0") && !value.contains("scale(0.") || name == "scale" && value == "0";
                 let parts = value.split(|c: char| matches!(c, '(' | ')' | ',') || c.is_ascii_whitespace());
                 self.moved = Some(shrunk || parts.into_iter().any(far));
             }
@@ -128,7 +129,8 @@ impl Style {
                 self.flat = Some(self.flat == Some(true) || none);
             }
             "overflow" | "overflow-x" | "overflow-y" => {
-                self.cut_off = Some(matches!(value.split_ascii_whitespace().next(), Some("hidden" | "clip" | "scroll" | "auto")));
+                self.cut_off =
+                    Some(matches!(value.split_ascii_whitespace().next(), Some("hidden" | "clip" | "scroll" | "auto")));
             }
             _ => {}
         }
@@ -281,7 +283,8 @@ fn channel(value: f32) -> u8 {
 /// The numbers between brackets; a percentage is of `whole`.
 fn channels(inside: &str, whole: f32) -> Vec<f32> {
     let inside = inside.trim_end_matches(')');
-    let parts = inside.split(|c: char| matches!(c, ',' | '/') || c.is_ascii_whitespace()).filter(|part| !part.is_empty());
+    let parts =
+        inside.split(|c: char| matches!(c, ',' | '/') || c.is_ascii_whitespace()).filter(|part| !part.is_empty());
     parts
         .take(4)
         .map_while(|part| match part.strip_suffix('%') {
@@ -405,8 +408,10 @@ struct Rule {
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
     rules: Vec<Rule>,
-    /// By what its last step names: `#id`, `.class`, an element, or nothing.
-    index: HashMap<String, Vec<usize>>,
+    /// By what its last step names: an id, a class, an element, or nothing.
+    ids: HashMap<String, Vec<usize>>,
+    classes: HashMap<String, Vec<usize>>,
+    names: HashMap<String, Vec<usize>>,
 }
 
 impl Sheet {
@@ -452,13 +457,13 @@ impl Sheet {
             let words = selector.split(|c: char| c == '>' || c.is_ascii_whitespace()).filter(|word| !word.is_empty());
             let Some(steps) = words.map(Compound::parse).collect::<Option<Vec<_>>>() else { continue };
             let Some(last) = steps.last() else { continue };
-            let key = match (last.id.as_str(), last.classes.first(), last.name.as_str()) {
-                ("", Some(class), _) => format!(".{class}"),
-                ("", None, name) => name.to_owned(),
-                (id, ..) => format!("#{id}"),
+            let (index, key) = match (last.id.as_str(), last.classes.first(), last.name.as_str()) {
+                ("", Some(class), _) => (&mut self.classes, class.as_str()),
+                ("", None, name) => (&mut self.names, name),
+                (id, ..) => (&mut self.ids, id),
             };
+            index.entry(key.to_owned()).or_default().push(self.rules.len());
             let weight = steps.iter().map(Compound::weight).sum();
-            self.index.entry(key).or_default().push(self.rules.len());
             self.rules.push(Rule { steps, weight, usual, important });
         }
     }
@@ -466,8 +471,8 @@ impl Sheet {
     /// What the sheets and its own `style` say of an element that lies in `within` (the outermost first).
     pub(crate) fn style(&self, subject: &Subject<'_>, own: &str, within: &[Subject<'_>]) -> Style {
         let mut found: Vec<(u32, usize)> = Vec::new();
-        let mut look = |key: &str| {
-            for at in self.index.get(key).into_iter().flatten().take(MAX_TRIED) {
+        let mut look = |index: &HashMap<String, Vec<usize>>, key: &str| {
+            for at in index.get(key).into_iter().flatten().take(MAX_TRIED) {
                 if let Some(rule) = self.rules.get(*at)
                     && rule.fits(subject, within)
                 {
@@ -476,14 +481,21 @@ impl Sheet {
             }
         };
         if !self.is_empty() {
-            look("");
-            look(&subject.name.to_ascii_lowercase());
+            look(&self.names, "");
+            if subject.name.bytes().any(|b| b.is_ascii_uppercase()) {
+                look(&self.names, &subject.name.to_ascii_lowercase());
+            } else {
+                look(&self.names, subject.name);
+            }
             for class in subject.class.split_ascii_whitespace().take(16) {
-                look(&format!(".{class}"));
+                look(&self.classes, class);
             }
             if !subject.id.is_empty() {
-                look(&format!("#{}", subject.id));
+                look(&self.ids, &subject.id);
             }
+        }
+        if found.is_empty() && own.is_empty() {
+            return Style::default();
         }
         found.sort_unstable();
         let rules = || found.iter().filter_map(|(_, at)| self.rules.get(*at));

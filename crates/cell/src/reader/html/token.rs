@@ -198,7 +198,8 @@ impl<'a> Tokens<'a> {
             (Some(b'!' | b'?' | b'/'), _) => {
                 let end = memchr(b'>', text.as_bytes());
                 let all = self.take(end.map_or(text.len(), |end| end + 1));
-                let inside = after(all, 2).trim_end_matches('>');
+                let inside = after(all, if all.starts_with("<?") { 1 } else { 2 });
+                let inside = inside.strip_suffix('>').unwrap_or(inside);
                 let doctype = inside.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("doctype"));
                 Some(if doctype && all.starts_with("<!") { Token::Doctype } else { Token::Comment(inside) })
             }

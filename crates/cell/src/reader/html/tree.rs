@@ -112,7 +112,8 @@ pub(crate) struct Open<'a> {
     pub(crate) place: Place,
     /// For whoever lays out the page: where its text began, or how many parts it has had.
     pub(crate) mark: usize,
-    pub(crate) found: Found<'a>,
+    /// Where it leads.
+    pub(crate) href: Option<&'a str>,
     own: Own,
     state: State,
 }
@@ -201,7 +202,7 @@ impl<'a> Tree<'a> {
             for tag in self.pending.split_off(from) {
                 let kind = kind(tag.name);
                 let found = Found::of(&tag);
-                self.push(kind, tag, found);
+                self.push(kind, tag, &found);
             }
         }
     }
@@ -229,13 +230,15 @@ impl<'a> Tree<'a> {
             if matches!(kind, Kind::Html | Kind::Body) && self.innermost(kind).is_some() {
                 return None;
             }
-            if !kind.is_of_table() && !matches!(kind, Kind::Paragraph | Kind::Division | Kind::Block | Kind::Table | Kind::List) {
+            if !kind.is_of_table()
+                && !matches!(kind, Kind::Paragraph | Kind::Division | Kind::Block | Kind::Table | Kind::List)
+            {
                 self.resume();
             }
         }
         let raw = if foreign { None } else { self.raw_of(kind, &tag) };
         let self_closing = foreign && tag.source.ends_with("/>");
-        self.push(kind, tag, found);
+        self.push(kind, tag, &found);
         if kind.is_void() && !foreign || self_closing {
             self.pop();
         }
@@ -403,7 +406,7 @@ impl<'a> Tree<'a> {
         Some(popped)
     }
 
-    fn push(&mut self, kind: Kind, tag: Tag<'a>, found: Found<'a>) {
+    fn push(&mut self, kind: Kind, tag: Tag<'a>, found: &Found<'a>) {
         if self.open.len() >= MAX_OPEN {
             self.too_deep = true;
             return;
@@ -413,13 +416,12 @@ impl<'a> Tree<'a> {
             id: decoded(found.id.unwrap_or_default()),
             class: decoded(found.class.unwrap_or_default()),
         };
-        let plain = found.style.is_none() && self.sheet.is_empty();
-        let style = if plain {
+        let style = if found.style.is_none() && self.sheet.is_empty() {
             Style::default()
         } else {
             self.sheet.style(&subject, &decoded(found.style.unwrap_or_default()), &self.subjects)
         };
-        let own = own(kind, tag.name, &found, style);
+        let own = own(kind, tag.name, found, style);
         let details = self.open.last().is_some_and(|open| open.kind == Kind::Details);
         let own = Own { unfolds: kind == Kind::Summary && details, ..own };
         let state = self.parent_state(kind).under(&own);
@@ -427,7 +429,7 @@ impl<'a> Tree<'a> {
             self.markers.push(self.pending.len());
         }
         self.subjects.push(subject);
-        self.open.push(Open { kind, tag, place: state.place(), mark: 0, found, own, state });
+        self.open.push(Open { kind, tag, place: state.place(), mark: 0, href: found.href, own, state });
     }
 
     /// Closes everything.

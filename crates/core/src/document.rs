@@ -156,7 +156,8 @@ pub enum RemovedKind {
     Style,
     /// A comment in the source.
     SourceComment,
-    /// What is shown only by a program or where there is none: templates, `noscript`, what stands for an object.
+    /// What stands for something else: templates, `noscript`, what is shown in place of an object, the form of a mail that
+    /// is not the one shown.
     Template,
     /// Said to be hidden: `hidden`, `display: none`, hidden text, sheets, rows, slides, layers.
     Hidden,

@@ -29,11 +29,6 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], hint: &Hint, format: Format) -> (Cow<'
     }
 }
 
-/// Converts from a charset by its name; `None` where nobody knows it.
-pub(crate) fn from_label<'a>(bytes: &'a [u8], label: &str) -> Option<Cow<'a, str>> {
-    Encoding::for_label(label.as_bytes()).map(|encoding| convert(bytes, encoding).0)
-}
-
 fn convert<'a>(bytes: &'a [u8], encoding: &'static Encoding) -> (Cow<'a, str>, Option<String>) {
     let (text, _) = encoding.decode_without_bom_handling(bytes);
     (text, (encoding != UTF_8).then(|| encoding.name().to_owned()))

@@ -15,6 +15,7 @@
 mod charset;
 mod html;
 mod link;
+mod mail;
 mod markdown;
 mod page;
 mod sniff;
@@ -46,6 +47,7 @@ pub fn read(bytes: &[u8], hint: &Hint) -> Result<Document, ReadRefusal> {
             };
             Document { charset, ..document }
         }
+        Format::Mail => mail::read(bytes)?,
         _ => return Err(ReadRefusal::Unknown { what: format.mime().to_owned() }),
     };
     document.mismatch = sniff::mismatch(format, hint);

@@ -36,7 +36,12 @@ pub(crate) struct Page {
     last: Place,
     /// Kept back for the line that is about to begin, such as the sign of a list.
     prefix: String,
+    /// In how many quotations the text stands.
+    quoted: usize,
 }
+
+/// Signs of quotation before a line at most.
+const MAX_QUOTED: usize = 8;
 
 impl Page {
     pub(crate) fn new(format: Format) -> Self {
@@ -46,6 +51,7 @@ impl Page {
             space: false,
             last: Place::Seen,
             prefix: String::new(),
+            quoted: 0,
         }
     }
 
@@ -95,6 +101,16 @@ impl Page {
     pub(crate) fn prefix(&mut self, prefix: &str) {
         self.prefix.clear();
         self.prefix.push_str(prefix);
+    }
+
+    /// What comes is quoted: every line begins with one more `>`.
+    pub(crate) fn quote(&mut self) {
+        self.quoted += 1;
+    }
+
+    /// A quotation ends.
+    pub(crate) fn unquote(&mut self) {
+        self.quoted = self.quoted.saturating_sub(1);
     }
 
     /// Writes text whose white space is a space each.
@@ -150,6 +166,9 @@ impl Page {
             if self.space && wanted == 0 && there == 0 {
                 self.push(" ");
             }
+        }
+        if self.quoted > 0 && (self.document.text.is_empty() || self.document.text.ends_with('\n')) {
+            self.push(&format!("{} ", ">".repeat(self.quoted.min(MAX_QUOTED))));
         }
         if !self.prefix.is_empty() {
             let prefix = std::mem::take(&mut self.prefix);

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Division,
     /// What else stands on lines of its own and has no other rule.
     Block,
+    /// `blockquote`.
+    Quote,
     Preformatted,
     Table,
     /// `tbody`, `thead`, `tfoot`.
@@ -123,6 +125,7 @@ impl Kind {
                 | Self::Heading
                 | Self::Division
                 | Self::Block
+                | Self::Quote
                 | Self::Preformatted
                 | Self::Rule
                 | Self::Details
@@ -175,8 +178,9 @@ pub(crate) fn kind(name: &str) -> Kind {
         b"ul" | b"ol" | b"menu" | b"dir" | b"dl" => Kind::List,
         b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" => Kind::Heading,
         b"div" | b"address" => Kind::Division,
-        b"section" | b"article" | b"aside" | b"main" | b"nav" | b"header" | b"footer" | b"blockquote" | b"center"
-        | b"figure" | b"figcaption" | b"fieldset" | b"form" | b"hgroup" | b"search" => Kind::Block,
+        b"section" | b"article" | b"aside" | b"main" | b"nav" | b"header" | b"footer" | b"center" | b"figure"
+        | b"figcaption" | b"fieldset" | b"form" | b"hgroup" | b"search" => Kind::Block,
+        b"blockquote" => Kind::Quote,
         b"pre" | b"listing" => Kind::Preformatted,
         b"table" => Kind::Table,
         b"tbody" | b"thead" | b"tfoot" => Kind::Section,

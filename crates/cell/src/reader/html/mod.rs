@@ -159,6 +159,13 @@ impl<'a> Reader<'a, '_> {
                 let first = self.tree.innermost(Kind::Item).is_none();
                 self.page.gap(if first { Gap::Paragraph } else { Gap::Line });
             }
+            Kind::Quote => {
+                self.page.gap(Gap::Paragraph);
+                if let Some(open) = self.tree.last().filter(|_| place == Place::Seen) {
+                    open.mark = 1;
+                    self.page.quote();
+                }
+            }
             Kind::Item => self.item(place),
             Kind::Cell if place == Place::Seen => {
                 if let Some(row) = self.tree.innermost(Kind::Row) {
@@ -290,6 +297,12 @@ impl<'a> Reader<'a, '_> {
                 | Kind::Summary
                 | Kind::Dialog
                 | Kind::Choice => self.page.gap(Gap::Line),
+                Kind::Quote => {
+                    self.page.gap(Gap::Paragraph);
+                    if open.mark > 0 {
+                        self.page.unquote();
+                    }
+                }
                 Kind::Anchor => self.anchor(&open),
                 Kind::Script | Kind::Style | Kind::Title | Kind::Template | Kind::Fallback => self.page.part(),
                 _ if open.place != Place::Seen => self.page.part(),

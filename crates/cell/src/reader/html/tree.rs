@@ -231,7 +231,10 @@ impl<'a> Tree<'a> {
                 return None;
             }
             if !kind.is_of_table()
-                && !matches!(kind, Kind::Paragraph | Kind::Division | Kind::Block | Kind::Table | Kind::List)
+                && !matches!(
+                    kind,
+                    Kind::Paragraph | Kind::Division | Kind::Block | Kind::Quote | Kind::Table | Kind::List
+                )
             {
                 self.resume();
             }

@@ -3,6 +3,7 @@
 mod clean;
 mod hidden;
 mod layout;
+mod mail;
 
 use autoshare_cell::reader::read;
 use autoshare_core::document::{AsideKind, Document, Hint, RemovedKind};

@@ -38,7 +38,7 @@ pub enum Format {
     Pptx,
     /// A text, sheet or presentation of OpenDocument.
     OpenDocument,
-    /// PDF.
+    /// PDF: told apart, and not read.
     Pdf,
 }
 
@@ -226,7 +226,7 @@ pub enum ReadRefusal {
         limit: u64,
     },
     /// Nobody here reads that.
-    #[error("{what} is no text and no document that can be read. Convert it to text, HTML, PDF or an Office format")]
+    #[error("{what} is no text and no document that can be read. Convert it to text, HTML or an Office format")]
     Unknown {
         /// What it seems to be, as a MIME type.
         what: String,

@@ -1,5 +1,9 @@
 //! Where a link leads, and what it says about that.
 
+use autoshare_core::document::RemovedKind;
+
+use super::page::Page;
+
 /// Bytes of a target that are shown at most.
 const MAX_SHOWN: usize = 500;
 
@@ -37,6 +41,25 @@ pub(crate) fn judge(shown: &str, href: &str) -> Target {
         }
     }
     if same(shown, href) { Target::Same } else { Target::Elsewhere(target) }
+}
+
+/// Ends a link whose text stands on the page from `at` on: says where it leads, or that it is not what it says.
+pub(crate) fn finish(page: &mut Page, at: usize, href: &str) {
+    let shown = page.since(at);
+    match judge(shown, href) {
+        Target::Same => {}
+        Target::Elsewhere(target) => {
+            let space = if shown.is_empty() { "" } else { " " };
+            page.raw(&format!("{space}({target})"));
+        }
+        Target::Misleading(target) => {
+            let shown = page.take_back(at);
+            page.removed(RemovedKind::MisleadingLink, &shown);
+            let lead = shown.len() - shown.trim_start().len();
+            page.raw(&format!("{}({target})", shown.get(..lead).unwrap_or_default()));
+        }
+        Target::Active => page.removed(RemovedKind::ActiveLink, href),
+    }
 }
 
 /// Whether following it would run or show something that came with it.

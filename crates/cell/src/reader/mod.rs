@@ -17,6 +17,7 @@ mod html;
 mod link;
 mod mail;
 mod markdown;
+mod office;
 mod page;
 mod sniff;
 
@@ -48,7 +49,9 @@ pub fn read(bytes: &[u8], hint: &Hint) -> Result<Document, ReadRefusal> {
             Document { charset, ..document }
         }
         Format::Mail => mail::read(bytes)?,
-        _ => return Err(ReadRefusal::Unknown { what: format.mime().to_owned() }),
+        Format::Docx | Format::Xlsx | Format::Pptx | Format::OpenDocument => office::read(bytes, format)?,
+        // Told by its name, so that nobody takes it for text.
+        Format::Pdf => return Err(ReadRefusal::Unknown { what: format.mime().to_owned() }),
     };
     document.mismatch = sniff::mismatch(format, hint);
     Ok(document.checked())

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use autoshare_core::document::{AsideKind, Document, Format, RemovedKind};
 
 use self::style::Sheet;
-use super::link::{self, Target};
+use super::link;
 use super::page::{Gap, Page, Place};
 
 /// Reads a page.
@@ -313,22 +313,7 @@ impl<'a> Reader<'a, '_> {
 
     fn anchor(&mut self, open: &Open<'_>) {
         let Some(href) = open.href.filter(|_| open.place == Place::Seen) else { return };
-        let href = decoded(href);
-        let shown = self.page.since(open.mark);
-        match link::judge(shown, &href) {
-            Target::Same => {}
-            Target::Elsewhere(target) => {
-                let space = if shown.is_empty() { "" } else { " " };
-                self.page.raw(&format!("{space}({target})"));
-            }
-            Target::Misleading(target) => {
-                let shown = self.page.take_back(open.mark);
-                self.page.removed(RemovedKind::MisleadingLink, &shown);
-                let space = if shown.starts_with(char::is_whitespace) { " " } else { "" };
-                self.page.raw(&format!("{space}({target})"));
-            }
-            Target::Active => self.page.removed(RemovedKind::ActiveLink, &href),
-        }
+        link::finish(self.page, open.mark, &decoded(href));
     }
 }
 

@@ -1,9 +1,11 @@
 //! Documents as a person sees them.
 
 mod clean;
+mod fuzz;
 mod hidden;
 mod layout;
 mod mail;
+mod office;
 
 use autoshare_cell::reader::read;
 use autoshare_core::document::{AsideKind, Document, Hint, RemovedKind};

@@ -2,6 +2,9 @@
 //!
 //! One pass over the tokens, with a stack of the open elements; a second one before it, over the style sheets alone,
 //! where there are any. Nothing is fetched and no program runs, so a page that a program writes is empty here.
+//!
+//! What hides text and is not known here: a style sheet from elsewhere, a custom property, a selector with a state or a
+//! neighbour, something that lies over the text.
 
 mod element;
 mod style;

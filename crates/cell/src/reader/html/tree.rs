@@ -271,15 +271,8 @@ impl<'a> Tree<'a> {
                 let wall = |open: Kind| open.is_special() && !matches!(open, Kind::Division | Kind::Paragraph);
                 self.close_within(|open| open.kind == kind, wall);
             }
-            Kind::Heading => {
-                if self.open.last().is_some_and(|open| open.kind == Kind::Heading) {
-                    self.pop();
-                }
-            }
-            Kind::Choice => {
-                if self.open.last().is_some_and(|open| open.kind == Kind::Choice) {
-                    self.pop();
-                }
+            Kind::Heading | Kind::Choice if self.open.last().is_some_and(|open| open.kind == kind) => {
+                self.pop();
             }
             Kind::Button => {
                 self.close_within(|open| open.kind == Kind::Button, Kind::is_scope);

@@ -13,6 +13,8 @@
 //! right that the cell's making gave it ([`autoshare_sandbox::Programs`]) and says how they ended. Their output does not
 //! pass it.
 //!
+//! [`serve_reader`] is the whole life of a reader cell: one document in, what is in it out ([`reader`]), and the end.
+//!
 //! **Invariants**
 //! - Files are touched through `autoshare_workspace` alone. Which root is asked is decided by words
 //!   (`autoshare_core::place`), whether a file is reached by the kernel. A path outside every root is tried with
@@ -25,13 +27,16 @@
 
 mod frames;
 mod init;
+pub mod reader;
 mod roots;
 mod serve;
+mod serve_reader;
 mod tools;
 
 pub use init::serve_programs;
 pub use roots::CellRoot;
 pub use serve::serve;
+pub use serve_reader::serve_reader;
 
 use autoshare_core::wire::FrameError;
 

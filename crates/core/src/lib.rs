@@ -12,6 +12,7 @@ pub mod budget;
 pub mod chat;
 pub mod day;
 pub mod digest;
+pub mod document;
 pub mod event;
 pub mod ids;
 pub mod origin;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::document::{Document, Hint, ReadRefusal};
 use crate::outcome::{Happened, Outcome, Plan};
 use crate::tool::Action;
 
@@ -86,6 +87,39 @@ pub enum FromCell {
         happened: Happened,
         /// What came of it, as far as can be told.
         outcome: Outcome,
+    },
+}
+
+/// The host to a reader cell: the one document that it is for. As many bytes as it says follow the frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToReader {
+    /// What it was said to be.
+    pub hint: Hint,
+    /// Its bytes, [`MAX_INPUT`](crate::document::MAX_INPUT) at most.
+    pub bytes: u64,
+}
+
+/// A reader cell to the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "say")]
+pub enum FromReader {
+    /// First frame: the cell tried these from the inside.
+    Ready {
+        /// What it tried.
+        probes: Vec<Probe>,
+    },
+    /// The document, without its text, which follows the frame.
+    Read {
+        /// All but the text.
+        document: Box<Document>,
+        /// Bytes of the text, [`MAX_TEXT`](crate::document::MAX_TEXT) at most.
+        text: u64,
+    },
+    /// It was not read.
+    Refused {
+        /// Why.
+        refusal: ReadRefusal,
     },
 }
 

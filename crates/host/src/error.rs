@@ -1,6 +1,7 @@
 //! What can go wrong while a brain is driven.
 
 use autoshare_broker::BrokerError;
+use autoshare_core::document::ReadRefusal;
 use autoshare_sandbox::SandboxError;
 use autoshare_store::StoreError;
 
@@ -19,6 +20,9 @@ pub enum HostError {
     /// A cell broke its protocol or ended.
     #[error("the cell failed: {0}")]
     Cell(String),
+    /// A document was not read.
+    #[error(transparent)]
+    Unread(#[from] ReadRefusal),
     /// A root of the brain cannot be used.
     #[error("{path} cannot be used: {why}")]
     Root {

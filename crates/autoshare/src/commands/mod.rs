@@ -37,6 +37,10 @@ pub(crate) fn cell_entry(inside: Inside) -> i32 {
     if let Some(programs) = inside.programs {
         return i32::from(autoshare_cell::serve_programs(inside.socket, programs).is_err());
     }
+    // A cell without roots takes a stranger's document apart.
+    if inside.roots.is_empty() {
+        return i32::from(autoshare_cell::serve_reader(inside.socket, inside.probes).is_err());
+    }
     let roots = inside
         .roots
         .into_iter()

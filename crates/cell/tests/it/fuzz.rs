@@ -4,10 +4,11 @@
 use std::fmt::Debug;
 use std::os::unix::net::UnixDatagram;
 
+use autoshare_core::document::{Aside, AsideKind, Document, Format, Hint, ReadRefusal, Removed, RemovedKind};
 use autoshare_core::outcome::{Ending, Happened, Outcome, Plan};
 use autoshare_core::wire::{
-    Exit, FrameError, FromCell, FromInit, MAX_FRAME, MAX_VALUES, Program, Stroke, ToCell, ToInit, Window, decode,
-    encode,
+    Exit, FrameError, FromCell, FromInit, FromReader, MAX_FRAME, MAX_VALUES, Program, Stroke, ToCell, ToInit, ToReader,
+    Window, decode, encode,
 };
 use autoshare_sandbox::parcel;
 use proptest::collection::vec;
@@ -42,8 +43,19 @@ fn packet<T: Serialize + DeserializeOwned + PartialEq + Debug>(body: &[u8]) {
 fn every_decoder(body: &[u8]) {
     frame::<ToCell>(body);
     frame::<FromCell>(body);
+    frame::<ToReader>(body);
+    frame::<FromReader>(body);
     packet::<ToInit>(body);
     packet::<FromInit>(body);
+}
+
+fn document() -> Document {
+    Document {
+        asides: vec![Aside { kind: AsideKind::Alt, text: "a\n".into(), at: 1 }],
+        removed: vec![Removed { kind: RemovedKind::Tiny, count: 1, bytes: 2, first_at: 0, sample: "x".into() }],
+        charset: Some("KOI8-R".into()),
+        ..Document::of(Format::Html, String::new())
+    }
 }
 
 fn good() -> Vec<Vec<u8>> {
@@ -63,6 +75,9 @@ fn good() -> Vec<Vec<u8>> {
         body(&FromCell::Planned { job: 1, plan }),
         body(&FromCell::Performed { job: 1, outcome: outcome.clone() }),
         body(&FromCell::Answered { job: 1, happened: Happened::Unknown, outcome }),
+        body(&ToReader { hint: Hint { mime: Some("text/html".into()), name: None }, bytes: u64::MAX }),
+        body(&FromReader::Read { document: Box::new(document()), text: 3 }),
+        body(&FromReader::Refused { refusal: ReadRefusal::Bomb { what: "bytes".into(), limit: 1 } }),
         body(&ToInit::Start {
             job: 1,
             program,
@@ -115,8 +130,10 @@ fn b11_known_nasty_messages_and_every_cut_of_good_ones_are_survived() {
     // The control: what is good is understood by its own decoder.
     assert!(good[..3].iter().all(|body| decode::<ToCell>(body).is_ok()));
     assert!(good[3..7].iter().all(|body| decode::<FromCell>(body).is_ok()));
-    assert!(good[7..10].iter().all(|body| serde_json::from_slice::<ToInit>(body).is_ok()));
-    assert!(good[10..].iter().all(|body| serde_json::from_slice::<FromInit>(body).is_ok()));
+    assert!(decode::<ToReader>(&good[7]).is_ok());
+    assert!(good[8..10].iter().all(|body| decode::<FromReader>(body).is_ok()));
+    assert!(good[10..13].iter().all(|body| serde_json::from_slice::<ToInit>(body).is_ok()));
+    assert!(good[13..].iter().all(|body| serde_json::from_slice::<FromInit>(body).is_ok()));
 }
 
 #[test]

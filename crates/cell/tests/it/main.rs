@@ -19,4 +19,5 @@ mod changes;
 mod fuzz;
 mod host;
 mod looks;
+mod readers;
 mod wire;

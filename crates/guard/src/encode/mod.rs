@@ -3,9 +3,11 @@
 //! An encoder keeps what the text says and shows what it hides; it does not judge, and it does not shorten except
 //! where its result must fit. Use the one for the place, at the last moment, once.
 
+mod languages;
 mod prompt;
 
-pub use prompt::prompt_data;
+pub use languages::{csv_field, header_value, html, json_string, markdown, shell_word, sql_literal};
+pub use prompt::{datamark, prompt_data};
 
 use std::fmt::Write as _;
 

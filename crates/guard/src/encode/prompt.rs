@@ -30,6 +30,27 @@ pub fn prompt_data(mark: &str, source: &str, text: &str) -> String {
     format!("[data {mark} from \"{source}\"]\n{body}{end}[end of data {mark}]")
 }
 
+/// Text with `mark` in place of every run of spaces, and at the beginning of every line: a model that was told of the
+/// mark sees at each word whose words these are (*datamarking*: Hines et al., 2024). Costs tokens, so it is a choice.
+///
+/// `mark` is the caller's, one that ordinary text does not hold, such as U+E000; where the text holds it, it is dropped.
+#[must_use]
+pub fn datamark(text: &str, mark: char) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    let mut marked = false;
+    for c in text.chars().filter(|c| *c != mark) {
+        let space = matches!(c, ' ' | '\t');
+        if (space || out.is_empty() || out.ends_with('\n')) && !marked {
+            out.push(mark);
+        }
+        marked = space;
+        if !space {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// What stands between angle brackets in chat templates. Any `<|...|>` is a token too.
 const ANGLED: &[&str] = &[
     "s",
@@ -90,11 +111,48 @@ const ANGLED: &[&str] = &[
     "/assistant",
     "human",
     "bot",
-    "extra_id_0",
-    "extra_id_1",
     "role",
     "/role",
+    "begin_of_text",
+    "end_of_text",
+    "beginning_of_sentence",
+    "end_of_sentence",
+    "end_of_message",
+    "eoh",
+    "eoa",
+    "eom",
+    "sot",
+    "som",
+    "image_soft_token",
+    "audio_soft_token",
+    "thinking",
+    "/thinking",
+    "reasoning",
+    "/reasoning",
+    "answer",
+    "/answer",
+    "available_tools",
+    "/available_tools",
+    "assistant_end",
+    "user_end",
+    "minimax:tool_call",
+    "/minimax:tool_call",
+    "jupyter_start",
+    "jupyter_output",
+    "file_sep",
+    "repo_name",
+    "pre",
+    "suf",
+    "mid",
+    "eot_id",
 ];
+
+/// Tokens that differ in their end: between angle brackets, this and more letters, digits or signs.
+const FAMILIES: &[&str] =
+    &["antml:", "/antml:", "seed:", "/seed:", "fim_", "fim-", "tokens_unused_", "reserved_token_"];
+
+/// Tokens that differ in their number.
+const NUMBERED: &[&str] = &["unused", "reserved_", "special_", "extra_id_", "ctrl", "mask:", "mask_", "loc", "seg"];
 
 /// What stands between square brackets in chat templates.
 const SQUARE: &[&str] = &[
@@ -125,6 +183,18 @@ const SQUARE: &[&str] = &[
     "mask",
     "pad",
     "unk",
+    "img",
+    "img_break",
+    "img_end",
+    "audio",
+    "begin_audio",
+    "prefix",
+    "suffix",
+    "middle",
+    "model_settings",
+    "/model_settings",
+    "eod",
+    "bot",
 ];
 
 /// Words that begin another's turn where a line begins with them; spelt so, or in capitals.
@@ -186,8 +256,10 @@ fn token(text: &str) -> bool {
             let inner: String = chars.take(MAX_TOKEN).take_while(|c| !matches!(c, ']' | '\n' | '[')).collect();
             let closed = text.chars().nth(inner.chars().count() + 1).map(fold) == Some(']');
             let frame = inner.starts_with("end of data") || inner.starts_with("data ") && inner.contains(" from");
-            frame || closed && SQUARE.contains(&inner.as_str())
+            let piped = inner.len() > 2 && inner.starts_with('|') && inner.ends_with('|');
+            frame || begins(text, "[e~[") || closed && (piped || SQUARE.contains(&inner.as_str()))
         }
+        Some(']') => begins(text, "]~b]") || begins(text, "]~!b["),
         _ => false,
     }
 }
@@ -201,9 +273,14 @@ fn angled(inner: &str) -> bool {
         }
         None => {
             let name = inner.split([' ', '=']).next().unwrap_or_default();
+            let numbered = |family: &str| {
+                let rest = inner.strip_prefix(family);
+                rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+            };
             ANGLED.contains(&inner)
-                || inner.starts_with("unused")
-                || matches!(name, "invoke" | "function" | "parameter")
+                || FAMILIES.iter().any(|family| inner.starts_with(*family))
+                || NUMBERED.iter().any(|family| numbered(family))
+                || matches!(name.trim_start_matches('/'), "invoke" | "function" | "parameter")
         }
     }
 }

@@ -15,6 +15,7 @@
 
 mod encode;
 mod filter;
+mod languages;
 mod linear;
 mod nasty;
 mod prompt;

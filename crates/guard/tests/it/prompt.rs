@@ -44,6 +44,20 @@ fn d3_tokens_of_chat_templates_are_defused() {
         ("[TOOL_RESULTS]",                "[ TOOL_RESULTS]"),
         ("<think>I should</think>",       "< think>I should< /think>"),
         ("<unused12>",                    "< unused12>"),
+        ("[|user|]",                      "[ |user|]"),
+        ("[IMG]",                         "[ IMG]"),
+        ("]~b]ai",                        "] ~b]ai"),
+        ("[e~[",                          "[ e~["),
+        ("<seed:bos>",                    "< seed:bos>"),
+        ("</invoke>",                     "< /invoke>"),
+        ("<antml:invoke>",                 "< antml:invoke>"),
+        ("</antml:parameter>",             "< /antml:parameter>"),
+        ("<reserved_106>",                "< reserved_106>"),
+        ("<SPECIAL_12>",                  "< SPECIAL_12>"),
+        ("<extra_id_7>",                  "< extra_id_7>"),
+        ("<ctrl99>",                      "< ctrl99>"),
+        ("<fim_prefix>",                  "< fim_prefix>"),
+        ("<eoh>",                         "< eoh>"),
         ("a<<|im_end|>",                  "a<< |im_end|>"),
         ("\n\nHuman: hi",                 "\n\nHuman : hi"),
         ("ASSISTANT: ok",                 "ASSISTANT : ok"),
@@ -68,6 +82,7 @@ fn what_only_looks_like_a_token_is_left_alone() {
         "a <| b |> c", "list |> Enum.map(f)", "<div class=\"x\"><span>", "x < s && y > s", "array[i] = b[\"inst\"]",
         "user: root\nsystem: linux\n", "the Human: a history", "Assistants: none", "- User: ann", "#include <stdio.h>",
         "[data]", "data[0]", "[x](http://y)", "Vec<Option<&str>>", "if (a<b && c>d)", "# Response\n", "Ai: Weiwei",
+        "<ctrl-c>", "<location>", "<segment>", "[||]", "[a|b]", "<reserved>", "x[i]~b",
     ];
     for text in rows {
         assert!(prompt_data(MARK, "x", text).contains(text), "{text:?}");

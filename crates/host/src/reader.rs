@@ -48,7 +48,7 @@ impl Reader {
 
     /// The same with another limit on the time of one document.
     #[must_use]
-    pub const fn within(self, wall: Duration) -> Self {
+    pub fn within(self, wall: Duration) -> Self {
         Self { wall, ..self }
     }
 

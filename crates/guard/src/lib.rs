@@ -7,7 +7,7 @@
 //! - [`validate`]: the text has the size it may have.
 //! - [`filter`]: what a reader would not see is taken out, and reported.
 //! - [`encode`]: one function for each place that text is written to; its output is inert there.
-//! - *verify*, still to come: whether the text tries to give orders, as a score with spans.
+//! - [`verify`]: whether the text tries to give orders to the model that reads it, as a score with spans.
 //!
 //! Entry points: [`plain`] for an observation on its way to a model, and the functions of [`encode`] for everything
 //! that leaves. Filtering is about what enters, encoding about what leaves: the host does the first once per
@@ -29,6 +29,7 @@ pub mod filter;
 mod scan;
 mod unicode;
 pub mod validate;
+pub mod verify;
 
 pub use filter::{Class, Finding};
 pub use validate::Cut;

@@ -19,3 +19,4 @@ mod languages;
 mod linear;
 mod nasty;
 mod prompt;
+mod verify;

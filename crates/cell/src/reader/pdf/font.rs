@@ -75,7 +75,7 @@ impl Font {
             return Ok(Self { letters, kind: composite(dict, budget)?, scale: 1.0, height: 1.0 });
         }
         let (scale, height) = if kind.as_deref() == Some(b"Type3") { drawn(dict) } else { (1.0, 1.0) };
-        Ok(Self { letters, kind: simple(dict), scale, height })
+        Ok(Self { letters, kind: simple(dict, budget)?, scale, height })
     }
 
     /// The glyphs of a string.
@@ -139,7 +139,7 @@ fn width_of(widths: &[Widths], code: u32) -> Option<f64> {
     (code <= range.high).then(|| range.widths.get(at).or(range.widths.first()).copied()).flatten()
 }
 
-fn simple(dict: &Dict<'_>) -> Kind {
+fn simple(dict: &Dict<'_>, budget: &mut Budget) -> Result<Kind, ReadRefusal> {
     let name = dict.get::<Name<'_>>("BaseFont").map(|name| name.as_str().to_owned()).unwrap_or_default();
     let descriptor = dict.get::<Dict<'_>>("FontDescriptor").unwrap_or_default();
     let symbolic = descriptor.get::<i32>("Flags").is_some_and(|flags| flags & 4 != 0);
@@ -155,8 +155,9 @@ fn simple(dict: &Dict<'_>) -> Kind {
         Some(Object::Dict(dict)) => dict.get::<Name<'_>>("BaseEncoding").as_ref().and_then(base),
         _ => None,
     };
-    // A subset of a font may have an encoding of its own, inside; without a word of it nobody knows the letters.
-    let own = named.is_none() && symbolic && descriptor.contains_key("FontFile");
+    // A font may have an encoding of its own, inside; without a word of it nobody knows the letters.
+    let file = descriptor.get::<Stream<'_>>("FontFile").filter(|_| named.is_none());
+    let own = named.is_none() && symbolic && file.is_some();
     let own = own || ["Symbol", "ZapfDingbats", "Wingdings"].iter().any(|known| name.contains(known));
     let base = named.unwrap_or(if dict.get::<Name<'_>>("Subtype").as_deref() == Some(b"TrueType") {
         Base::WinAnsi
@@ -164,6 +165,11 @@ fn simple(dict: &Dict<'_>) -> Kind {
         Base::Standard
     });
     let mut table: Vec<String> = (0..=255).map(|code| if own { String::new() } else { base.letters(code) }).collect();
+    if let Some(file) = file {
+        let begin = file.dict().get::<i32>("Length1").and_then(|length| usize::try_from(length).ok());
+        let source = budget.unpack(&file)?.unwrap_or_default();
+        inside(source.get(..begin.unwrap_or(0).min(source.len())).unwrap_or_default(), &mut table);
+    }
     if let Some(Object::Dict(dict)) = &encoding
         && let Some(differences) = dict.get::<Array<'_>>("Differences")
     {
@@ -187,7 +193,29 @@ fn simple(dict: &Dict<'_>) -> Kind {
         widths.extend(list.iter::<f32>().take(256).map(|width| Some(f64::from(width))));
     }
     let missing = descriptor.get::<f32>("MissingWidth").map(f64::from).filter(|width| *width > 0.0);
-    Kind::Simple { table, widths, missing, fixed: name.contains("Courier") }
+    Ok(Kind::Simple { table, widths, missing, fixed: name.contains("Courier") })
+}
+
+/// The encoding that a Type 1 font has inside, in the part of it that is text: `dup 65 /A put`.
+fn inside(source: &[u8], table: &mut [String]) {
+    let Some(begin) = memchr::memmem::find(source, b"/Encoding") else { return };
+    let source = String::from_utf8_lossy(source.get(begin..).unwrap_or_default()).replace('/', " /");
+    let mut words = source.split_ascii_whitespace();
+    while let Some(word) = words.next() {
+        match word {
+            "dup" => {
+                let code = words.next().and_then(|code| code.parse::<usize>().ok());
+                let name = words.next().and_then(|name| name.strip_prefix('/'));
+                if let (Some(code), Some(name)) = (code, name)
+                    && let Some(slot) = table.get_mut(code)
+                {
+                    *slot = glyphs::by_name(name).unwrap_or_default();
+                }
+            }
+            "def" | "readonly" => return,
+            _ => {}
+        }
+    }
 }
 
 fn composite(dict: &Dict<'_>, budget: &mut Budget) -> Result<Kind, ReadRefusal> {

@@ -130,11 +130,15 @@ fn letters_are_what_their_font_says() {
     let kana = "/Type /Font /Subtype /Type0 /Encoding /90ms-RKSJ-H /DescendantFonts [8 0 R]";
     let named = "/Type /Font /Subtype /Type1 /BaseFont /ABC+X /FirstChar 1 /Widths [500 500 500 500 500 500] /Encoding \
                  << /Differences [1 /H /eacute /fi /uni2192 /u1F600 /alpha /g123] >>";
+    let type_1 = "/Type /Font /Subtype /Type1 /BaseFont /CM /FontDescriptor << /Flags 4 /FontFile 14 0 R >>";
+    let inside =
+        b"/Encoding 256 array 0 1 255 {1 index exch /.notdef put} for dup 58/period put dup 59 /comma put readonly def";
+    let length = format!("/Length1 {}", inside.len());
     let document = Draft {
         content: "BT /A 12 Tf 50 700 Td <004100100003006100620042> Tj 0 -14 Td /B 12 Tf <0001000200030004> Tj 0 -14 Td /C 12 Tf \
                   <65E5672C> Tj 0 -14 Td /D 12 Tf <93fa967b41> Tj 0 -14 Td /E 12 Tf <0102030405060704> Tj 0 -14 Td \
-                  /None 12 Tf (no font) Tj ET",
-        fonts: "/A 6 0 R /B 9 0 R /C 10 0 R /D 11 0 R /E 12 0 R",
+                  /G 12 Tf (:;!) Tj /None 12 Tf (no font) Tj ET",
+        fonts: "/A 6 0 R /B 9 0 R /C 10 0 R /D 11 0 R /E 12 0 R /G 13 0 R",
         more: &[
             (mapped, None),
             ("/Filter /FlateDecode", Some(&packed)),
@@ -143,12 +147,17 @@ fn letters_are_what_their_font_says() {
             (wide, None),
             (kana, None),
             (named, None),
+            (type_1, None),
+            (&length, Some(inside)),
         ],
         ..Draft::default()
     }
     .read();
-    assert_eq!(document.text, "Afi a😀B\n\u{fffd}\u{fffd}\u{fffd}\u{fffd}\n日本\n日本A\nHéfi→😀α\u{fffd}→\n");
-    let said = "unreadable: 12 letters, whose fonts do not say what they are";
+    assert_eq!(
+        document.text,
+        "Afi a😀B\n\u{fffd}\u{fffd}\u{fffd}\u{fffd}\n日本\n日本A\nHéfi→😀α\u{fffd}→\n.,\u{fffd}\n"
+    );
+    let said = "unreadable: 13 letters, whose fonts do not say what they are";
     assert_eq!(asides(&document), [(A::Metadata, said)]);
 }
 
@@ -375,7 +384,8 @@ fn d6_bombs_are_refused_before_they_go_off() {
         let nested = nest.repeat(100_000);
         let document = Draft { content: &nested, ..Draft::default() }.read();
         assert_eq!(document.text, "");
-        let _ = read(&Draft { catalogue: &nested, ..Draft::default() }.bytes(), &Hint::default());
+        let catalogue = nest.repeat(5000);
+        let _ = read(&Draft { catalogue: &catalogue, ..Draft::default() }.bytes(), &Hint::default());
     }
     let secret = "/Encrypt << /Filter /Standard /V 1 /R 2 /O (0123456789abcdef0123456789abcdef) /U \
                   (0123456789abcdef0123456789abcdef) /P -1 >> /ID [(a) (a)]";

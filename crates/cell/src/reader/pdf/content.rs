@@ -305,17 +305,18 @@ impl Artist<'_> {
             self.unknown += string.len() as u64;
             return;
         };
+        let scaled = Matrix([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, 0.0]);
+        let mut map = letter.then(state.map);
+        let (along, off) = scaled.then(map).sizes();
+        // Letters are as high as they are, and wider than their font where they are stretched.
+        let size = off.min(2.0 * along) * font.height;
+        let half = 0.3 * state.size * font.height;
         font.glyphs(string, |glyph| {
-            let scaled = Matrix([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise]);
-            let map = scaled.then(*letter).then(state.map);
-            let (along, off) = map.sizes();
-            // Letters are as high as they are, and wider than their font where they are stretched.
-            let size = off.min(2.0 * along) * font.height;
-            let across = glyph.width * state.size + state.spacing;
-            let across = (across + if glyph.space { state.word_spacing } else { 0.0 }) * state.stretch;
-            let to = letter.moved(across, state.rise).then(state.map).apply(0.0, 0.0);
-            let ink = Spot { from: map.apply(0.0, 0.0), to: map.apply(glyph.width, 0.0), size };
-            let middle = ink.middle();
+            let width = glyph.width * state.size;
+            let across = width + state.spacing + if glyph.space { state.word_spacing } else { 0.0 };
+            let (width, across) = (width * state.stretch, across * state.stretch);
+            let middle = map.apply(width / 2.0, state.rise + half);
+            let spot = Spot { from: map.apply(0.0, state.rise), to: map.apply(across, state.rise), middle, size };
             let place = if *hidden > 0 {
                 Place::Removed(RemovedKind::Hidden)
             } else if let Some(kind) = unseen(state, size, middle) {
@@ -329,8 +330,9 @@ impl Artist<'_> {
                 if lost { Place::Removed(RemovedKind::SameColour) } else { Place::Seen }
             };
             self.unknown += u64::from(glyph.text.is_none());
-            self.sheet.add(glyph.text.as_deref().unwrap_or(UNKNOWN), Spot { to, ..ink }, place);
+            self.sheet.add(glyph.text.as_deref().unwrap_or(UNKNOWN), spot, place);
             *letter = letter.moved(across, 0.0);
+            map = map.moved(across, 0.0);
         });
     }
 }

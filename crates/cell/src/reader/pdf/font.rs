@@ -1,5 +1,6 @@
 //! Fonts, as far as text needs them: which letters a string has, and how far each goes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -54,9 +55,9 @@ struct Widths {
 
 /// One letter, or several in one glyph.
 #[derive(Debug)]
-pub(super) struct Glyph {
+pub(super) struct Glyph<'f> {
     /// `None` where nobody knows.
-    pub(super) text: Option<String>,
+    pub(super) text: Option<Cow<'f, str>>,
     /// In the size of the font.
     pub(super) width: f64,
     /// Whether it is the byte 32, which a setting makes wider.
@@ -79,23 +80,37 @@ impl Font {
     }
 
     /// The glyphs of a string.
-    pub(super) fn glyphs(&self, bytes: &[u8], mut each: impl FnMut(Glyph)) {
+    pub(super) fn glyphs<'f>(&'f self, bytes: &[u8], mut each: impl FnMut(Glyph<'f>)) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let (glyph, length) = match &self.kind {
                 Kind::Simple { table, widths, missing, fixed } => {
                     let code = rest.first().copied().unwrap_or_default();
                     let known = self.letters.as_ref().and_then(|map| map.letters(u32::from(code)));
-                    let named = || table.get(usize::from(code)).filter(|letters| !letters.is_empty()).cloned();
+                    let named = || table.get(usize::from(code)).filter(|letters| !letters.is_empty());
                     let width = widths.get(usize::from(code)).copied().flatten().or(*missing);
                     let width = width.unwrap_or_else(|| if *fixed { 600.0 } else { glyphs::width(code) });
-                    (Glyph { text: known.or_else(named), width: width / 1000.0 * self.scale, space: code == b' ' }, 1)
+                    (
+                        Glyph {
+                            text: known.map(Cow::Owned).or_else(|| Some(Cow::Borrowed(named()?.as_str()))),
+                            width: width / 1000.0 * self.scale,
+                            space: code == b' ',
+                        },
+                        1,
+                    )
                 }
                 Kind::Composite { codes, widths, default } => {
                     let (code, length, own) = self.composite_code(codes, rest);
                     let known = self.letters.as_ref().and_then(|map| map.letters(code));
                     let width = width_of(widths, code).unwrap_or(*default);
-                    (Glyph { text: known.or(own), width: width / 1000.0, space: length == 1 && code == 32 }, length)
+                    (
+                        Glyph {
+                            text: known.or(own).map(Cow::Owned),
+                            width: width / 1000.0,
+                            space: length == 1 && code == 32,
+                        },
+                        length,
+                    )
                 }
             };
             each(glyph);

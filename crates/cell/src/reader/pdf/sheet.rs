@@ -29,18 +29,10 @@ pub(super) struct Spot {
     /// Where they begin and end, on the page.
     pub(super) from: (f64, f64),
     pub(super) to: (f64, f64),
+    /// The middle of their ink.
+    pub(super) middle: (f64, f64),
     /// How high they are, in points.
     pub(super) size: f64,
-}
-
-impl Spot {
-    /// Their middle.
-    pub(super) fn middle(&self) -> (f64, f64) {
-        let ((x0, y0), (x1, y1)) = (self.from, self.to);
-        let length = (x1 - x0).hypot(y1 - y0).max(f64::MIN_POSITIVE);
-        let up = 0.3 * self.size / length;
-        ((x0 + x1) / 2.0 - (y1 - y0) * up, (y0 + y1) / 2.0 + (x1 - x0) * up)
-    }
 }
 
 #[derive(Debug)]
@@ -107,12 +99,17 @@ impl Sheet {
             return;
         }
         let ((x, y), (to_x, to_y)) = (spot.from, spot.to);
-        let angle = (to_y - y).atan2(to_x - x).to_degrees().round();
-        let direction = (angle as i16).rem_euclid(360);
-        let (sin, cos) = f64::from(direction).to_radians().sin_cos();
+        let (direction, sin, cos) = if to_y == y && to_x > x {
+            (0, 0.0, 1.0)
+        } else {
+            let angle = (to_y - y).atan2(to_x - x).to_degrees().round();
+            let direction = (angle as i16).rem_euclid(360);
+            let (sin, cos) = f64::from(direction).to_radians().sin_cos();
+            (direction, sin, cos)
+        };
         let along = |(x, y): (f64, f64)| x * cos + y * sin;
         let (x0, x1, across) = (along(spot.from), along(spot.to), y * cos - x * sin);
-        let middle = spot.middle();
+        let middle = spot.middle;
         if self.open
             && let Some(last) = self.words.last_mut()
             && (last.direction, last.place, last.painted) == (direction, place, self.count)

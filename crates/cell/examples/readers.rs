@@ -70,8 +70,11 @@ fn pdf(bytes: usize) -> String {
     )
 }
 
+/// What it is, its name, and who makes one of about so many bytes.
+type Row = (&'static str, &'static str, fn(usize) -> String);
+
 fn main() {
-    let rows: [(&str, &str, fn(usize) -> String); 4] = [
+    let rows: [Row; 4] = [
         ("html", "a.html", page),
         ("html, nothing but text", "a.html", |bytes| {
             format!("<!doctype html><p>{}", "Words and words. ".repeat(bytes / 17))

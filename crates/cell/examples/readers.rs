@@ -40,13 +40,47 @@ fn markdown(bytes: usize) -> String {
     text
 }
 
+/// Pages of plain lines, not packed.
+fn pdf(bytes: usize) -> String {
+    let mut pages = String::new();
+    let mut kids = String::new();
+    let mut at = 4;
+    while pages.len() < bytes {
+        let mut content = String::from("BT /F 11 Tf 14 TL 50 750 Td\n");
+        for line in 0..50 {
+            content.push_str(&format!(
+                "[(Line {line} of what the coun) -20 (cil decided, after a long ) 15 (debate.)] TJ T*\n"
+            ));
+        }
+        content.push_str("ET");
+        let length = content.len();
+        pages.push_str(&format!(
+            "{at} 0 obj\n<< /Type /Page /Parent 2 0 R /Contents {} 0 R /Resources << /Font << /F 3 0 R >> >> >>\nendobj\n\
+             {} 0 obj\n<< /Length {length} >>\nstream\n{content}\nendstream\nendobj\n",
+            at + 1,
+            at + 1
+        ));
+        kids.push_str(&format!("{at} 0 R "));
+        at += 2;
+    }
+    // Without a table: one is made by looking for the objects.
+    format!(
+        "%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pages /Kids [{kids}] >>\nendobj\n\
+         3 0 obj\n<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>\nendobj\n{pages}trailer\n<< /Root 1 0 R >>\n"
+    )
+}
+
+/// What it is, its name, and who makes one of about so many bytes.
+type Row = (&'static str, &'static str, fn(usize) -> String);
+
 fn main() {
-    let rows: [(&str, &str, fn(usize) -> String); 3] = [
+    let rows: [Row; 4] = [
         ("html", "a.html", page),
         ("html, nothing but text", "a.html", |bytes| {
             format!("<!doctype html><p>{}", "Words and words. ".repeat(bytes / 17))
         }),
         ("markdown", "a.md", markdown),
+        ("pdf, not packed", "a.pdf", pdf),
     ];
     for (what, name, make) in rows {
         let hint = Hint { mime: None, name: Some(name.to_owned()) };

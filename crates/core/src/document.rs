@@ -38,7 +38,7 @@ pub enum Format {
     Pptx,
     /// A text, sheet or presentation of OpenDocument.
     OpenDocument,
-    /// PDF: told apart, and not read.
+    /// PDF.
     Pdf,
 }
 

@@ -19,7 +19,9 @@ mod mail;
 mod markdown;
 mod office;
 mod page;
+mod pdf;
 mod sniff;
+mod xml;
 
 use autoshare_core::document::{Document, Format, Hint, MAX_INPUT, ReadRefusal};
 
@@ -50,8 +52,7 @@ pub fn read(bytes: &[u8], hint: &Hint) -> Result<Document, ReadRefusal> {
         }
         Format::Mail => mail::read(bytes)?,
         Format::Docx | Format::Xlsx | Format::Pptx | Format::OpenDocument => office::read(bytes, format)?,
-        // Told by its name, so that nobody takes it for text.
-        Format::Pdf => return Err(ReadRefusal::Unknown { what: format.mime().to_owned() }),
+        Format::Pdf => pdf::read(bytes)?,
     };
     document.mismatch = sniff::mismatch(format, hint);
     Ok(document.checked())

@@ -53,6 +53,8 @@ const POWERS: &[(&str, &[&str], &str)] = &[
     ("cedar-policy",     &["gate"],                                             "one crate judges actions"),
     ("mail-parser",      &["cell"],                                             "documents of strangers are parsed in cells"),
     ("quick-xml",        &["cell"],                                             "documents of strangers are parsed in cells"),
+    ("flate2",           &["cell"],                                             "documents of strangers are parsed in cells"),
+    ("hayro-syntax",     &["cell"],                                             "documents of strangers are parsed in cells"),
     ("zip",              &["cell"],                                             "documents of strangers are parsed in cells"),
     ("libc",             &["sandbox"],                                          "only unsafe code needs it"),
     ("clap",             &["autoshare", "testkit"],                             "only programs read a command line"),

@@ -9,13 +9,12 @@ mod open_document;
 mod sheets;
 mod slides;
 mod word;
-mod xml;
 
 use autoshare_core::document::{AsideKind, Document, Format, ReadRefusal};
 
 use self::archive::Archive;
-use self::xml::{Piece, walk};
 use super::page::Page;
+use super::xml::{Piece, walk};
 
 /// Reads a document of an office program.
 pub(crate) fn read(bytes: &[u8], format: Format) -> Result<Document, ReadRefusal> {

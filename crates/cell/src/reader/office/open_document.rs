@@ -6,9 +6,9 @@ use autoshare_core::document::{AsideKind, ReadRefusal, RemovedKind};
 
 use super::archive::Archive;
 use super::ink::{Ink, colour};
-use super::xml::{Element, Piece, walk};
 use crate::reader::link;
 use crate::reader::page::{Gap, Page, Place};
+use crate::reader::xml::{Element, Piece, walk};
 
 /// Elements that are open at most; the walk over the part holds to fewer.
 const MAX_OPEN: usize = 1024;

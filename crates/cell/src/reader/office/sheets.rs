@@ -6,8 +6,8 @@ use autoshare_core::document::{AsideKind, ReadRefusal, RemovedKind};
 
 use super::archive::Archive;
 use super::ink::{Ink, colour};
-use super::xml::{Element, Piece, walk};
 use crate::reader::page::{Gap, Page, Place};
+use crate::reader::xml::{Element, Piece, walk};
 
 /// Ranges of hidden columns of a sheet at most.
 const MAX_HIDDEN: usize = 1024;

@@ -4,8 +4,8 @@ use autoshare_core::document::{AsideKind, ReadRefusal, RemovedKind};
 
 use super::archive::Archive;
 use super::ink::{Ink, colour};
-use super::xml::{Piece, walk};
 use crate::reader::page::{Gap, Page, Place};
+use crate::reader::xml::{Piece, walk};
 
 pub(super) fn read(archive: &mut Archive<'_>, page: &mut Page) -> Result<(), ReadRefusal> {
     let mut size = (12_192_000i64, 6_858_000i64);

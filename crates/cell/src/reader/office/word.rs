@@ -6,9 +6,9 @@ use autoshare_core::document::{AsideKind, ReadRefusal, RemovedKind};
 
 use super::archive::Archive;
 use super::ink::{Ink, colour};
-use super::xml::{Element, Piece, walk};
 use crate::reader::link;
 use crate::reader::page::{Gap, Page, Place};
+use crate::reader::xml::{Element, Piece, walk};
 
 /// How far a style is followed to those it is based on.
 const MAX_BASES: usize = 16;

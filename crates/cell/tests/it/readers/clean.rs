@@ -28,8 +28,9 @@ fn clean_markdown_is_untouched() {
 
 #[test]
 fn a_document_is_what_its_content_is() {
+    type Row<'a> = (&'a [u8], Option<&'a str>, Option<&'a str>, Format, Option<&'a str>);
     #[rustfmt::skip]
-    let rows: &[(&[u8], Option<&str>, Option<&str>, Format, Option<&str>)] = &[
+    let rows: &[Row<'_>] = &[
         (b"<!DOCTYPE html><p>x",              None,                            None,           Format::Html,     None),
         (b"\n<!-- c --><html>",               Some("text/html"),               None,           Format::Html,     None),
         (b"<p>x</p>",                         Some("text/plain"),              None,           Format::Html,     Some("text/plain")),

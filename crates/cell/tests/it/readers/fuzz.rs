@@ -12,7 +12,7 @@ use super::hint;
 
 const NAMES: &[&str] = &["a.html", "a.md", "a.eml", "a.docx", "a.txt", ""];
 
-fn is_bounded(document: &Document) {
+pub(crate) fn is_bounded(document: &Document) {
     assert!(document.text.len() <= MAX_TEXT && document.asides.len() <= MAX_ASIDES);
     assert!(
         document.asides.iter().all(|aside| aside.text.len() <= MAX_ASIDE && aside.at <= document.text.len() as u64)

@@ -6,6 +6,7 @@ mod hidden;
 mod layout;
 mod mail;
 mod office;
+mod pdf;
 
 use autoshare_cell::reader::read;
 use autoshare_core::document::{AsideKind, Document, Hint, RemovedKind};

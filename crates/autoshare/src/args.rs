@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// List brains
     Ps,
     /// Show what a brain did
-    Show(Brain),
+    Show(Show),
     /// Explain a verdict: the rules, each value and where it stands in the journal, the warrant, who answered
     Explain(Explain),
     /// Print a brain's journal
@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Usage(Usage),
     /// Say what this machine can confine, and how to get the rest
     Doctor,
+    /// Look through files for what would deceive whoever reads them: hidden text, orders to a model
+    Scan(Scan),
     /// Attack cells on this machine, and say what stopped each attack
     Verify(Verify),
     /// Print a completion script
@@ -261,6 +263,38 @@ pub(crate) struct Resume {
 pub(crate) struct Brain {
     /// The brain, or the beginning of its id
     pub(crate) brain: String,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Show {
+    /// The brain, or the beginning of its id
+    pub(crate) brain: String,
+    /// Show what the guard held back of what it read, and nothing else
+    #[arg(long)]
+    pub(crate) quarantine: bool,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Scan {
+    /// Files; `-`, or none, is standard input
+    pub(crate) files: Vec<std::path::PathBuf>,
+    /// Whose words they are: `content`, text from elsewhere, or `user`, what somebody says to a model
+    #[arg(long, value_name = "WHOSE", default_value = "content")]
+    pub(crate) channel: Whose,
+    /// How readily a passage counts as an order: cautious, default, trusting, or off; otherwise as the settings say
+    #[arg(long, value_name = "NAME")]
+    pub(crate) detector: Option<String>,
+    /// Print a SARIF 2.1.0 log, for code scanning
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sarif: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Whose {
+    /// Text from elsewhere
+    Content,
+    /// What somebody says to a model
+    User,
 }
 
 #[derive(Debug, Clone, clap::Args)]

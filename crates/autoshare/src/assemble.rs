@@ -129,10 +129,13 @@ pub(crate) fn host(
         autoshare_host::Settings { policy: Some(policy), policy_in_force: Some(in_force), ..parts(settings, wait) };
     let ledger = ledger(settings, &data.access)?;
     let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts);
-    Ok(match known_mcp(settings)? {
+    let host = match known_mcp(settings)? {
         Some(mcp) => host.with_mcp(Arc::new(mcp)),
         None => host,
-    })
+    };
+    // Nothing is made on disk for somebody who keeps no secrets.
+    let is_kept = settings.data_dir.join("secrets").exists();
+    Ok(if is_kept { host.with_secrets(secrets(settings)?.values()?) } else { host })
 }
 
 /// The servers of tools, and what they are reached with.
@@ -180,6 +183,7 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         quota: settings.quota,
         least_tier: Tier::Narrow,
         speculate: settings.speculate,
+        guard: settings.guard,
         max_text: settings.max_text,
         action_timeout: settings.action_timeout,
         questions: wait,

@@ -16,6 +16,8 @@ pub(crate) const UNFINISHED: u8 = 3;
 pub(crate) const RESUMABLE: u8 = 4;
 /// Another process drives the brain.
 pub(crate) const DRIVEN: u8 = 5;
+/// `scan` found something.
+pub(crate) const FOUND: u8 = 7;
 /// No such brain.
 pub(crate) const UNKNOWN: u8 = 6;
 

@@ -1,7 +1,7 @@
 //! Which statements of an answer rest on whose words, for people and programs.
 
 use autoshare_core::BrainId;
-use autoshare_gate::Grounds;
+use autoshare_gate::{CarrierKind, Grounds};
 use autoshare_guard::encode;
 use console::Style;
 
@@ -31,11 +31,22 @@ pub(crate) fn lines(grounds: &Grounds, style: &Style) -> Vec<String> {
     if !lines.is_empty() {
         lines.insert(0, "rests on:".to_owned());
     }
+    for carrier in &grounds.carriers {
+        let what = match carrier.kind {
+            CarrierKind::Picture => "a picture, which whatever renders the answer would fetch",
+            CarrierKind::ComposedAddress => "an address that the model put together after it read what others wrote",
+            CarrierKind::Credential => "what looks like a credential",
+        };
+        let text = encode::terminal_line(&carrier.text, STATEMENT);
+        lines.push(format!("{}: {what}: {text}", style.clone().yellow().apply_to("careful")));
+    }
     lines
 }
 
 /// The same as a JSON line.
 pub(crate) fn json_line(brain: &BrainId, grounds: &Grounds) -> String {
-    let (statements, complete) = (&grounds.statements, grounds.complete);
-    crate::screen::ascii_json(&serde_json::json!({"brain": brain, "grounds": statements, "complete": complete}))
+    let Grounds { statements, carriers, complete } = grounds;
+    crate::screen::ascii_json(&serde_json::json!({
+        "brain": brain, "grounds": statements, "carriers": carriers, "complete": complete,
+    }))
 }

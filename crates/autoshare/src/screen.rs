@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use autoshare_core::event::{Answer, Answerer, Event, Exchange, NoteKind, PolicyInForce, Reach};
 use autoshare_core::outcome::{Ending, Outcome};
+use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Label};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::Decision;
@@ -212,11 +213,15 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
             Decision::Deny => format!("      {} {}", style.clone().red().apply_to("denied"), line(&verdict.why())),
         },
         Event::Approval { answer, by, .. } => format!("      {}", approval(answer, by)),
-        Event::Observation { outcome, structured, label, .. } => {
-            return observed(outcome, structured.as_ref(), *label, style);
+        Event::Observation { outcome, structured, label, screening, .. } => {
+            let seen = observed(outcome, structured.as_ref(), *label, style);
+            let held = guarded(screening, &outcome.text)
+                .map(|words| format!("      {}", style.clone().yellow().apply_to(words)));
+            return Some([seen, held].into_iter().flatten().collect::<Vec<_>>().join("\n"))
+                .filter(|lines| !lines.is_empty());
         }
         Event::Note { kind: NoteKind::Cell, text } => dim.apply_to(format!("      cell: {}", line(text))).to_string(),
-        Event::Note { kind: NoteKind::Paused, text } => {
+        Event::Note { kind: NoteKind::Paused | NoteKind::SetAside | NoteKind::Struck, text } => {
             format!("      {}", style.clone().yellow().apply_to(encode::terminal(text)))
         }
         Event::Note { text, .. } => format!("      {}", line(text)),
@@ -298,6 +303,20 @@ pub(crate) fn shape(value: &Value) -> String {
         Value::Bool(_) => "true or false".to_owned(),
         Value::Null => "nothing".to_owned(),
     }
+}
+
+/// What the guard did to a result, in a few words.
+pub(crate) fn guarded(screening: &Screening, text: &str) -> Option<String> {
+    let bytes: u64 = screening.held.iter().map(|held| held.len).sum();
+    let held = match screening.held.len() {
+        _ if screening.set_aside => Some(format!("set all {} bytes aside", text.len())),
+        0 => None,
+        1 => Some(format!("held back a passage of {bytes} bytes")),
+        many => Some(format!("held back {many} passages of {bytes} bytes")),
+    };
+    let removed = (!screening.removed.is_empty()).then(|| encode::terminal_line(&screening.removed, 120));
+    let words: Vec<String> = removed.into_iter().chain(held).collect();
+    (!words.is_empty()).then(|| format!("guard: {}", words.join("; ")))
 }
 
 fn observed(outcome: &Outcome, structured: Option<&Value>, label: Label, style: &Style) -> Option<String> {

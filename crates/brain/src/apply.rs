@@ -5,6 +5,7 @@ use std::mem;
 use autoshare_core::event::{Answer, Answerer, Event, FinishReason, Goal, NoteKind, Thought};
 use autoshare_core::outcome::{Ending, Outcome, Plan};
 use autoshare_core::place::known_as;
+use autoshare_core::screening::Screening;
 use autoshare_core::tool::Action;
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Grant, Scope, Verdict};
@@ -31,7 +32,9 @@ impl Brain {
             Event::Verdict { step, verdict, .. } => self.judged(*step, verdict),
             Event::Approval { step, digest, answer, by } => self.answered(*step, digest, answer, by),
             Event::Started { step, plan } => self.started(*step, plan),
-            Event::Observation { step, source, outcome, .. } => self.observed(*step, source, outcome),
+            Event::Observation { step, source, outcome, screening, .. } => {
+                self.observed(*step, source, outcome, screening)
+            }
             Event::Answer { text } => self.answer_given(text),
             Event::Note { kind, text } => self.noted(*kind, text),
             Event::Finish { reason, .. } => self.finished(*reason),
@@ -213,7 +216,7 @@ impl Brain {
         }
     }
 
-    fn observed(&mut self, step: StepNo, source: &str, outcome: &Outcome) -> Taken {
+    fn observed(&mut self, step: StepNo, source: &str, outcome: &Outcome, screening: &Screening) -> Taken {
         let Phase::Started { call, plan } = &self.phase else { return Err(OutOfPlace) };
         if call.step != step {
             return Err(OutOfPlace);
@@ -222,11 +225,14 @@ impl Brain {
         if outcome.ending == Ending::Done && plan.after.is_some() {
             self.own(&call.action, &plan);
         }
+        let text = told(outcome);
+        let before = text.find(&outcome.text).unwrap_or_default();
         self.transcript.push(Entry::Result {
             call_id: call.call_id.clone(),
             step,
             source: source.to_owned(),
-            text: told(outcome),
+            text,
+            screening: screening.shifted(before),
             ending: outcome.ending,
         });
         let stuck = self.guard.observed(&call.action, outcome);
@@ -298,7 +304,13 @@ impl Brain {
             // A brain that has ended is not told, and that is in order.
             NoteKind::Undone if matches!(self.phase, Phase::Finished { .. }) => Ok(()),
             NoteKind::Undone => self.told_by_a_person(text),
-            NoteKind::Cell | NoteKind::Secret | NoteKind::Unkept | NoteKind::Host | NoteKind::Leave => Ok(()),
+            NoteKind::Cell
+            | NoteKind::Secret
+            | NoteKind::SetAside
+            | NoteKind::Struck
+            | NoteKind::Unkept
+            | NoteKind::Host
+            | NoteKind::Leave => Ok(()),
         }
     }
 

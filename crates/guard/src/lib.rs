@@ -27,11 +27,13 @@
 pub mod encode;
 pub mod filter;
 mod scan;
+mod screen;
 mod unicode;
 pub mod validate;
 pub mod verify;
 
 pub use filter::{Class, Finding};
+pub use screen::{Screen, Screened, held, percent, screen, shown};
 pub use validate::Cut;
 
 /// A text that is fit to be shown to a model, and what was done to it.

@@ -150,6 +150,33 @@ impl Hands {
         }
     }
 
+    /// The bytes of the document that an action names, or what kept it from being opened.
+    pub(crate) async fn hand(&mut self, action: &Action, plan: &Plan) -> Result<Result<Vec<u8>, Outcome>, JobError> {
+        let job = self.number();
+        let bytes = match self.exchange(&ToCell::Hand { job, action: action.clone() }).await? {
+            FromCell::Performed { job: answered, outcome } if answered == job => {
+                return Ok(Err(said(outcome, plan, None)));
+            }
+            FromCell::Handed { job: answered, bytes }
+                if answered == job && bytes <= autoshare_core::usage::Quota::MAX_FILE =>
+            {
+                bytes
+            }
+            other => return Err(unexpected(&other)),
+        };
+        let mut body = Vec::new();
+        let mut rest = (&mut self.socket).take(bytes);
+        let reading = rest.read_to_end(&mut body);
+        match tokio::time::timeout(self.timeout, reading).await {
+            Ok(Ok(read)) if read as u64 == bytes => Ok(Ok(body)),
+            Ok(_) => Err(JobError::Broken("it closed its socket in the middle of a document".to_owned())),
+            Err(_) => {
+                self.cell.kill();
+                Err(JobError::TimedOut(self.timeout))
+            }
+        }
+    }
+
     /// Whether it happened.
     pub(crate) async fn query(&mut self, action: &Action, plan: &Plan) -> Result<(Happened, Outcome), JobError> {
         let job = self.number();
@@ -315,6 +342,7 @@ fn unexpected(message: &FromCell) -> JobError {
         FromCell::Ready { .. } => "ready",
         FromCell::Planned { .. } => "planned",
         FromCell::Performed { .. } => "performed",
+        FromCell::Handed { .. } => "handed",
         FromCell::Answered { .. } => "answered",
     };
     JobError::Broken(format!("it said \"{what}\" out of turn"))

@@ -17,6 +17,7 @@ use autoshare_gate as gate;
 use autoshare_sandbox::Work;
 use autoshare_store::ledger::Settled;
 use autoshare_store::{Durability, Lease};
+use autoshare_vault::Sensitive;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec, expect};
@@ -63,7 +64,10 @@ impl Host {
     pub async fn drive(&self, brain: &BrainId, feed: UnboundedSender<Progress>) -> Result<Standing, HostError> {
         let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
         let mut state = Brain::new();
-        let reading = Reading::of(&events);
+        let mut reading = Reading::of(&events);
+        let canary = unguessable()?;
+        let secrets = self.secrets.iter().map(Sensitive::expose).chain([canary.as_str()]);
+        secrets.for_each(|secret| reading.know_secret(secret));
         let (mut judged, mut in_force) = (None, None);
         for event in &events {
             state.apply(event);
@@ -98,6 +102,7 @@ impl Host {
             servers: Servers::new(self.mcp.clone()),
             feed,
             words: String::new(),
+            canary,
             keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
         };
         let is_new = |event: &Event| matches!(event, Event::Goal(_) | Event::Policy(_) | Event::Warrant(_));
@@ -116,6 +121,8 @@ pub(crate) struct Driver<'h> {
     journal: Journal,
     pub(crate) brain: Brain,
     pub(crate) reading: Reading,
+    /// What stands in this brain's instructions and nowhere else.
+    pub(crate) canary: String,
     policy: gate::Policy,
     /// The last verdict.
     judged: Option<Verdict>,
@@ -212,7 +219,7 @@ impl Driver<'_> {
             Command::Perform { step, action } => self.perform(step, action).await,
             Command::Recover { step, action, plan } => self.recover(step, action, plan).await,
             Command::Finish { reason, text, answer } => {
-                let mut events: Vec<Event> = answer.map(|text| Event::Answer { text }).into_iter().collect();
+                let mut events: Vec<Event> = answer.map(|text| self.spoken(text)).unwrap_or_default();
                 events.push(Event::Finish { reason, text });
                 self.record(events, Durability::Synced).await
             }
@@ -222,7 +229,7 @@ impl Driver<'_> {
     async fn think(&mut self, turn: TurnNo) -> Result<(), HostError> {
         let mut window = self.goal.limits.window;
         for attempt in 0..=WINDOW_RETRIES {
-            let request = request_for(&self.goal, self.brain.transcript(), &unguessable()?, window);
+            let request = request_for(&self.goal, self.brain.transcript(), &unguessable()?, &self.canary, window);
             let reserved = self.model.reserve(&request);
             if let Err(over) = self.goal.limits.check(self.brain.used(), reserved) {
                 let event = Event::Finish { reason: FinishReason::Budget, text: over.to_string() };
@@ -507,6 +514,9 @@ impl Driver<'_> {
             self.note_secrets().await?;
             return Ok(self.execute(step, action).await);
         }
+        if spec.served.is_none() && spec.name == gate::READ_DOCUMENT {
+            return self.read_document(own, step, action, plan).await;
+        }
         let is_own = own.is_some();
         let Some(mut hands) = own.or_else(|| self.hands.take()) else {
             return Ok(crate::cells::JobError::Broken("there is no cell".to_owned()).outcome());
@@ -601,16 +611,13 @@ impl Driver<'_> {
         plan: &Plan,
         mut outcome: Outcome,
     ) -> Result<(), HostError> {
-        let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
-        outcome.text = autoshare_guard::plain(&outcome.text, cap).text;
         let source = source_of(action, plan);
+        let (screening, notice) = self.screened(&source, &mut outcome);
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
-        self.record(
-            vec![Event::Observation { step, source, outcome, structured: None, label: Label::default() }],
-            durability(spec),
-        )
-        .await
+        let label = Label::default();
+        let result = Event::Observation { step, source, outcome, structured: None, label, screening };
+        self.record([result].into_iter().chain(notice).collect(), durability(spec)).await
     }
 }
 
@@ -647,7 +654,7 @@ pub(crate) const fn durability(spec: &ToolSpec) -> Durability {
 fn source_of(action: &Action, plan: &Plan) -> String {
     let named = plan.path.as_deref().or_else(|| action.text("path")).unwrap_or(".");
     match action.tool.as_str() {
-        "read_file" => format!("file:{named}"),
+        "read_file" | gate::READ_DOCUMENT => format!("file:{named}"),
         "list_folder" | "find" | "search" => format!("folder:{named}"),
         other => format!("tool:{other}"),
     }

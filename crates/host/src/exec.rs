@@ -8,6 +8,7 @@ use autoshare_access::Access;
 use autoshare_core::chat::RawCall;
 use autoshare_core::event::{AskMode, Event, FinishReason, Goal, Root, Thought};
 use autoshare_core::outcome::{Ending, Outcome, Plan};
+use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Effect, Kind, Label, Param, Redo, Role, ToolSpec};
 use autoshare_core::usage::{Limits, Usage};
 use autoshare_core::verdict::{Decision, Origin, Provenance, Reason, Verdict};
@@ -241,6 +242,7 @@ fn result(ending: Ending, words: String) -> Vec<Event> {
             outcome,
             structured: None,
             label: Label::default(),
+            screening: Screening::default(),
         },
         Event::Thought(thought(2, words.clone(), Vec::new())),
         Event::Answer { text: words },

@@ -21,6 +21,7 @@
 pub mod calls;
 mod cells;
 mod context;
+mod documents;
 mod drive;
 mod error;
 pub mod exec;
@@ -35,6 +36,7 @@ pub mod reader;
 mod reading;
 mod recover;
 mod say;
+mod screening;
 mod secrets;
 mod spend;
 mod switchboard;
@@ -54,9 +56,11 @@ use autoshare_core::{BrainId, StepNo};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_store::ledger::Ledger;
 use autoshare_store::{Durability, Store};
+use autoshare_vault::Sensitive;
 
 pub use cells::expect;
 pub use context::{estimate_tokens, request_for};
+pub use documents::rendered;
 pub use drive::Standing;
 pub use error::HostError;
 pub use judging::{Judged, Unknown, rejudge};
@@ -65,6 +69,7 @@ pub use programs::{Job, ProgramCell, StartError};
 pub use progress::Progress;
 pub use reader::Reader;
 pub use reading::Reading;
+pub use screening::GuardSettings;
 pub use spend::SOFT_CAP;
 pub use switchboard::{AnswerError, Question, Stop, Switchboard};
 
@@ -109,6 +114,8 @@ pub struct Settings {
     pub least_tier: Tier,
     /// Whether the processor may guess ahead for cells ([`autoshare_sandbox::CellSpec::speculate`]).
     pub speculate: bool,
+    /// How what a brain reads is screened.
+    pub guard: GuardSettings,
     /// Bytes of an observation's text in context at most; more goes to a file in the workspace.
     pub max_text: u64,
     /// How long an action may take in a cell.
@@ -138,6 +145,7 @@ pub struct Host {
     settings: Settings,
     switchboard: Arc<Switchboard>,
     mcp: Option<Arc<mcp::Mcp>>,
+    secrets: Vec<Sensitive>,
 }
 
 impl Host {
@@ -151,13 +159,30 @@ impl Host {
         broker: Arc<Broker>,
         settings: Settings,
     ) -> Self {
-        Self { access, store, ledger, launcher, broker, settings, switchboard: Arc::default(), mcp: None }
+        Self {
+            access,
+            store,
+            ledger,
+            launcher,
+            broker,
+            settings,
+            switchboard: Arc::default(),
+            mcp: None,
+            secrets: Vec::new(),
+        }
     }
 
     /// The same with the servers that its brains' tools may belong to.
     #[must_use]
     pub fn with_mcp(self, mcp: Arc<mcp::Mcp>) -> Self {
         Self { mcp: Some(mcp), ..self }
+    }
+
+    /// The same with the values of the tenant's secrets: nothing that a brain sends may carry one, and none stands in what it
+    /// says.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Vec<Sensitive>) -> Self {
+        Self { secrets, ..self }
     }
 
     /// Where this host's questions wait and its stops are asked for.

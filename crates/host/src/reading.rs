@@ -1,5 +1,7 @@
 //! What the gate is told of a journal: whose words each event holds. A fold, so that any verdict can be had again.
 
+use std::collections::HashMap;
+
 use autoshare_core::Seq;
 use autoshare_core::event::{Answer, Answerer, Event, Goal, NoteKind};
 use autoshare_core::outcome::{Ending, Outcome};
@@ -19,6 +21,8 @@ pub struct Reading {
     tools: Vec<ToolSpec>,
     /// The action that was proposed last.
     action: Option<Action>,
+    /// Passages that were held back, by source.
+    held: HashMap<String, u64>,
 }
 
 impl Reading {
@@ -36,6 +40,17 @@ impl Reading {
     #[must_use]
     pub const fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Adds the value of a secret, to be looked for in what leaves.
+    pub fn know_secret(&mut self, value: &str) {
+        self.history.add_secret(value);
+    }
+
+    /// Passages of this source that were held back.
+    #[must_use]
+    pub fn held_in(&self, source: &str) -> u64 {
+        self.held.get(source).copied().unwrap_or_default()
     }
 
     /// Takes in the event of one record.
@@ -58,7 +73,10 @@ impl Reading {
             Event::Note { kind: NoteKind::Secret, text } => {
                 self.history.secret_was_readable(&format!("file:{text}"));
             }
-            Event::Observation { source, outcome, structured, label, .. } => {
+            Event::Observation { source, outcome, structured, label, screening, .. } => {
+                if !screening.held.is_empty() {
+                    *self.held.entry(source.clone()).or_default() += screening.held.len() as u64;
+                }
                 self.observed(at, source, outcome, structured.as_ref(), *label);
             }
             _ => {}

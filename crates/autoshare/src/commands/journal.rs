@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use autoshare_brain::{Brain, Status};
 use autoshare_core::event::{Event, FinishReason};
+use autoshare_core::screening::Held;
 use autoshare_core::{BrainId, Seq};
 use autoshare_guard::encode;
 use autoshare_host::Reading;
@@ -57,9 +58,12 @@ pub(crate) fn ps(settings: &Settings, look: Look) -> Result<ExitCode, Failure> {
 }
 
 /// `autoshare show BRAIN`: the steps with their verdicts, results and values, in full.
-pub(crate) fn show(settings: &Settings, flags: &args::Brain, look: Look) -> Result<ExitCode, Failure> {
+pub(crate) fn show(settings: &Settings, flags: &args::Show, look: Look) -> Result<ExitCode, Failure> {
     let data = assemble::data(settings)?;
     let brain = data.store.find(&data.access, &flags.brain)?;
+    if flags.quarantine {
+        return quarantine(&data, &brain, look);
+    }
     let plain = console::Style::new().force_styling(false);
     let mut reading = Reading::default();
     for record in data.store.read(&data.access, &brain, Seq(1))? {
@@ -95,9 +99,15 @@ pub(crate) fn show(settings: &Settings, flags: &args::Brain, look: Look) -> Resu
                     out(&format!("      {} {from}", encode::terminal_line(&origin.param, 64)));
                 }
             }
-            Event::Observation { source, outcome, structured, label, .. } => {
+            Event::Observation { source, outcome, structured, label, screening, .. } => {
                 out(&format!("    {:?} ({}):", outcome.ending, encode::terminal_line(source, 120)));
-                out(&format!("        {}", encode::terminal(&outcome.text).replace('\n', "\n        ")));
+                out(&format!(
+                    "        {}",
+                    encode::terminal(&autoshare_guard::shown(&outcome.text, screening)).replace('\n', "\n        ")
+                ));
+                if let Some(words) = crate::screen::guarded(screening, &outcome.text) {
+                    out(&format!("        {words}"));
+                }
                 if let Some(value) = structured {
                     out(&format!("        as a value: {}", crate::screen::shape(value)));
                 }
@@ -116,6 +126,32 @@ pub(crate) fn show(settings: &Settings, flags: &args::Brain, look: Look) -> Resu
                 }
             }
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `autoshare show BRAIN --quarantine`: each passage that was held back, with its source.
+fn quarantine(data: &Data, brain: &BrainId, look: Look) -> Result<ExitCode, Failure> {
+    let mut found = false;
+    for record in data.store.read(&data.access, brain, Seq(1))? {
+        let Event::Observation { step, source, outcome, screening, .. } = &record.event else { continue };
+        for (held, text) in autoshare_guard::held(&outcome.text, screening) {
+            found = true;
+            let Held { at, len, form, percent } = held;
+            if look == Look::Json {
+                out(&ascii_json(&serde_json::json!({
+                    "brain": brain, "seq": record.seq, "step": step, "source": source, "at": at, "bytes": len,
+                    "form": form, "percent": percent, "text": text,
+                })));
+                continue;
+            }
+            let source = encode::terminal_line(source, 120);
+            out(&format!("step {step}  {source}: {len} bytes at {at}, {percent} % sure, as {form}"));
+            out(&format!("    | {}", encode::terminal(text).replace('\n', "\n    | ")));
+        }
+    }
+    if !found && look != Look::Json {
+        out("nothing was held back");
     }
     Ok(ExitCode::SUCCESS)
 }

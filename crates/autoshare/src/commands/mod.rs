@@ -12,6 +12,7 @@ mod model;
 mod net;
 mod policy;
 mod run;
+mod scan;
 mod secret;
 mod serve;
 mod token;
@@ -80,6 +81,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Demo(flags) => demo::demo(launcher()?, &flags, look),
         Command::Ps => journal::ps(&settings, look),
         Command::Show(flags) => journal::show(&settings, &flags, look),
+        Command::Scan(flags) => scan::scan(&settings, launcher()?, &flags, look),
         Command::Explain(flags) => explain::explain(&settings, &flags, look),
         Command::Logs(flags) => journal::logs(&settings, &flags, look),
         Command::Net(flags) => net::net(&settings, &flags, look),

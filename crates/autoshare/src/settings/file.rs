@@ -28,6 +28,7 @@ pub(crate) struct ConfigFile {
     pub(crate) mcp: super::mcp::McpSection,
     pub(crate) cell: CellSection,
     pub(crate) gate: super::gate::GateSection,
+    pub(crate) guard: super::guard::GuardSection,
     pub(crate) serve: ServeSection,
     pub(crate) gateway: GatewaySection,
     pub(crate) budget: super::budget::BudgetSection,

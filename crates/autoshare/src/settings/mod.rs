@@ -4,6 +4,7 @@
 mod budget;
 mod file;
 mod gate;
+mod guard;
 mod mcp;
 mod models;
 mod network;
@@ -23,6 +24,7 @@ use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::{ConfigFile, read_text};
 pub(crate) use gate::{Gate, Rules, WarrantMode};
+pub(crate) use guard::detector;
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
@@ -79,6 +81,7 @@ pub(crate) struct Settings {
     pub(crate) network: Network,
     /// How actions are judged.
     pub(crate) gate: Gate,
+    pub(crate) guard: autoshare_host::GuardSettings,
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
@@ -110,6 +113,7 @@ pub(crate) struct GlobalFlags {
 /// The variables of AutoGPT and of other programs that are understood.
 const VARIABLES: &[&str] = &[
     "AUTOSHARE_DATA_DIR",
+    "AUTOSHARE_DETECTOR",
     "AUTOSHARE_MODEL",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
@@ -239,6 +243,7 @@ impl Settings {
             mcp: file.mcp.read()?,
             network,
             gate: file.gate.read()?,
+            guard: file.guard.read(get("AUTOSHARE_DETECTOR").as_deref())?,
             park_after: Duration::from_secs(park_seconds),
             commands,
             undo,

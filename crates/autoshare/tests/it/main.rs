@@ -24,6 +24,7 @@ mod demo;
 mod desk;
 mod exec;
 mod gate;
+mod guard;
 mod gullible;
 mod mcp;
 mod mcp_offers;

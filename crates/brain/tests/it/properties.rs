@@ -3,6 +3,7 @@
 use autoshare_brain::{Brain, Command, Status, event_bound, turn_cap};
 use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, NoteKind, Thought};
 use autoshare_core::outcome::{Ending, Outcome, Plan};
+use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Label};
 use autoshare_core::verdict::Decision;
 use autoshare_core::{Digest, StepNo, TurnNo};
@@ -161,6 +162,7 @@ impl World {
                         outcome,
                         structured: None,
                         label: Label::default(),
+                        screening: Screening::default(),
                     },
                 ]
             }
@@ -172,6 +174,7 @@ impl World {
                     outcome,
                     structured: None,
                     label: Label::default(),
+                    screening: Screening::default(),
                 }]
             }
             Command::Finish { reason, text, answer } => {

@@ -4,6 +4,7 @@ use autoshare_brain::{Brain, Command};
 use autoshare_core::chat::RawCall;
 use autoshare_core::event::{Answer, Answerer, AskMode, Event, FinishReason, Goal, NoteKind, Root, RootMode, Thought};
 use autoshare_core::outcome::{Ending, FileState, Outcome, Plan};
+use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Effect, Kind, Label, Param, Redo, Role, ToolSpec};
 use autoshare_core::usage::{Limits, MicroUsd, Usage};
 use autoshare_core::verdict::{Decision, Reason, Verdict};
@@ -114,6 +115,7 @@ pub(crate) fn observation(step: u64, ending: Ending, text: &str) -> Event {
         outcome: outcome(ending, text),
         structured: None,
         label: Label::default(),
+        screening: Screening::default(),
     }
 }
 

@@ -18,10 +18,23 @@ pub(crate) struct Look<'a> {
 }
 
 enum What<'a> {
-    Read { encoding: Encoding, offset: u64, limit: u64 },
-    List { hidden: bool },
-    Find { pattern: &'a str },
-    Search { pattern: &'a str, glob: Option<&'a str> },
+    Read {
+        encoding: Encoding,
+        offset: u64,
+        limit: u64,
+    },
+    /// Nothing: its bytes are read in a cell of their own.
+    Document,
+    List {
+        hidden: bool,
+    },
+    Find {
+        pattern: &'a str,
+    },
+    Search {
+        pattern: &'a str,
+        glob: Option<&'a str>,
+    },
 }
 
 /// What a look shows.
@@ -45,6 +58,10 @@ impl<'a> Look<'a> {
         Ok(Self { spot, what: What::Read { encoding, offset, limit } })
     }
 
+    pub(super) const fn document(spot: Spot<'a>) -> Self {
+        Self { spot, what: What::Document }
+    }
+
     pub(super) fn list(spot: Spot<'a>, action: &Action) -> Self {
         Self { spot, what: What::List { hidden: action.flag("hidden") } }
     }
@@ -66,11 +83,21 @@ impl<'a> Look<'a> {
     pub(crate) fn check(&self) -> Result<String, Refusal> {
         let (path, kind) = self.spot.workspace.look(&self.spot.path).map_err(refusal)?;
         match (&self.what, kind) {
-            (What::Read { .. }, Kind::Folder) => Err(failed(format!("{path:?} is a directory; use list_folder"))),
+            (What::Read { .. } | What::Document, Kind::Folder) => {
+                Err(failed(format!("{path:?} is a directory; use list_folder")))
+            }
             (What::List { .. } | What::Find { .. }, Kind::File) => {
                 Err(failed(format!("{path:?} is a file, not a directory; use read_file or search")))
             }
             _ => Ok(path),
+        }
+    }
+
+    /// The bytes of the document.
+    pub(crate) fn hand(&self) -> Result<Vec<u8>, Refusal> {
+        match self.what {
+            What::Document => self.spot.workspace.read(&self.spot.path).map_err(refusal),
+            _ => Err(failed("no document is named".to_owned())),
         }
     }
 
@@ -85,6 +112,7 @@ impl<'a> Look<'a> {
                 let text = window(&text, &Window { offset, limit, max }).map_err(failed)?;
                 Ok(Shown { text, bytes: bytes.len() as u64 })
             }
+            What::Document => Err(failed("documents are read in a cell of their own".to_owned())),
             What::List { hidden } => self.list_entries(hidden),
             What::Find { pattern } => self.find_paths(pattern),
             What::Search { pattern, glob } => self.search_lines(pattern, glob),

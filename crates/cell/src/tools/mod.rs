@@ -47,6 +47,7 @@ pub(crate) fn job<'a>(roots: &'a Roots, action: &'a Action) -> Result<Job<'a>, R
     let path = |default| roots.find(action.text("path").unwrap_or(default));
     Ok(match action.tool.as_str() {
         "read_file" => Job::Look(Look::read(path("")?, action)?),
+        "read_document" => Job::Look(Look::document(path("")?)),
         "list_folder" => Job::Look(Look::list(path(".")?, action)),
         "find" => Job::Look(Look::find(path(".")?, action)?),
         "search" => Job::Look(Look::search(path(".")?, action)?),

@@ -6,6 +6,9 @@ use autoshare_core::place::MAX_PATH;
 use autoshare_core::tool::{Effect, Kind, Param, Redo, Role, ToolSpec};
 use autoshare_core::wire::MAX_FILE;
 
+/// The tool whose file is taken apart in a cell of its own.
+pub const READ_DOCUMENT: &str = "read_document";
+
 /// Bytes of a pattern at most.
 const MAX_PATTERN: u64 = 1000;
 /// Bytes of a command line at most; it travels in one message with what else a program needs.
@@ -34,6 +37,12 @@ pub fn builtin_tools() -> Vec<ToolSpec> {
                     words(&["auto", "utf-8", "latin-1", "utf-16"]),
                 ),
             ],
+        ),
+        reads(
+            READ_DOCUMENT,
+            "Read a web page, mail, PDF, Word, Excel, PowerPoint or OpenDocument file as a person would see it, without \
+             markup and hidden text. Use read_file for the source of a text file.",
+            vec![required(path("The file."))],
         ),
         writes(
             "write_file",

@@ -12,7 +12,7 @@ mod resources;
 mod schema;
 mod template;
 
-pub use builtin::builtin_tools;
+pub use builtin::{READ_DOCUMENT, builtin_tools};
 pub use derive::{Description, Hints, derive, why};
 pub use operator::OperatorContracts;
 pub use resources::{LIST_RESOURCES, READ_RESOURCE, resource_tools};

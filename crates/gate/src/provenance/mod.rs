@@ -23,6 +23,7 @@ use secret::Secrets;
 
 pub(crate) use links::{host, is_link, leads_on, links};
 pub(crate) use normal::normal;
+pub(crate) use secret::all as credentials;
 
 /// Whether the place of a value says anything of it, wherever it stands: not that of a short or a common one.
 pub(crate) fn is_telling(value: &str, role: Role) -> bool {
@@ -275,6 +276,12 @@ impl History {
     #[must_use]
     pub fn holds_secret(&self, text: &str) -> bool {
         self.secrets.stands_in(text)
+    }
+
+    /// A text without what somebody trusted called secret, for whoever is to be shown it; `None` if it holds nothing of that.
+    #[must_use]
+    pub fn struck(&self, text: &str) -> Option<String> {
+        self.secrets.struck(text)
     }
 
     /// Whether a text holds one that somebody trusted called secret, not only what looks like one.

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 /// Bytes of a secret at least: shorter ones stand anywhere by chance.
 const MIN_SECRET: usize = 8;
+/// What stands in the place of a secret.
+const STRUCK: &str = "[a secret was held back here]";
 /// Forms of secrets found by their look that are kept at most, so that nobody fills the memory with them. Those beyond are
 /// not looked for; that something secret was read is known all the same.
 const MAX_FORMS: usize = 100_000;
@@ -20,7 +22,7 @@ pub(crate) struct Secrets {
 }
 
 /// Forms of secrets by their first bytes, so that a text is looked through once however many there are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 struct Forms {
     by_start: HashMap<[u8; MIN_SECRET], BTreeSet<String>>,
     count: usize,
@@ -54,9 +56,39 @@ impl Secrets {
         self.known_stands_in(text) || first(text).is_some() || self.found.stand_in(text)
     }
 
+    /// The text without those that somebody trusted called secret; `None` if it holds none.
+    pub(crate) fn struck(&self, text: &str) -> Option<String> {
+        if !self.known_stands_in(text) {
+            return None;
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let bytes = match self.known.longest_at_start(rest) {
+                Some(bytes) => {
+                    out.push_str(STRUCK);
+                    bytes
+                }
+                None => {
+                    out.push(c);
+                    c.len_utf8()
+                }
+            };
+            rest = rest.get(bytes..).unwrap_or_default();
+        }
+        // In a form that is only found with its blanks and capitals gone, nobody can say where it begins.
+        Some(if self.known_stands_in(&out) { STRUCK.to_owned() } else { out })
+    }
+
     /// Whether a text holds one of those that somebody trusted called secret.
     pub(crate) fn known_stands_in(&self, text: &str) -> bool {
         self.known.stand_in(text)
+    }
+}
+
+impl std::fmt::Debug for Forms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "*** ({} forms)", self.count)
     }
 }
 
@@ -72,6 +104,11 @@ impl Forms {
         }
         let dense: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         self.stand_plainly_in(&dense) || self.stand_plainly_in(&dense.to_lowercase()) || self.stand_plainly_in(text)
+    }
+
+    fn longest_at_start(&self, text: &str) -> Option<usize> {
+        let forms = text.as_bytes().first_chunk().and_then(|start| self.by_start.get(start))?;
+        forms.iter().filter(|form| text.starts_with(form.as_str())).map(String::len).max()
     }
 
     fn stand_plainly_in(&self, text: &str) -> bool {

@@ -193,3 +193,23 @@ fn many_secrets_are_looked_for_in_one_pass() {
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
     assert_eq!(history.locate("made up", Role::Content).at, None);
 }
+
+#[test]
+fn d6_what_a_person_is_told_holds_no_known_secret() {
+    let mut history = History::new();
+    history.add_secret(KEY);
+    let hex: String = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let spaced: String = KEY.chars().flat_map(|c| [c, ' ']).collect();
+    let struck = "[a secret was held back here]";
+    let table = [
+        ("nothing here".to_owned(), None),
+        (format!("the key is {KEY}."), Some(format!("the key is {struck}."))),
+        (format!("{KEY} and {hex}"), Some(format!("{struck} and {struck}"))),
+        // Where its parts stand apart, nobody can say where it begins.
+        (format!("é {spaced} z"), Some(struck.to_owned())),
+    ];
+    for (said, expected) in table {
+        assert_eq!(history.struck(&said), expected, "{said}");
+    }
+    assert!(!format!("{history:?}").contains(KEY), "a secret is masked in debug output");
+}

@@ -9,6 +9,7 @@ use super::tokens::Token;
 
 /// The weights, ready to be used.
 pub(crate) struct Net {
+    processor: pulp::Arch,
     table: &'static [[u8; WIDTH]],
     conv: Vec<[f32; PATTERNS]>,
     conv_bias: [f32; PATTERNS],
@@ -55,6 +56,7 @@ impl Net {
         }
         let mut numbers = dense.iter().map(|bytes| f32::from_le_bytes(*bytes));
         Some(Self {
+            processor: pulp::Arch::new(),
             table: table.as_chunks().0,
             conv: (0..TAPS * WIDTH).map(|_| take(&mut numbers)).collect(),
             conv_bias: take(&mut numbers),
@@ -68,6 +70,12 @@ impl Net {
 
     /// Judges the segments of a page, into `out`.
     pub(crate) fn judge(&self, tokens: &[Token], scratch: &mut Scratch, out: &mut Vec<Segment>) {
+        // The same sums in the same order, in the widest registers that this processor has.
+        self.processor.dispatch(|| self.judge_inlined(tokens, scratch, out));
+    }
+
+    #[inline(always)]
+    fn judge_inlined(&self, tokens: &[Token], scratch: &mut Scratch, out: &mut Vec<Segment>) {
         self.embed(tokens, &mut scratch.embedded);
         self.pool(tokens, &scratch.embedded, &mut scratch.pooled);
         out.clear();
@@ -85,6 +93,7 @@ impl Net {
         1.0 / (1.0 + (-(slope * logit + offset)).exp())
     }
 
+    #[inline(always)]
     fn embed(&self, tokens: &[Token], out: &mut Vec<[f32; WIDTH]>) {
         out.clear();
         out.resize(tokens.len() + TAPS - 1, [0.0; WIDTH]);
@@ -99,6 +108,7 @@ impl Net {
         }
     }
 
+    #[inline(always)]
     fn pool(&self, tokens: &[Token], embedded: &[[f32; WIDTH]], out: &mut Vec<Pooled>) {
         out.clear();
         let (mut strongest, mut mean, mut count, mut start) = ([0.0_f32; PATTERNS], [0.0_f32; PATTERNS], 0.0, None);
@@ -123,6 +133,7 @@ impl Net {
         }
     }
 
+    #[inline(always)]
     fn logits(&self, pooled: &[Pooled], index: usize, segment: &Pooled) -> [f32; HEADS] {
         let nothing = [0.0; PATTERNS];
         let before = index.checked_sub(1).and_then(|before| pooled.get(before));

@@ -19,4 +19,5 @@ mod languages;
 mod linear;
 mod nasty;
 mod prompt;
+mod screen;
 mod verify;

@@ -29,10 +29,10 @@ impl Driver<'_> {
             None => self.served(action, spec, served).await,
         };
         let mut outcome = self.fit(step, outcome).await;
-        let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
-        outcome.text = autoshare_guard::plain(&outcome.text, cap).text;
         let source = source_of(action, spec, served);
-        self.record(vec![Event::Observation { step, source, outcome, structured, label }], durability(spec)).await
+        let (screening, notice) = self.screened(&source, &mut outcome);
+        let result = Event::Observation { step, source, outcome, structured, label, screening };
+        self.record([result].into_iter().chain(notice).collect(), durability(spec)).await
     }
 
     async fn served(&mut self, action: &Action, spec: &ToolSpec, served: &Served) -> (Outcome, Option<Value>, Label) {

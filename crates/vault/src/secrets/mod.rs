@@ -274,11 +274,23 @@ impl Secrets {
     /// # Errors
     /// As [`Secrets::get`].
     pub fn list(&self) -> Result<Vec<About>, VaultError> {
+        Ok(self.all()?.into_iter().map(|secret| secret.about).collect())
+    }
+
+    fn all(&self) -> Result<Vec<Secret>, VaultError> {
         let mut names: Vec<SecretName> =
             self.dir.names()?.iter().filter_map(|name| SecretName::parse(name).ok()).collect();
         names.sort();
-        let secrets = names.iter().map(|name| self.get(name));
-        secrets.filter_map(Result::transpose).map(|secret| secret.map(|secret| secret.about)).collect()
+        names.iter().map(|name| self.get(name)).filter_map(Result::transpose).collect()
+    }
+
+    /// Their values, whatever hosts they are for: to be looked for in what leaves.
+    ///
+    /// # Errors
+    /// As [`Secrets::get`].
+    pub fn values(&self) -> Result<Vec<Sensitive>, VaultError> {
+        let secrets = self.all()?;
+        Ok(secrets.into_iter().map(|secret| secret.value).collect())
     }
 
     /// Removes one; whether there was one.

@@ -59,6 +59,8 @@ fn play(launcher: Launcher, flags: &Demo, look: Look, scene: &Scene, began: Inst
     let global = GlobalFlags { data_dir: Some(scene.data.clone()), ..GlobalFlags::default() };
     let mut settings = Settings::for_demo(&global)?;
     settings.home = Some(scene.home.clone());
+    // The guard would hold most of it back, and then the model would not be hijacked.
+    settings.guard.detector = None;
     let broker = assemble::broker(&mut settings)?;
     let model = broker.model(MODEL)?;
     let data = assemble::data(&settings)?;
@@ -73,7 +75,9 @@ fn play(launcher: Launcher, flags: &Demo, look: Look, scene: &Scene, began: Inst
         }
     };
     say("A folder of documents, some of them poisoned. The model is a stand-in, not a language model: it obeys");
-    say("every instruction it reads, whoever wrote it. Watch what its hands can do.");
+    say(
+        "every instruction it reads, whoever wrote it, and nothing is held back from it here. Watch what its hands can do.",
+    );
     let mut ended_well = true;
     let mut problems = Vec::new();
     let mut meant = BTreeSet::new();

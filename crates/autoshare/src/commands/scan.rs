@@ -1,0 +1,279 @@
+//! `autoshare scan`: the guard for anybody's files.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use autoshare_core::document::{Document, Format, Hint, Removed, RemovedKind};
+use autoshare_guard::verify::{Channel, Profile};
+use autoshare_guard::{Screen, encode, screen};
+use autoshare_host::Reader;
+use autoshare_sandbox::{Launcher, Tier};
+use console::Style;
+use rustix::fs::{FileType, Mode, OFlags};
+use serde_json::{Value, json};
+
+use crate::args;
+use crate::exit::{FAILED, FOUND, Failure};
+use crate::screen::{Look, ascii_json, out, style_for_stdout};
+use crate::settings::{Settings, detector};
+
+/// Bytes of a file that are read at most.
+const MAX_FILE: u64 = 128 * 1024 * 1024;
+/// Bytes of a passage that are shown before it is said how many more there are.
+const SHOWN: usize = 2_000;
+/// Bytes of text around a passage.
+const AROUND: usize = 60;
+
+/// Something that a reader would want to know of a text.
+struct Finding {
+    /// Its kind, stable: `hidden-text` or `orders`.
+    rule: &'static str,
+    /// One sentence.
+    words: String,
+    /// The line at which it begins, from 1; none where it concerns the whole.
+    line: Option<usize>,
+    /// The character in that line, from 1.
+    column: usize,
+    /// The text before it, it, and the text after it.
+    passage: Option<[String; 3]>,
+    /// In what form it was seen, and how sure that is, in hundredths.
+    order: Option<(String, u8)>,
+}
+
+/// The findings of one input.
+struct Report {
+    name: String,
+    findings: Vec<Finding>,
+}
+
+pub(crate) fn scan(
+    settings: &Settings,
+    launcher: Launcher,
+    flags: &args::Scan,
+    look: Look,
+) -> Result<ExitCode, Failure> {
+    let profile = match &flags.detector {
+        None => settings.guard.detector,
+        Some(name) => detector("--detector", name)?,
+    };
+    let channel = match flags.channel {
+        args::Whose::Content => Channel::Content,
+        args::Whose::User => Channel::User,
+    };
+    let stdin = [Path::new("-").to_owned()];
+    let files = if flags.files.is_empty() { &stdin[..] } else { &flags.files };
+    let reader = Reader::new(Arc::new(launcher), Tier::Narrow);
+    let runtime = super::runtime()?;
+    let mut reports = Vec::new();
+    for file in files {
+        let (name, bytes) = read(file)?;
+        let hint = Hint { mime: None, name: file.file_name().map(|name| name.to_string_lossy().into_owned()) };
+        let document = runtime
+            .block_on(reader.read(&bytes, &hint))
+            .map_err(|why| Failure::new(FAILED, format!("{name}: {why}")))?;
+        let mut found = hidden(&document);
+        match (document.format, std::str::from_utf8(&bytes)) {
+            // As it stands, so that lines and characters are those of the file.
+            (Format::Text | Format::Markdown, Ok(text)) => found.extend(findings(text, channel, profile)),
+            _ => {
+                found.extend(findings(&document.text, channel, profile));
+                for aside in &document.asides {
+                    let beside = findings(&aside.text, channel, profile);
+                    found.extend(beside.into_iter().map(|found| Finding { line: None, ..found }));
+                }
+            }
+        }
+        reports.push(Report { findings: found, name });
+    }
+    let is_clean = reports.iter().all(|report| report.findings.is_empty());
+    if flags.sarif {
+        out(&ascii_json(&sarif(&reports)));
+    } else if look == Look::Json {
+        reports.iter().flat_map(json_lines).for_each(|line| out(&ascii_json(&line)));
+    } else {
+        let style = style_for_stdout();
+        reports.iter().for_each(|report| print(report, &style));
+    }
+    Ok(if is_clean { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+fn read(file: &Path) -> Result<(String, Vec<u8>), Failure> {
+    let mut bytes = Vec::new();
+    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let wrong = |why: std::io::Error| Failure::new(FAILED, format!("{name}: {why}"));
+    if file == Path::new("-") {
+        std::io::stdin().lock().take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    } else {
+        open(file).map_err(wrong)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    }
+    if bytes.len() as u64 > MAX_FILE {
+        let why = format!("{name} is longer than {} MiB: scan it in parts", MAX_FILE >> 20);
+        return Err(Failure::new(FAILED, why));
+    }
+    Ok((name, bytes))
+}
+
+/// Opens a regular file, without waiting for whoever may hold the other end of a pipe.
+fn open(file: &Path) -> std::io::Result<std::fs::File> {
+    let opened = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&opened)?.st_mode) {
+        FileType::RegularFile => Ok(opened.into()),
+        FileType::Directory => Err(std::io::Error::other("it is a folder: name its files")),
+        _ => Err(std::io::Error::other("it is no regular file: use `-` and a pipe")),
+    }
+}
+
+/// What a document keeps from whoever reads it: not what pages hold in any case, such as scripts and style sheets.
+fn hidden(document: &Document) -> Vec<Finding> {
+    let is_usual = |kind| {
+        matches!(
+            kind,
+            RemovedKind::Script
+                | RemovedKind::Style
+                | RemovedKind::SourceComment
+                | RemovedKind::Template
+                | RemovedKind::RemoteImage
+                | RemovedKind::AutoLoad
+        )
+    };
+    let finding = |removed: &Removed| {
+        let (one, many) = removed.kind.words();
+        let what = if removed.count == 1 { one } else { many };
+        let words = format!("a reader does not see {} {what} ({} bytes)", removed.count, removed.bytes);
+        let passage = Some([String::new(), removed.sample.clone(), String::new()]);
+        Finding { rule: "hidden-text", words, line: None, column: 1, passage, order: None }
+    };
+    document.removed.iter().filter(|removed| !is_usual(removed.kind)).map(finding).collect()
+}
+
+/// What the guard says of a text.
+fn findings(text: &str, channel: Channel, detector: Option<Profile>) -> Vec<Finding> {
+    let (_, hidden) = autoshare_guard::filter::visible(text);
+    let mut found: Vec<Finding> = hidden
+        .iter()
+        .map(|hidden| {
+            let (line, column) = place(text, hidden.first_at);
+            let words = format!("a reader does not see {}", hidden.words());
+            Finding { rule: "hidden-text", words, line: Some(line), column, passage: None, order: None }
+        })
+        .collect();
+    let seen = screen(text, &Screen { max_bytes: usize::MAX, channel, detector });
+    for (held, passage) in autoshare_guard::held(&seen.text, &seen.screening) {
+        let at = usize::try_from(held.at).unwrap_or(usize::MAX);
+        let (line, column) = place(&seen.text, at);
+        let before = seen.text.get(seen.text.floor_char_boundary(at.saturating_sub(AROUND))..at).unwrap_or_default();
+        let end = at + passage.len();
+        let after =
+            seen.text.get(end..seen.text.ceil_char_boundary((end + AROUND).min(seen.text.len()))).unwrap_or_default();
+        found.push(Finding {
+            rule: "orders",
+            words: "it reads like orders to whoever reads it".to_owned(),
+            line: Some(line),
+            column,
+            passage: Some([before, passage, after].map(str::to_owned)),
+            order: Some((held.form.clone(), held.percent)),
+        });
+    }
+    found
+}
+
+/// Line and character of a byte of a text, each from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+fn print(report: &Report, style: &Style) {
+    let name = encode::terminal_line(&report.name, 200);
+    if report.findings.is_empty() {
+        return out(&format!("{name}: nothing found"));
+    }
+    for found in &report.findings {
+        let at = found.line.map(|line| format!(":{line}:{}", found.column)).unwrap_or_default();
+        let order = found.order.as_ref().map(|(form, percent)| format!(" ({percent} %, as {form})"));
+        out(&format!("{name}{at}: {} [{}]{}", found.words, found.rule, order.unwrap_or_default()));
+        if let Some([before, passage, after]) = &found.passage {
+            let (dim, red) = (style.clone().dim(), style.clone().red());
+            let shown = passage.get(..passage.floor_char_boundary(SHOWN)).unwrap_or_default();
+            let more = if shown.len() < passage.len() {
+                format!(" ... and {} bytes more", passage.len() - shown.len())
+            } else {
+                String::new()
+            };
+            let parts = [
+                paint(&last_line(before), &dim),
+                paint(&format!("{}{more}", encode::terminal(shown)), &red),
+                paint(&first_line(after), &dim),
+            ];
+            out(&format!("    | {}", parts.concat().replace('\n', "\n    | ")));
+        }
+    }
+}
+
+/// Each line by itself, so that the bars before them keep their own colour.
+fn paint(text: &str, style: &Style) -> String {
+    text.split('\n').map(|line| style.apply_to(line).to_string()).collect::<Vec<_>>().join("\n")
+}
+
+fn last_line(text: &str) -> String {
+    encode::terminal(text.rsplit('\n').next().unwrap_or_default())
+}
+
+fn first_line(text: &str) -> String {
+    encode::terminal(text.split('\n').next().unwrap_or_default())
+}
+
+fn json_lines(report: &Report) -> Vec<Value> {
+    let line = |found: &Finding| {
+        json!({
+            "file": report.name, "rule": found.rule, "words": found.words, "line": found.line, "column": found.column,
+            "passage": found.passage.as_ref().map(|[_, passage, _]| passage),
+            "form": found.order.as_ref().map(|(form, _)| form),
+            "percent": found.order.as_ref().map(|(_, percent)| percent),
+        })
+    };
+    report.findings.iter().map(line).collect()
+}
+
+/// Static Analysis Results Interchange Format 2.1.0 (OASIS).
+fn sarif(reports: &[Report]) -> Value {
+    let rule = |id: &str, words: &str| json!({"id": id, "shortDescription": {"text": words}});
+    let result = |report: &Report, found: &Finding| {
+        let mut region = json!({"startLine": found.line.unwrap_or(1), "startColumn": found.column});
+        let mut result = json!({
+            "ruleId": found.rule,
+            "level": if found.rule == "orders" { "error" } else { "warning" },
+            "message": {"text": found.words},
+        });
+        // No member may be null there.
+        if let (Some([_, passage, _]), Some(region)) = (&found.passage, region.as_object_mut()) {
+            region.insert("snippet".to_owned(), json!({"text": passage}));
+        }
+        let location = json!({"artifactLocation": {"uri": report.name}, "region": region});
+        if let Some(result) = result.as_object_mut() {
+            result.insert("locations".to_owned(), json!([{"physicalLocation": location}]));
+            if let Some((_, percent)) = &found.order {
+                result.insert("rank".to_owned(), json!(f64::from(*percent)));
+            }
+        }
+        result
+    };
+    let results: Vec<Value> =
+        reports.iter().flat_map(|report| report.findings.iter().map(|found| result(report, found))).collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "autoshare", "version": env!("CARGO_PKG_VERSION"), "rules": [
+                rule("hidden-text", "Text that a reader does not see"),
+                rule("orders", "Orders to whoever reads the text"),
+            ]}},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}

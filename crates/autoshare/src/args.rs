@@ -103,7 +103,7 @@ impl Command {
     /// Whether the launcher has to be started before anything else.
     pub(crate) const fn needs_cells(&self) -> bool {
         match self {
-            Self::Verify(_) | Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_) => true,
+            Self::Verify(_) | Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_) | Self::Scan(_) => true,
             Self::Mcp { command } => {
                 matches!(command, Mcp::Add(_) | Mcp::Test { .. } | Mcp::Approve(_) | Mcp::Prompt(_))
             }

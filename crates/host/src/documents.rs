@@ -57,7 +57,7 @@ pub fn rendered(document: &Document) -> String {
     if !headers.is_empty() {
         out.push('\n');
     }
-    out.push_str(&document.text);
+    out.push_str(document.text.trim_end());
     let mut notes: Vec<String> = rest.iter().map(|aside| format!("{}: {}", label(aside.kind), aside.text)).collect();
     if document.more_asides > 0 {
         notes.push(format!("{} more of these", document.more_asides));

@@ -116,7 +116,8 @@ fn carriers(answer: &str, history: &History) -> Vec<Carrier> {
         }
     }
     for credential in credentials(answer) {
-        add(CarrierKind::Credential, credential);
+        // The end of its sentence is none of it.
+        add(CarrierKind::Credential, credential.trim_end_matches(['.', ',', ';', '!', '?']));
     }
     found
 }

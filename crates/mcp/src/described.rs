@@ -142,21 +142,20 @@ impl Described {
         if self.digest == before.digest {
             return Vec::new();
         }
-        let mut parts: Vec<Part> = [
+        differing([
             (Part::Title, self.title != before.title),
             (Part::Description, self.description != before.description),
             (Part::InputSchema, self.input_schema != before.input_schema),
             (Part::OutputSchema, self.output_schema != before.output_schema),
             (Part::Annotations, self.annotations != before.annotations),
-        ]
-        .into_iter()
-        .filter_map(|(part, differs)| differs.then_some(part))
-        .collect();
-        if parts.is_empty() {
-            parts.push(Part::Unseen);
-        }
-        parts
+        ])
     }
+}
+
+/// The parts that differ, of something whose digest does: if none is seen to, it is one that nobody is shown.
+pub(crate) fn differing<const N: usize>(parts: [(Part, bool); N]) -> Vec<Part> {
+    let parts: Vec<Part> = parts.into_iter().filter_map(|(part, differs)| differs.then_some(part)).collect();
+    if parts.is_empty() { vec![Part::Unseen] } else { parts }
 }
 
 /// The digest of these parts of an entry of a list, as they were sent, in one form.

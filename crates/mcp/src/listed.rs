@@ -4,7 +4,7 @@ use autoshare_core::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::described::{Part, digest_of};
+use crate::described::{Part, differing, digest_of};
 use crate::limits::{MAX_DESCRIPTION, MAX_NAME, MAX_TITLE, MAX_URI};
 
 /// Arguments of one prompt that are kept; further ones are left out.
@@ -105,18 +105,11 @@ impl Listed {
         if self.digest == before.digest {
             return Vec::new();
         }
-        let mut parts: Vec<Part> = [
+        differing([
             (Part::Title, self.title != before.title),
             (Part::Description, self.description != before.description),
             (Part::Arguments, self.arguments != before.arguments),
-        ]
-        .into_iter()
-        .filter_map(|(part, differs)| differs.then_some(part))
-        .collect();
-        if parts.is_empty() {
-            parts.push(Part::Unseen);
-        }
-        parts
+        ])
     }
 }
 

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use autoshare_broker::Broker;
 use autoshare_core::event::{AskMode, Attached, Event, Goal};
 use autoshare_core::{BrainId, Seq};
-use autoshare_guard::encode;
+use autoshare_guard::verify::{Channel, Profile};
+use autoshare_guard::{Screen, encode, screen, shown};
 use autoshare_sandbox::Launcher;
 
 use crate::args::{Resume, Run};
@@ -56,7 +57,8 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         (_, true) => AskMode::Yes,
         _ => AskMode::Default,
     };
-    let (trusted, attached) = (texts(&flags.judging.trust)?, texts(&flags.judging.attach)?);
+    let trusted = texts(&flags.judging.trust, None)?;
+    let attached = texts(&flags.judging.attach, settings.guard.detector)?;
     let goal = Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted, attached };
     let Some(warrant) = super::warrant::given(&how, &goal, look)? else { return Ok(ExitCode::from(UNFINISHED)) };
     let data = assemble::data(&settings)?;
@@ -68,12 +70,17 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
 }
 
-/// Texts that come with a goal.
-fn texts(files: &[PathBuf]) -> Result<Vec<Attached>, Failure> {
+/// Texts that come with a goal, without what `detector` holds back.
+fn texts(files: &[PathBuf], detector: Option<Profile>) -> Result<Vec<Attached>, Failure> {
+    let how = Screen { max_bytes: MAX_ATTACHED, channel: Channel::Content, detector };
     let read = |path: &PathBuf| {
-        let text = read_text(path)?;
-        let text = autoshare_guard::plain(&text, MAX_ATTACHED).text;
-        Ok(Attached { name: path.display().to_string(), text })
+        let screened = screen(&read_text(path)?, &how);
+        let name = path.display().to_string();
+        if let Some(words) = crate::screen::guarded(&screened.screening, &screened.text) {
+            let name = encode::terminal_line(&name, 200);
+            err(&format!("{name}: {words} (`autoshare scan` shows what)"));
+        }
+        Ok(Attached { name, text: shown(&screened.text, &screened.screening).into_owned() })
     };
     files.iter().map(read).collect()
 }

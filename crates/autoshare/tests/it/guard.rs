@@ -56,6 +56,20 @@ fn d4_an_order_in_a_file_is_held_back_from_the_model_and_kept_for_the_person() {
 }
 
 #[test]
+fn d4_an_order_in_what_is_attached_is_held_back_too() {
+    let desk = Desk::new();
+    desk.write("review.md", &format!("The rooms are quiet and clean.\n\n{ORDER}\n"));
+    let model = ScriptedModel::start(Script::new([Turn::text("It is a review.")]));
+    let mut command = desk.command(["run", "Summarise it.", "--attach", "review.md", "--model", "scripted"]);
+    command.env("OPENAI_BASE_URL", model.base_url()).env("AUTOSHARE_DETECTOR", "default");
+    let ran = Ran::of(command.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("review.md: guard: held back a passage"), "{}", ran.err);
+    let asked: String = model.requests().iter().map(|request| request.body.to_string()).collect();
+    assert!(asked.contains("The rooms are quiet") && !asked.contains("evil.test"), "{asked}");
+}
+
+#[test]
 fn e7_a_file_that_attacks_again_and_again_is_set_aside_but_never_the_one_that_the_goal_names() {
     let paragraph = "The rooms are quiet and clean, and breakfast is served until ten.";
     let page = [paragraph; 7].join(&format!("\n\n{ORDER}\n\n"));

@@ -15,6 +15,7 @@ fn the_tools_their_effects_and_their_parameters_are_these() {
     };
     let expected = [
         "read_file Read Read path:Target offset?:Option limit?:Option encoding?:Option",
+        "read_document Read Read path:Target",
         "write_file WriteInside Queryable path:Target content:Content mode?:Option",
         "edit_file WriteInside Queryable path:Target old:Query new:Content all?:Option",
         "list_folder Read Read path?:Target hidden?:Option",
@@ -52,6 +53,8 @@ fn calls_as_models_make_them_are_accepted_or_explained() {
         ("read_file", r#"{"path":"a","offset":null}"#, ""),
         ("read_file", r#"{"path":"a","offset":0}"#, "from 1"),
         ("read_file", r#"{"path":"a","encoding":"ebcdic"}"#, "auto, utf-8, latin-1, utf-16"),
+        ("read_document", r#"{"path":"a.pdf"}"#, ""),
+        ("read_document", "{}", "needs the parameter \"path\""),
         ("write_file", r#"{"path":"a","content":""}"#, ""),
         ("write_file", r#"{"path":"a","content":"x","mode":"append"}"#, ""),
         ("write_file", r#"{"path":"a"}"#, "needs the parameter \"content\""),
@@ -59,7 +62,7 @@ fn calls_as_models_make_them_are_accepted_or_explained() {
         ("list_folder", "", ""),
         ("find", r#"{"pattern":"**/*.md"}"#, ""),
         ("search", r#"{"pattern":"fn main","glob":"*.rs","path":"src"}"#, ""),
-        ("shell", r#"{"command":"ls"}"#, "the tools are: read_file, write_file"),
+        ("shell", r#"{"command":"ls"}"#, "the tools are: read_file, read_document, write_file"),
     ];
     for (tool, arguments, words) in table {
         match accept_call(&builtin_tools(), tool, arguments) {

@@ -10,11 +10,13 @@ fn marks(spans: &[(u64, u64)]) -> Screening {
     Screening { removed: String::new(), held, set_aside: false }
 }
 
+/// Marks, what is left of the text, passages.
+type Row = (&'static [(u64, u64)], &'static str, &'static [&'static str]);
+
 #[test]
 fn marks_that_do_not_fit_the_text_hide_nothing_else_and_break_nothing() {
     let text = "aé-order-z";
-    // (marks, what is left of the text, passages)
-    let table: &[(&[(u64, u64)], &str, &[&str])] = &[
+    let table: &[Row] = &[
         (&[], "aé-order-z", &[]),
         (&[(4, 5)], "aé-|-z", &["order"]),
         // In the middle of a character, beyond the end, before the one before it, overflowing.

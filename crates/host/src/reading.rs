@@ -1,13 +1,14 @@
 //! What the gate is told of a journal: whose words each event holds. A fold, so that any verdict can be had again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use autoshare_core::Seq;
 use autoshare_core::event::{Answer, Answerer, Event, Goal, NoteKind};
 use autoshare_core::outcome::{Ending, Outcome};
+use autoshare_core::screening::Screening;
 use autoshare_core::special::is_secret;
 use autoshare_core::tool::{Action, Effect, Label, Role, ToolSpec};
 use autoshare_core::warrant::DrawnBy;
+use autoshare_core::{Digest, Seq};
 use autoshare_gate::{History, own_words};
 use serde_json::Value;
 
@@ -21,8 +22,8 @@ pub struct Reading {
     tools: Vec<ToolSpec>,
     /// The action that was proposed last.
     action: Option<Action>,
-    /// Passages that were held back, by source.
-    held: HashMap<String, u64>,
+    /// Passages that were held back, by source: each once, however often it was read.
+    held: HashMap<String, BTreeSet<Digest>>,
 }
 
 impl Reading {
@@ -47,10 +48,13 @@ impl Reading {
         self.history.add_secret(value);
     }
 
-    /// Passages of this source that were held back.
+    /// How many passages of this source were held back, and how many these add to them.
     #[must_use]
-    pub fn held_in(&self, source: &str) -> u64 {
-        self.held.get(source).copied().unwrap_or_default()
+    pub fn held_in(&self, source: &str, text: &str, screening: &Screening) -> (usize, usize) {
+        let none = BTreeSet::new();
+        let before = self.held.get(source).unwrap_or(&none);
+        let new: BTreeSet<Digest> = passages(text, screening).filter(|passage| !before.contains(passage)).collect();
+        (before.len(), new.len())
     }
 
     /// Takes in the event of one record.
@@ -75,7 +79,7 @@ impl Reading {
             }
             Event::Observation { source, outcome, structured, label, screening, .. } => {
                 if !screening.held.is_empty() {
-                    *self.held.entry(source.clone()).or_default() += screening.held.len() as u64;
+                    self.held.entry(source.clone()).or_default().extend(passages(&outcome.text, screening));
                 }
                 self.observed(at, source, outcome, structured.as_ref(), *label);
             }
@@ -123,4 +127,8 @@ impl Reading {
     fn spec(&self, action: &Action) -> Option<&ToolSpec> {
         self.tools.iter().find(|tool| tool.name == action.tool)
     }
+}
+
+fn passages<'t>(text: &'t str, screening: &'t Screening) -> impl Iterator<Item = Digest> {
+    autoshare_guard::held(text, screening).map(|(_, passage)| Digest::of(passage.as_bytes()))
 }

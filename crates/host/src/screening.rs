@@ -33,8 +33,8 @@ impl Driver<'_> {
         let screened = screen(&outcome.text, &how);
         outcome.text = screened.text;
         let mut screening = screened.screening;
-        let before = self.reading.held_in(source);
-        let after = before.saturating_add(screening.held.len() as u64);
+        let (before, new) = self.reading.held_in(source, &outcome.text, &screening);
+        let (before, after) = (before as u64, (before + new) as u64);
         let is_too_much = settings.set_aside_after > 0 && after >= settings.set_aside_after;
         if !is_too_much || !self.may_be_set_aside(source) {
             return (screening, None);

@@ -72,18 +72,24 @@ fn d4_an_order_in_what_is_attached_is_held_back_too() {
 #[test]
 fn e7_a_file_that_attacks_again_and_again_is_set_aside_but_never_the_one_that_the_goal_names() {
     let paragraph = "The rooms are quiet and clean, and breakfast is served until ten.";
-    let page = [paragraph; 7].join(&format!("\n\n{ORDER}\n\n"));
+    let page: String =
+        (1..=6).map(|n| format!("{paragraph}\n\n{}\n\n", ORDER.replace("collect", &format!("collect{n}")))).collect();
+    let one = format!("{paragraph}\n\n{ORDER}\n");
     // (goal, whether the file is set aside)
     for (goal, set_aside) in [("Summarise what there is.", true), ("Summarise review.md.", false)] {
         let desk = Desk::new();
-        desk.write("review.md", &page).write("other.md", paragraph);
-        let calls = [("read_file", json!({"path": "review.md"})), ("read_file", json!({"path": "other.md"}))];
+        desk.write("review.md", &page).write("other.md", paragraph).write("one.md", &one);
+        // One passage is one, however often it is read.
+        let again = (1..=6).map(|n| json!({"path": "one.md", "limit": 100 + n}));
+        let files = [json!({"path": "review.md"}), json!({"path": "other.md"})].into_iter().chain(again);
+        let calls: Vec<(&str, Value)> = files.map(|args| ("read_file", args)).collect();
         let (ran, told) = run(&desk, goal, "default", &calls, "Done.");
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(!told[0].contains("evil.test"), "{}", told[0]);
         assert_eq!(told[0].contains(paragraph), !set_aside, "{goal}: {}", told[0]);
         assert_eq!(ran.err.contains("file:review.md was set aside: 6 passages"), set_aside, "{goal}: {}", ran.err);
         assert!(told[1].contains(paragraph), "another file is not touched: {}", told[1]);
+        assert!(told[7].contains(paragraph) && !told[7].contains("evil.test"), "{}", told[7]);
     }
 }
 

@@ -226,7 +226,8 @@ impl Brain {
             self.own(&call.action, &plan);
         }
         let text = told(outcome);
-        let before = text.find(&outcome.text).unwrap_or_default();
+        // Words of ours may stand before it.
+        let before = text.strip_suffix(outcome.text.as_str()).map_or(0, str::len);
         self.transcript.push(Entry::Result {
             call_id: call.call_id.clone(),
             step,

@@ -9,8 +9,8 @@
 //! - [`encode`]: one function for each place that text is written to; its output is inert there.
 //! - [`verify`]: whether the text tries to give orders to the model that reads it, as a score with spans.
 //!
-//! Entry points: [`plain`] for an observation on its way to a model, and the functions of [`encode`] for everything
-//! that leaves. Filtering is about what enters, encoding about what leaves: the host does the first once per
+//! Entry points: [`screen()`] for an observation on its way to a model ([`plain`] for a text that is only to be fit to be
+//! shown), and the functions of [`encode`] for everything that leaves. Filtering is about what enters, encoding about what leaves: the host does the first once per
 //! observation; every face does the second at the last moment.
 //!
 //! **Invariants**

@@ -219,7 +219,7 @@ impl Driver<'_> {
             Command::Perform { step, action } => self.perform(step, action).await,
             Command::Recover { step, action, plan } => self.recover(step, action, plan).await,
             Command::Finish { reason, text, answer } => {
-                let mut events: Vec<Event> = answer.map(|text| self.spoken(text)).unwrap_or_default();
+                let mut events: Vec<Event> = answer.map(|text| Event::Answer { text }).into_iter().collect();
                 events.push(Event::Finish { reason, text });
                 self.record(events, Durability::Synced).await
             }
@@ -249,14 +249,11 @@ impl Driver<'_> {
             match parked.while_waiting(self.model.complete(&request, &mut deltas)).await {
                 Ok(reply) => {
                     aside.settle(reply.usage, Settled::Done);
-                    let thought = Thought {
-                        turn,
-                        text: reply.text,
-                        calls: reply.calls,
-                        usage: reply.usage,
-                        truncated: reply.truncated,
-                    };
-                    return self.record(vec![Event::Thought(thought)], Durability::Lazy).await;
+                    let (text, notice) = self.spoken(reply.text);
+                    let thought =
+                        Thought { turn, text, calls: reply.calls, usage: reply.usage, truncated: reply.truncated };
+                    let events = notice.into_iter().chain([Event::Thought(thought)]).collect();
+                    return self.record(events, Durability::Lazy).await;
                 }
                 Err(ModelError::WindowExceeded { .. }) if attempt < WINDOW_RETRIES => {
                     aside.release();

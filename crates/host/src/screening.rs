@@ -49,12 +49,13 @@ impl Driver<'_> {
         (screening, is_news.then_some(Event::Note { kind: NoteKind::SetAside, text }))
     }
 
-    /// What the brain says to a person: without what is secret, and with a note of that.
-    pub(crate) fn spoken(&self, text: String) -> Vec<Event> {
-        let Some(struck) = self.reading.history().struck(&text) else { return vec![Event::Answer { text }] };
-        let what = if text.contains(&self.canary) { "its own instructions" } else { "a secret" };
-        let text = format!("the answer held {what}; that was held back");
-        vec![Event::Note { kind: NoteKind::Struck, text }, Event::Answer { text: struck }]
+    /// What the model says, before it is journaled, shown or becomes an answer: without what is secret, and with a notice
+    /// if it held that.
+    pub(crate) fn spoken(&self, said: String) -> (String, Option<Event>) {
+        let Some(struck) = self.reading.history().struck(&said) else { return (said, None) };
+        let what = if said.contains(&self.canary) { "its own instructions" } else { "a secret" };
+        let text = format!("what the model said held {what}; that was held back");
+        (struck, Some(Event::Note { kind: NoteKind::Struck, text }))
     }
 
     /// One file, which nobody the brain works for has named. What comes through a server holds the words of many, and what

@@ -536,6 +536,9 @@ pub(crate) struct AddMcp {
     /// Approve its tools without being asked
     #[arg(long)]
     pub(crate) yes: bool,
+    /// With --yes: approve them even if their descriptions read like orders to whoever reads them
+    #[arg(long, requires = "yes")]
+    pub(crate) suspicious: bool,
     /// The program and its arguments, where it is one
     #[arg(
         required_unless_present = "url",
@@ -564,6 +567,9 @@ pub(crate) struct ApproveMcp {
     /// Approve without being asked
     #[arg(long)]
     pub(crate) yes: bool,
+    /// With --yes: approve them even if their descriptions read like orders to whoever reads them
+    #[arg(long, requires = "yes")]
+    pub(crate) suspicious: bool,
 }
 
 #[derive(Debug, Subcommand)]

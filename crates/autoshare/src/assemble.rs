@@ -11,9 +11,10 @@ use autoshare_core::event::{Root, RootMode};
 use autoshare_core::origin::Origin;
 use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};
+use autoshare_guard::ensemble::Verifier;
 use autoshare_host::mcp::{Mcp, Shelf};
 use autoshare_host::undo::UndoSettings;
-use autoshare_host::{Host, Questions};
+use autoshare_host::{Guard, Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_store::Store;
 use autoshare_store::ledger::Ledger;
@@ -21,7 +22,7 @@ use autoshare_vault::secrets::{SecretName, Secrets};
 use autoshare_vault::{Sensitive, Vault};
 
 use crate::exit::{Failure, SETTINGS};
-use crate::settings::{Settings, check_program};
+use crate::settings::{ClassifierSettings, Settings, check_program};
 
 /// The store with the right to use it.
 pub(crate) struct Data {
@@ -125,8 +126,13 @@ pub(crate) fn host(
     wait: Questions,
 ) -> Result<Host, Failure> {
     let (policy, in_force) = (settings.gate.policy()?, settings.gate.in_force());
-    let parts =
-        autoshare_host::Settings { policy: Some(policy), policy_in_force: Some(in_force), ..parts(settings, wait) };
+    let guard = guard(settings)?;
+    let parts = autoshare_host::Settings {
+        policy: Some(policy),
+        policy_in_force: Some(in_force),
+        guard,
+        ..parts(settings, wait)
+    };
     let ledger = ledger(settings, &data.access)?;
     let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts);
     let host = match known_mcp(settings)? {
@@ -136,6 +142,33 @@ pub(crate) fn host(
     // Nothing is made on disk for somebody who keeps no secrets.
     let is_kept = settings.data_dir.join("secrets").exists();
     Ok(if is_kept { host.with_secrets(secrets(settings)?.values()?) } else { host })
+}
+
+/// The guard with every verifier that the settings name. A classifier is read once.
+pub(crate) fn guard(settings: &Settings) -> Result<Guard, Failure> {
+    let mut guard = settings.guard.clone();
+    if let (Some(named), true) = (&settings.classifier, guard.verifiers.is_empty()) {
+        guard.verifiers.push(classifier(named)?);
+    }
+    Ok(guard)
+}
+
+#[cfg(feature = "onnx")]
+fn classifier(named: &ClassifierSettings) -> Result<Arc<dyn Verifier>, Failure> {
+    let ClassifierSettings { folder, runtime, threshold, timeout } = named.clone();
+    let settings = autoshare_classifier::Settings { folder, runtime, threshold, timeout };
+    let classifier = autoshare_classifier::Classifier::open(&settings);
+    Ok(Arc::new(classifier.map_err(|error| Failure::new(SETTINGS, format!("guard.classifier: {error}")))?))
+}
+
+#[cfg(not(feature = "onnx"))]
+fn classifier(named: &ClassifierSettings) -> Result<Arc<dyn Verifier>, Failure> {
+    let words = format!(
+        "guard.classifier: this program was built without ONNX, so {} is not judged by, and nothing is read without what \
+         you asked for; build it with `cargo install --features onnx`, or take [guard.classifier] out of the settings",
+        named.folder.display()
+    );
+    Err(Failure::new(SETTINGS, words))
 }
 
 /// The servers of tools, and what they are reached with.
@@ -183,7 +216,7 @@ pub(crate) fn parts(settings: &Settings, wait: Questions) -> autoshare_host::Set
         quota: settings.quota,
         least_tier: Tier::Narrow,
         speculate: settings.speculate,
-        guard: settings.guard,
+        guard: settings.guard.clone(),
         max_text: settings.max_text,
         action_timeout: settings.action_timeout,
         questions: wait,

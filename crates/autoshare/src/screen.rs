@@ -221,7 +221,10 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
                 .filter(|lines| !lines.is_empty());
         }
         Event::Note { kind: NoteKind::Cell, text } => dim.apply_to(format!("      cell: {}", line(text))).to_string(),
-        Event::Note { kind: NoteKind::Paused | NoteKind::SetAside | NoteKind::Struck, text } => {
+        Event::Note {
+            kind: NoteKind::Paused | NoteKind::SetAside | NoteKind::Struck | NoteKind::Unheard | NoteKind::Doubt,
+            text,
+        } => {
             format!("      {}", style.clone().yellow().apply_to(encode::terminal(text)))
         }
         Event::Note { text, .. } => format!("      {}", line(text)),
@@ -229,12 +232,17 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
             format!("      {} {}", style.clone().red().apply_to("cannot go on:"), encode::terminal(text))
         }
         Event::Exchange(one) => {
-            let Exchange { model, status, usage, millis, error, .. } = one;
+            let Exchange { model, status, usage, millis, error, suspicious, .. } = one;
+            let doubt = match suspicious {
+                0 => String::new(),
+                1 => ", a passage of it reads like an attack".to_owned(),
+                many => format!(", {many} passages of it read like attacks"),
+            };
             let (input, output) = (usage.input_tokens, usage.output_tokens);
             let error = error.as_ref().map(|error| format!(": {}", line(error))).unwrap_or_default();
             let model = encode::terminal_line(model, 60);
             format!(
-                "      model {model}: {status}, {input} tokens in, {output} out, {}, {millis} ms{error}",
+                "      model {model}: {status}, {input} tokens in, {output} out, {}, {millis} ms{doubt}{error}",
                 usage.cost
             )
         }

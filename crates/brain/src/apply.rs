@@ -308,6 +308,8 @@ impl Brain {
             NoteKind::Cell
             | NoteKind::Secret
             | NoteKind::SetAside
+            | NoteKind::Doubt
+            | NoteKind::Unheard
             | NoteKind::Struck
             | NoteKind::Unkept
             | NoteKind::Host

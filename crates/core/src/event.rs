@@ -183,6 +183,10 @@ pub enum NoteKind {
     Secret,
     /// Something secret was held back of what the brain said; the text says what.
     Struck,
+    /// The goal itself reads like an attempt to talk a model out of its rules; the text says how.
+    Doubt,
+    /// A judge of what was read gave no answer; the text says why.
+    Unheard,
     /// A document was set aside, because it attacked again and again; the text names it.
     SetAside,
     /// The brain was paused, because it kept asking for what its goal does not need; the text names the source.
@@ -215,6 +219,9 @@ pub struct Exchange {
     pub answered: Digest,
     /// Why there was no whole answer, in words.
     pub error: Option<String>,
+    /// Passages of what is new in it that read like an attack; it was sent on all the same.
+    #[serde(default, skip_serializing_if = "crate::usage::is_zero")]
+    pub suspicious: u64,
 }
 
 /// Traffic of a cell's proxy with one host and port since the last such event.

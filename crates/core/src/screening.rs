@@ -30,6 +30,20 @@ pub struct Held {
     pub form: String,
     /// How likely it is one, in hundredths.
     pub percent: u8,
+    /// Why, where it is not that it reads like orders: what its source may not hold, or that it could not be judged.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// Which verifiers say so; none is the detector alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+}
+
+impl Held {
+    /// All of a text of so many bytes, for a reason that has nothing to do with its words.
+    #[must_use]
+    pub fn whole(bytes: usize, why: String) -> Self {
+        Self { at: 0, len: bytes as u64, form: "plain text".to_owned(), percent: 100, why, by: Vec::new() }
+    }
 }
 
 impl Screening {

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use autoshare_core::screening::{Held, Screening};
 
+use crate::ensemble::{Agreement, DETECTOR, Vote, agreed};
 use crate::plain;
-use crate::verify::{Channel, Form, Profile, Suspicion, verify};
+use crate::verify::{Channel, Form, Profile, verify};
 
 /// How a text is screened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,42 +29,16 @@ pub struct Screened {
     pub screening: Screening,
 }
 
-/// Filters, bounds and verifies a text.
+/// Filters, bounds and verifies a text, with the detector as the only verifier.
 #[must_use]
 pub fn screen(text: &str, how: &Screen) -> Screened {
     let plain = plain(text, how.max_bytes);
-    let held = match how.detector {
-        None => Vec::new(),
-        Some(profile) => apart(verify(&plain.text, how.channel).flagged(profile)),
-    };
+    let held = how.detector.map_or_else(Vec::new, |profile| {
+        let found = verify(&plain.text, how.channel).flagged(profile);
+        agreed(plain.text.len(), &[Vote { by: DETECTOR, found: Ok(found) }], Agreement::Any)
+    });
     let screening = Screening { removed: plain.report.words(), held, set_aside: false };
     Screened { text: plain.text, screening }
-}
-
-/// What is suspicious as passages that lie apart: those that overlap are one, in the form that was surest.
-fn apart(mut found: Vec<Suspicion>) -> Vec<Held> {
-    found.sort_by_key(|found| (found.span.start, found.span.end));
-    let mut passages: Vec<(Range<usize>, Suspicion)> = Vec::new();
-    for next in found {
-        match passages.last_mut() {
-            Some((range, surest)) if next.span.start < range.end => {
-                range.end = range.end.max(next.span.end);
-                if next.score > surest.score {
-                    *surest = next;
-                }
-            }
-            _ => passages.push((next.span.clone(), next)),
-        }
-    }
-    passages
-        .into_iter()
-        .map(|(range, surest)| Held {
-            at: range.start as u64,
-            len: range.len() as u64,
-            form: surest.form.words().to_owned(),
-            percent: percent(surest.score),
-        })
-        .collect()
 }
 
 /// A probability in hundredths.
@@ -113,6 +88,9 @@ fn range(held: &Held) -> Option<Range<usize>> {
 }
 
 fn note(held: &Held) -> String {
+    if !held.why.is_empty() {
+        return format!("[{} bytes were held back here by the guard: {}]", held.len, held.why);
+    }
     let form = if held.form == Form::Plain.words() { String::new() } else { format!(", in {}", held.form) };
     format!("[{} bytes were held back here by the guard: they read like orders to whoever reads this{form}]", held.len)
 }

@@ -328,6 +328,7 @@ mod tests {
             received: Digest::of(b"b"),
             answered: Digest::of(b"b"),
             error: None,
+            suspicious: 0,
         }
     }
 

@@ -8,6 +8,7 @@ use autoshare_core::event::{
     Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
 };
 use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
+use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Effect, Label, ToolSpec};
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
@@ -21,12 +22,14 @@ use autoshare_vault::Sensitive;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec, expect};
-use crate::context::{request_for, shorten};
+use crate::context::{Frame, request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
+use crate::judge::Judged;
 use crate::judging::{Judging, is_planned};
 use crate::mcp::Servers;
 use crate::programs::ProgramCell;
+use crate::screening::Unread;
 use crate::switchboard::{Question, Stop};
 use crate::undo::{Keeping, UndoError};
 use crate::{Host, HostError, Progress, Questions, Reading, spill_path};
@@ -69,8 +72,10 @@ impl Host {
         let secrets = self.secrets.iter().map(Sensitive::expose).chain([canary.as_str()]);
         secrets.for_each(|secret| reading.know_secret(secret));
         let (mut judged, mut in_force) = (None, None);
+        let mut judge = Judged::default();
         for event in &events {
             state.apply(event);
+            judge.take(event);
             match event {
                 Event::Verdict { verdict, .. } => judged = Some(verdict.clone()),
                 Event::Policy(policy) => in_force = Some(policy),
@@ -86,7 +91,7 @@ impl Host {
         let policy = policy.for_brain(self.access.tenant().as_str(), brain.as_str());
         // While the model is asked what to do.
         expect(&self.launcher, Work::Tools, &goal.roots, &self.settings);
-        let model = self.broker.model(&goal.model)?;
+        let model = Arc::new(self.broker.model(&goal.model)?);
         let mut driver = Driver {
             host: self,
             id: brain.clone(),
@@ -96,6 +101,8 @@ impl Host {
             reading,
             policy,
             judged,
+            judge,
+            unread: None,
             model,
             hands: None,
             shell: None,
@@ -105,7 +112,10 @@ impl Host {
             canary,
             keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
         };
-        let is_new = |event: &Event| matches!(event, Event::Goal(_) | Event::Policy(_) | Event::Warrant(_));
+        let is_new = |event: &Event| {
+            let doubt = matches!(event, Event::Note { kind: NoteKind::Doubt, .. });
+            doubt || matches!(event, Event::Goal(_) | Event::Policy(_) | Event::Warrant(_))
+        };
         let is_over = matches!(driver.brain.status(), Status::Finished(_));
         let resumed = !is_over && !events.iter().all(is_new);
         let result = driver.run(resumed, changed.filter(|_| !is_over)).await;
@@ -126,7 +136,11 @@ pub(crate) struct Driver<'h> {
     policy: gate::Policy,
     /// The last verdict.
     judged: Option<Verdict>,
-    pub(crate) model: Model,
+    /// What the judge was asked.
+    pub(crate) judge: Judged,
+    /// A result that waits for the judge, and what is held back of it if none is heard.
+    pub(crate) unread: Option<(Unread, Screening)>,
+    pub(crate) model: Arc<Model>,
     pub(crate) hands: Option<Hands>,
     /// The cell in which its programs run.
     pub(crate) shell: Option<Shell>,
@@ -146,6 +160,10 @@ impl Driver<'_> {
         if resumed {
             let text = "The work goes on after an interruption.".to_owned();
             self.record(vec![Event::Note { kind: NoteKind::Resumed, text }], Durability::Lazy).await?;
+        }
+        let doubt = self.host.settings.guard.doubt(&self.goal.text).filter(|_| !resumed && self.brain.steps() == 0);
+        if let Some(text) = doubt {
+            self.record(vec![Event::Note { kind: NoteKind::Doubt, text }], Durability::Lazy).await?;
         }
         let switchboard = self.host.switchboard();
         let id = self.id.clone();
@@ -168,6 +186,7 @@ impl Driver<'_> {
                 switchboard.withdraw(&id);
                 (self.hands, self.shell) = (None, None);
                 self.servers.end().await;
+                self.take_in_unread().await?;
                 self.note_stop().await?;
             }
         }
@@ -192,6 +211,7 @@ impl Driver<'_> {
         for (event, seq) in events.into_iter().zip(seqs) {
             self.brain.apply(&event);
             self.reading.take(seq, &event);
+            self.judge.take(&event);
             match &event {
                 Event::Verdict { verdict, .. } => self.judged = Some(verdict.clone()),
                 Event::Answer { text } | Event::Fault { text, .. } => self.words.clone_from(text),
@@ -229,13 +249,16 @@ impl Driver<'_> {
     async fn think(&mut self, turn: TurnNo) -> Result<(), HostError> {
         let mut window = self.goal.limits.window;
         for attempt in 0..=WINDOW_RETRIES {
-            let request = request_for(&self.goal, self.brain.transcript(), &unguessable()?, &self.canary, window);
+            let frame =
+                Frame { mark: &unguessable()?, canary: &self.canary, datamark: self.host.settings.guard.datamark };
+            let request = request_for(&self.goal, self.brain.transcript(), &frame, window);
             let reserved = self.model.reserve(&request);
             if let Err(over) = self.goal.limits.check(self.brain.used(), reserved) {
                 let event = Event::Finish { reason: FinishReason::Budget, text: over.to_string() };
                 return self.record(vec![event], Durability::Synced).await;
             }
-            let Some(aside) = self.set_aside(reserved).await? else { return Ok(()) };
+            let model = Arc::clone(&self.model);
+            let Some(aside) = self.set_aside(model.name(), reserved).await? else { return Ok(()) };
             self.record(vec![Event::Budget { turn, reserved }], Durability::Lazy).await?;
             self.tell(Progress::Thinking { used: self.brain.used() });
             let feed = self.feed.clone();
@@ -246,7 +269,7 @@ impl Driver<'_> {
             };
             let parked =
                 Parking { hands: &mut self.hands, shell: &mut self.shell, after: self.host.settings.park_after };
-            match parked.while_waiting(self.model.complete(&request, &mut deltas)).await {
+            match parked.while_waiting(model.complete(&request, &mut deltas)).await {
                 Ok(reply) => {
                     aside.settle(reply.usage, Settled::Done);
                     let (text, notice) = self.spoken(reply.text);
@@ -606,15 +629,13 @@ impl Driver<'_> {
         action: &Action,
         spec: &ToolSpec,
         plan: &Plan,
-        mut outcome: Outcome,
+        outcome: Outcome,
     ) -> Result<(), HostError> {
-        let source = source_of(action, plan);
-        let (screening, notice) = self.screened(&source, &mut outcome);
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
-        let label = Label::default();
-        let result = Event::Observation { step, source, outcome, structured: None, label, screening };
-        self.record([result].into_iter().chain(notice).collect(), durability(spec)).await
+        let source = source_of(action, plan);
+        let (label, durability) = (Label::default(), durability(spec));
+        self.take_in(Unread { step, source, outcome, structured: None, label, refused: None, durability }).await
     }
 }
 
@@ -670,7 +691,7 @@ pub(crate) fn holder(path: &str) -> (String, Option<String>) {
     }
 }
 
-fn unguessable() -> Result<String, HostError> {
+pub(crate) fn unguessable() -> Result<String, HostError> {
     let mut bits = [0u8; 8];
     getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
     Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -18,6 +18,7 @@
 //!
 //! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
 
+mod aside;
 pub mod calls;
 mod cells;
 mod context;
@@ -27,6 +28,7 @@ mod error;
 pub mod exec;
 mod execute;
 mod journal;
+mod judge;
 mod judging;
 pub mod mcp;
 mod output;
@@ -59,17 +61,18 @@ use autoshare_store::{Durability, Store};
 use autoshare_vault::Sensitive;
 
 pub use cells::expect;
-pub use context::{estimate_tokens, request_for};
+pub use context::{Frame, estimate_tokens, request_for};
 pub use documents::rendered;
 pub use drive::Standing;
 pub use error::HostError;
+pub use judge::{Asks, JudgeSettings};
 pub use judging::{Judged, Unknown, rejudge};
 pub use output::KEPT;
 pub use programs::{Job, ProgramCell, StartError};
 pub use progress::Progress;
 pub use reader::Reader;
 pub use reading::Reading;
-pub use screening::GuardSettings;
+pub use screening::{Guard, Sifted};
 pub use spend::SOFT_CAP;
 pub use switchboard::{AnswerError, Question, Stop, Switchboard};
 
@@ -115,7 +118,7 @@ pub struct Settings {
     /// Whether the processor may guess ahead for cells ([`autoshare_sandbox::CellSpec::speculate`]).
     pub speculate: bool,
     /// How what a brain reads is screened.
-    pub guard: GuardSettings,
+    pub guard: Guard,
     /// Bytes of an observation's text in context at most; more goes to a file in the workspace.
     pub max_text: u64,
     /// How long an action may take in a cell.

@@ -1,15 +1,16 @@
 //! What the gate is told of a journal: whose words each event holds. A fold, so that any verdict can be had again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use autoshare_core::event::{Answer, Answerer, Event, Goal, NoteKind};
 use autoshare_core::outcome::{Ending, Outcome};
-use autoshare_core::screening::Screening;
+use autoshare_core::screening::{Held, Screening};
 use autoshare_core::special::is_secret;
 use autoshare_core::tool::{Action, Effect, Label, Role, ToolSpec};
 use autoshare_core::warrant::DrawnBy;
 use autoshare_core::{Digest, Seq};
 use autoshare_gate::{History, own_words};
+use autoshare_guard::authors::{author_of, records};
 use serde_json::Value;
 
 /// The source of what a person pasted into their own words.
@@ -24,6 +25,8 @@ pub struct Reading {
     action: Option<Action>,
     /// Passages that were held back, by source: each once, however often it was read.
     held: HashMap<String, BTreeSet<Digest>>,
+    /// The same by server and author.
+    held_by: HashMap<(String, String), BTreeSet<Digest>>,
 }
 
 impl Reading {
@@ -57,6 +60,29 @@ impl Reading {
         (before.len(), new.len())
     }
 
+    /// Authors of a server's result of whom passages are held back, each with how many were before, and how many are now.
+    #[must_use]
+    pub fn held_by(&self, source: &str, text: &str, screening: &Screening) -> BTreeMap<String, (usize, usize)> {
+        let mut found: BTreeMap<String, BTreeSet<Digest>> = BTreeMap::new();
+        for (author, passage) in by_author(source, text, screening) {
+            found.entry(author).or_default().insert(passage);
+        }
+        let none = BTreeSet::new();
+        let server = server_of(source).unwrap_or_default();
+        let count = |author: String, new: BTreeSet<Digest>| {
+            let before = self.held_by.get(&(server.to_owned(), author.clone())).unwrap_or(&none);
+            (author, (before.len(), before.union(&new).count()))
+        };
+        found.into_iter().map(|(author, new)| count(author, new)).collect()
+    }
+
+    /// How many passages of an author were held back before.
+    #[must_use]
+    pub fn held_of(&self, source: &str, author: &str) -> usize {
+        let server = server_of(source).unwrap_or_default();
+        self.held_by.get(&(server.to_owned(), author.to_owned())).map_or(0, BTreeSet::len)
+    }
+
     /// Takes in the event of one record.
     pub fn take(&mut self, at: Seq, event: &Event) {
         match event {
@@ -80,6 +106,10 @@ impl Reading {
             Event::Observation { source, outcome, structured, label, screening, .. } => {
                 if !screening.held.is_empty() {
                     self.held.entry(source.clone()).or_default().extend(passages(&outcome.text, screening));
+                    let server = server_of(source).unwrap_or_default();
+                    for (author, passage) in by_author(source, &outcome.text, screening) {
+                        self.held_by.entry((server.to_owned(), author)).or_default().insert(passage);
+                    }
                 }
                 self.observed(at, source, outcome, structured.as_ref(), *label);
             }
@@ -127,6 +157,26 @@ impl Reading {
     fn spec(&self, action: &Action) -> Option<&ToolSpec> {
         self.tools.iter().find(|tool| tool.name == action.tool)
     }
+}
+
+/// The server of a source that is one's.
+fn server_of(source: &str) -> Option<&str> {
+    source.strip_prefix("mcp:")?.split('/').next()
+}
+
+/// Who wrote each passage that is held back, as far as a server's result says.
+fn by_author(source: &str, text: &str, screening: &Screening) -> Vec<(String, Digest)> {
+    if screening.held.is_empty() || server_of(source).is_none() {
+        return Vec::new();
+    }
+    let records = records(text);
+    let of = |(held, passage): (&Held, &str)| {
+        let start = usize::try_from(held.at).ok()?;
+        // What is held back of an author for what they did before is no new passage.
+        let author = author_of(&records, &(start..start + passage.len())).filter(|_| held.why.is_empty())?;
+        Some((author.to_owned(), Digest::of(passage.as_bytes())))
+    };
+    autoshare_guard::held(text, screening).filter_map(of).collect()
 }
 
 fn passages<'t>(text: &'t str, screening: &'t Screening) -> impl Iterator<Item = Digest> {

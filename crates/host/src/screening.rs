@@ -1,43 +1,282 @@
-//! What a result passes before a model sees it: the guard, with the count of what was held back of each document.
+//! What a result passes before a model sees it: the guard with all its verifiers, and the count of what was held back of
+//! each document.
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use autoshare_core::StepNo;
 use autoshare_core::event::{Event, NoteKind};
 use autoshare_core::outcome::Outcome;
-use autoshare_core::screening::Screening;
-use autoshare_guard::verify::{Channel, Profile};
-use autoshare_guard::{Screen, screen};
+use autoshare_core::screening::{Held, Screening};
+use autoshare_core::tool::Label;
+use autoshare_guard::authors::records;
+use autoshare_guard::ensemble::{Agreement, DETECTOR, Verifier, Vote, agreed, undecided};
+use autoshare_guard::rules::SourceRule;
+use autoshare_guard::verify::{Channel, Form, Profile, Suspicion, verify};
+use autoshare_guard::{percent, plain};
+use autoshare_store::Durability;
+use serde_json::Value;
 
+use crate::HostError;
 use crate::drive::Driver;
+use crate::judge::{Asks, JUDGE, JudgeSettings, UNHEARD, pieces};
+
+/// Characters of a goal that a notice repeats.
+const MAX_DOUBT: usize = 120;
 
 /// How what a brain reads is screened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GuardSettings {
-    /// How readily a passage is held back; `None` holds nothing back.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// How readily the detector calls a passage suspicious; `None`: it is not asked.
     pub detector: Option<Profile>,
+    /// Verifiers beside it.
+    pub verifiers: Vec<Arc<dyn Verifier>>,
+    /// A language model that is asked as well.
+    pub judge: Option<JudgeSettings>,
+    /// How many of them must agree.
+    pub agreement: Agreement,
+    /// What is said of single sources; of several that fit, the first counts.
+    pub sources: Arc<[SourceRule]>,
     /// Passages of one document that are held back before the document is set aside as a whole; 0 never does.
     pub set_aside_after: u64,
+    /// Whether every word of what a brain reads bears a mark that its instructions speak of.
+    pub datamark: bool,
 }
 
-impl Default for GuardSettings {
+impl Default for Guard {
     fn default() -> Self {
-        Self { detector: Some(Profile::Default), set_aside_after: 5 }
+        Self {
+            detector: Some(Profile::Default),
+            verifiers: Vec::new(),
+            judge: None,
+            agreement: Agreement::default(),
+            sources: Arc::default(),
+            set_aside_after: 5,
+            datamark: false,
+        }
     }
 }
 
+/// A text that was filtered, and on which all have voted that need nobody's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sifted {
+    /// The text as it is kept.
+    pub text: String,
+    removed: String,
+    /// Why its source may not say it.
+    refused: Option<String>,
+    /// Whether its source is one that nobody looks at.
+    exempt: bool,
+    votes: Vec<Vote>,
+    /// What anybody found suspicious at all.
+    doubtful: Vec<Suspicion>,
+}
+
+impl Guard {
+    /// Filters a text of at most `max_bytes` bytes that came from `source`, and has its verifiers vote. Takes as long as they
+    /// take.
+    #[must_use]
+    pub fn sift(&self, source: &str, text: &str, channel: Channel, max_bytes: usize) -> Sifted {
+        let plain = plain(text, max_bytes);
+        let mut sifted = Sifted {
+            removed: plain.report.words(),
+            text: plain.text,
+            refused: None,
+            exempt: false,
+            votes: Vec::new(),
+            doubtful: Vec::new(),
+        };
+        let rule = self.sources.iter().find(|rule| rule.fits(source));
+        match rule.map(|rule| rule.apply(&sifted.text)) {
+            None | Some(Ok((_, None))) => {}
+            Some(Ok((kept, Some(words)))) => {
+                let parts = [std::mem::take(&mut sifted.removed), words];
+                sifted.removed = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+                sifted.text = kept.into_owned();
+            }
+            Some(Err(why)) => {
+                sifted.refused = Some(why);
+                return sifted;
+            }
+        }
+        let said = rule.and_then(|rule| rule.detector);
+        sifted.exempt = said == Some(None);
+        if sifted.exempt {
+            return sifted;
+        }
+        if let Some(profile) = said.unwrap_or(self.detector) {
+            let verification = verify(&sifted.text, channel);
+            sifted.votes.push(Vote { by: DETECTOR, found: Ok(verification.flagged(profile)) });
+            sifted.doubtful = verification.flagged(Profile::Cautious);
+        }
+        for verifier in &self.verifiers {
+            let found = verifier.verify(&sifted.text, channel);
+            sifted.doubtful.extend(found.iter().flatten().cloned());
+            sifted.votes.push(Vote { by: verifier.name(), found });
+        }
+        sifted
+    }
+
+    /// What is to be said of a goal that reads like an attempt to talk a model out of its rules. No more than a hint: a
+    /// person may ask for what they like, and what they may have is for the gate to say.
+    pub(crate) fn doubt(&self, goal: &str) -> Option<String> {
+        let found = verify(goal, Channel::User).flagged(self.detector?);
+        let surest = found.into_iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
+        let words: String = goal.get(surest.span)?.chars().take(MAX_DOUBT).collect();
+        let percent = percent(surest.score);
+        Some(format!("the goal reads like an attempt to talk the model out of its rules ({percent} % sure): {words:?}"))
+    }
+
+    /// What the judge is to be asked about; nothing if there is none.
+    pub(crate) fn asks(&self, sifted: &Sifted) -> Vec<Suspicion> {
+        let Some(judge) = self.judge.as_ref().filter(|_| !sifted.exempt && sifted.refused.is_none()) else {
+            return Vec::new();
+        };
+        match judge.asks {
+            Asks::Doubtful => undecided(sifted.doubtful.clone(), &sifted.votes, self.agreement),
+            Asks::Everything => pieces(&sifted.text),
+        }
+    }
+
+    /// What is held back of it. `judged` is what the judge said, where it was asked.
+    #[must_use]
+    pub fn settle(&self, sifted: &Sifted, judged: Option<Vote>) -> Screening {
+        let held = match &sifted.refused {
+            Some(why) => vec![Held::whole(sifted.text.len(), why.clone())],
+            None if sifted.exempt => Vec::new(),
+            None => {
+                let mut votes = sifted.votes.clone();
+                // It has a seat even where there was nothing to ask it.
+                let silent = || self.judge.as_ref().map(|_| Vote { by: JUDGE, found: Ok(Vec::new()) });
+                votes.extend(judged.or_else(silent));
+                agreed(sifted.text.len(), &votes, self.agreement)
+            }
+        };
+        Screening { removed: sifted.removed.clone(), held, set_aside: false }
+    }
+}
+
+/// A result that was not journaled yet: it waits for the judge.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread {
+    pub(crate) step: StepNo,
+    pub(crate) source: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) structured: Option<Value>,
+    pub(crate) label: Label,
+    /// Why its server may not say such a thing, if that is so.
+    pub(crate) refused: Option<String>,
+    pub(crate) durability: Durability,
+}
+
+/// Adds a part of a text to what is held back of it, in place of what lies in that part.
+fn cover(held: &mut Vec<Held>, part: Range<usize>, why: String) {
+    let (start, mut end) = (part.start as u64, part.end as u64);
+    if held.iter().any(|one| one.at <= start && end <= one.at.saturating_add(one.len)) {
+        return;
+    }
+    let mut at = start;
+    held.retain(|one| {
+        let (from, to) = (one.at, one.at.saturating_add(one.len));
+        let lies_apart = to <= start || end <= from;
+        if !lies_apart {
+            (at, end) = (at.min(from), end.max(to));
+        }
+        lies_apart
+    });
+    held.push(Held { at, len: end - at, form: Form::Plain.words().to_owned(), percent: 100, why, by: Vec::new() });
+    held.sort_by_key(|one| one.at);
+}
+
 impl Driver<'_> {
-    /// Makes the text of a result fit to be shown to a model. Also gives the notice for a person, if this is where its
-    /// document is set aside.
-    pub(crate) fn screened(&self, source: &str, outcome: &mut Outcome) -> (Screening, Option<Event>) {
-        let settings = self.host.settings.guard;
+    /// Has a result pass the guard, and journals it. Where a judge is asked and a stop comes meanwhile, nothing is lost: see
+    /// [`Driver::take_in_unread`].
+    pub(crate) async fn take_in(&mut self, mut unread: Unread) -> Result<(), HostError> {
+        let guard = self.host.settings.guard.clone();
         let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
-        let how = Screen { max_bytes: cap, channel: Channel::Content, detector: settings.detector };
-        let screened = screen(&outcome.text, &how);
-        outcome.text = screened.text;
-        let mut screening = screened.screening;
-        let (before, new) = self.reading.held_in(source, &outcome.text, &screening);
+        let (source, text) = (unread.source.clone(), std::mem::take(&mut unread.outcome.text));
+        let refused = unread.refused.take();
+        // A classifier takes its time.
+        let (guard, sifted) = tokio::task::spawn_blocking(move || {
+            let mut sifted = guard.sift(&source, &text, Channel::Content, cap);
+            sifted.refused = sifted.refused.or(refused);
+            (guard, sifted)
+        })
+        .await
+        .map_err(|error| HostError::Task(error.to_string()))?;
+        unread.outcome.text.clone_from(&sifted.text);
+        let asked = guard.asks(&sifted);
+        if asked.is_empty() {
+            let screening = guard.settle(&sifted, None);
+            return self.journal_result(unread, screening).await;
+        }
+        let source = unread.source.clone();
+        let unheard = guard.settle(&sifted, Some(Vote { by: UNHEARD, found: Ok(asked.clone()) }));
+        self.unread = Some((unread, unheard));
+        let vote = self.ask_judge(&source, &sifted.text, asked).await?;
+        match self.unread.take() {
+            Some((unread, _)) => self.journal_result(unread, guard.settle(&sifted, Some(vote))).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A result whose judge was not waited for: what hung on its word is held back.
+    pub(crate) async fn take_in_unread(&mut self) -> Result<(), HostError> {
+        match self.unread.take() {
+            Some((unread, screening)) => self.journal_result(unread, screening).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn journal_result(&mut self, unread: Unread, mut screening: Screening) -> Result<(), HostError> {
+        let Unread { step, source, outcome, structured, label, durability, .. } = unread;
+        let of_authors = self.set_authors_aside(&source, &outcome.text, &mut screening);
+        let notice = self.set_aside_if_too_much(&source, &outcome, &mut screening);
+        let result = Event::Observation { step, source, outcome, structured, label, screening };
+        self.record([result].into_iter().chain(of_authors).chain(notice).collect(), durability).await
+    }
+
+    /// Holds back all that authors wrote who attack again and again, but for those whom the goal names: whoever can write
+    /// under another's name must not be able to silence one that it is about. Gives the notices for a person.
+    fn set_authors_aside(&self, source: &str, text: &str, screening: &mut Screening) -> Vec<Event> {
+        let limit = self.host.settings.guard.set_aside_after;
+        let found = self.reading.held_by(source, text, screening);
+        let count = |author: &str| {
+            let (before, now) = found.get(author).copied().unwrap_or_else(|| {
+                let before = self.reading.held_of(source, author);
+                (before, before)
+            });
+            (before as u64, now as u64)
+        };
+        let is_too_much = |author: &str| limit > 0 && count(author).1 >= limit && !self.is_meant(author);
+        if limit == 0 || !source.starts_with("mcp:") {
+            return Vec::new();
+        }
+        let theirs = records(text).into_iter().filter(|record| is_too_much(&record.author));
+        for record in theirs {
+            let why = format!("{} passages of its author read like orders before", count(&record.author).1);
+            cover(&mut screening.held, record.at, why);
+        }
+        let news = found.keys().filter(|author| is_too_much(author) && count(author).0 < limit);
+        let notice = |author: &String| {
+            let (_, now) = count(author);
+            let text = format!(
+                "what {author:?} wrote in {source} was set aside: {now} passages of theirs read like orders to whoever reads \
+                 them (see them with `autoshare show --quarantine {}`)",
+                self.id
+            );
+            Event::Note { kind: NoteKind::SetAside, text }
+        };
+        news.map(notice).collect()
+    }
+
+    /// Sets a document aside that attacks again and again. Gives the notice for a person if this is where it happens.
+    fn set_aside_if_too_much(&self, source: &str, outcome: &Outcome, screening: &mut Screening) -> Option<Event> {
+        let limit = self.host.settings.guard.set_aside_after;
+        let (before, new) = self.reading.held_in(source, &outcome.text, screening);
         let (before, after) = (before as u64, (before + new) as u64);
-        let is_too_much = settings.set_aside_after > 0 && after >= settings.set_aside_after;
-        if !is_too_much || !self.may_be_set_aside(source) {
-            return (screening, None);
+        if limit == 0 || after < limit || !self.may_be_set_aside(source) {
+            return None;
         }
         screening.set_aside = true;
         let text = format!(
@@ -45,8 +284,7 @@ impl Driver<'_> {
              `autoshare show --quarantine {}`)",
             self.id
         );
-        let is_news = before < settings.set_aside_after;
-        (screening, is_news.then_some(Event::Note { kind: NoteKind::SetAside, text }))
+        (before < limit).then_some(Event::Note { kind: NoteKind::SetAside, text })
     }
 
     /// What the model says, before it is journaled, shown or becomes an answer: without what is secret, and with a notice
@@ -56,6 +294,12 @@ impl Driver<'_> {
         let what = if said.contains(&self.canary) { "its own instructions" } else { "a secret" };
         let text = format!("what the model said held {what}; that was held back");
         (struck, Some(Event::Note { kind: NoteKind::Struck, text }))
+    }
+
+    /// Whether the goal may speak of somebody: it says the name, or a word of it.
+    fn is_meant(&self, name: &str) -> bool {
+        let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
+        words.chain([name]).any(|word| self.reading.history().names(word))
     }
 
     /// One file, which nobody the brain works for has named. What comes through a server holds the words of many, and what

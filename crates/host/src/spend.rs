@@ -16,9 +16,9 @@ use crate::{HostError, Progress, Questions};
 pub const SOFT_CAP: &str = "pass-soft-cap";
 
 impl Driver<'_> {
-    /// Sets aside what the next call may take. `None`: it is not to be made, and the journal says why.
-    pub(crate) async fn set_aside(&mut self, wanted: Usage) -> Result<Option<Reservation>, HostError> {
-        let payer = Payer { token: None, brain: Some(self.id.clone()), model: self.model.name().to_owned() };
+    /// Sets aside what a call of `model` may take. `None`: it is not to be made, and the journal says why.
+    pub(crate) async fn set_aside(&mut self, model: &str, wanted: Usage) -> Result<Option<Reservation>, HostError> {
+        let payer = Payer { token: None, brain: Some(self.id.clone()), model: model.to_owned() };
         loop {
             match self.host.ledger.reserve(&payer, &[], wanted) {
                 Ok(reservation) => return Ok(Some(reservation)),

@@ -1,21 +1,22 @@
 //! The warrant of a goal: drawn up before anything untrusted is read.
 
-use autoshare_broker::ModelError;
+use std::sync::Arc;
+
 use autoshare_core::chat::{Message, Request};
-use autoshare_core::event::{Event, Exchange, Goal};
+use autoshare_core::event::{Event, Goal};
 use autoshare_core::tool::{Role, ToolSpec};
 use autoshare_core::verdict::Provenance;
 use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
-use autoshare_core::{Digest, usage::Usage};
 use autoshare_gate::{History, draft, matters, own_words};
 use autoshare_store::Durability;
-use autoshare_store::ledger::Settled;
 use serde::Deserialize;
 
 use crate::HostError;
 use crate::drive::Driver;
 use crate::switchboard::Stop;
 
+/// What its exchange with the model is called in the journal.
+const PATH: &str = "warrant";
 /// Tokens of a model's draft at most.
 const MAX_OUTPUT: u64 = 2_000;
 /// Effects of a warrant at most.
@@ -53,62 +54,9 @@ impl Driver<'_> {
     }
 
     async fn ask_for_warrant(&mut self, goal: &Goal) -> Result<Option<Warrant>, HostError> {
-        let request = request(goal);
-        let reserved = self.model.reserve(&request);
-        if goal.limits.check(self.brain.used(), reserved).is_err() {
-            return Ok(None);
-        }
-        let (switchboard, id) = (self.host.switchboard(), self.id.clone());
-        let aside = tokio::select! {
-            aside = self.set_aside(reserved) => aside?,
-            () = switchboard.stopped(&id, Stop::AfterStep) => {
-                switchboard.withdraw(&id);
-                None
-            }
-        };
-        let Some(aside) = aside else { return Ok(None) };
-        let began = std::time::Instant::now();
-        let mut unheard = |_| {};
-        let reply = tokio::select! {
-            reply = self.model.complete(&request, &mut unheard) => Some(reply),
-            () = switchboard.stopped(&id, Stop::AfterStep) => None,
-        };
-        let (usage, text, error) = match reply {
-            None => {
-                aside.settle(reserved, Settled::Failed);
-                (reserved, None, Some("stopped on request".to_owned()))
-            }
-            Some(Ok(reply)) => {
-                aside.settle(reply.usage, Settled::Done);
-                (reply.usage, Some(reply.text), None)
-            }
-            Some(Err(error)) => {
-                let used = if ModelError::may_have_been_billed(&error) { reserved } else { Usage::ZERO };
-                if used == Usage::ZERO {
-                    aside.release()
-                } else {
-                    aside.settle(used, Settled::Failed)
-                }
-                (used, None, Some(error.to_string()))
-            }
-        };
-        let asked = serde_json::to_vec(&request.messages).unwrap_or_default();
-        let said = text.clone().unwrap_or_default();
-        let exchange = Exchange {
-            path: "warrant".to_owned(),
-            model: goal.model.clone(),
-            upstream: String::new(),
-            status: if error.is_none() { 200 } else { 502 },
-            usage,
-            tries: 1,
-            millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            asked: Digest::of(&asked),
-            received: Digest::of(said.as_bytes()),
-            answered: Digest::of(said.as_bytes()),
-            error,
-        };
-        self.record(vec![Event::Exchange(exchange)], Durability::Lazy).await?;
-        Ok(text.and_then(|text| read(&text, goal)))
+        let model = Arc::clone(&self.model);
+        let answer = self.ask_aside(&model, &request(goal), PATH, None).await?;
+        Ok(answer.ok().and_then(|text| read(&text, goal)))
     }
 }
 

@@ -137,16 +137,21 @@ fn quarantine(data: &Data, brain: &BrainId, look: Look) -> Result<ExitCode, Fail
         let Event::Observation { step, source, outcome, screening, .. } = &record.event else { continue };
         for (held, text) in autoshare_guard::held(&outcome.text, screening) {
             found = true;
-            let Held { at, len, form, percent } = held;
+            let Held { at, len, form, percent, why, by } = held;
             if look == Look::Json {
                 out(&ascii_json(&serde_json::json!({
                     "brain": brain, "seq": record.seq, "step": step, "source": source, "at": at, "bytes": len,
-                    "form": form, "percent": percent, "text": text,
+                    "form": form, "percent": percent, "why": why, "by": by, "text": text,
                 })));
                 continue;
             }
             let source = encode::terminal_line(source, 120);
-            out(&format!("step {step}  {source}: {len} bytes at {at}, {percent} % sure, as {form}"));
+            let by = if by.is_empty() { String::new() } else { format!(", by the {}", by.join(" and the ")) };
+            let why = match why.as_str() {
+                "" => format!("{percent} % sure, as {form}{by}"),
+                why => encode::terminal_line(why, 300),
+            };
+            out(&format!("step {step}  {source}: {len} bytes at {at}, {why}"));
             out(&format!("    | {}", encode::terminal(text).replace('\n', "\n    | ")));
         }
     }

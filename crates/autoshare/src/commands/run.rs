@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use autoshare_broker::Broker;
 use autoshare_core::event::{AskMode, Attached, Event, Goal};
 use autoshare_core::{BrainId, Seq};
-use autoshare_guard::verify::{Channel, Profile};
-use autoshare_guard::{Screen, encode, screen, shown};
+use autoshare_guard::verify::Channel;
+use autoshare_guard::{encode, shown};
+use autoshare_host::Guard;
 use autoshare_sandbox::Launcher;
 
 use crate::args::{Resume, Run};
@@ -57,8 +58,9 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         (_, true) => AskMode::Yes,
         _ => AskMode::Default,
     };
-    let trusted = texts(&flags.judging.trust, None)?;
-    let attached = texts(&flags.judging.attach, settings.guard.detector)?;
+    let trusted = attached(&flags.judging.trust, &Guard { detector: None, ..Guard::default() })?;
+    settings.guard = assemble::guard(&settings)?;
+    let attached = attached(&flags.judging.attach, &settings.guard)?;
     let goal = Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted, attached };
     let Some(warrant) = super::warrant::given(&how, &goal, look)? else { return Ok(ExitCode::from(UNFINISHED)) };
     let data = assemble::data(&settings)?;
@@ -70,17 +72,17 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
 }
 
-/// Texts that come with a goal, without what `detector` holds back.
-fn texts(files: &[PathBuf], detector: Option<Profile>) -> Result<Vec<Attached>, Failure> {
-    let how = Screen { max_bytes: MAX_ATTACHED, channel: Channel::Content, detector };
+/// Texts that come with a goal, without what `guard` holds back.
+fn attached(files: &[PathBuf], guard: &Guard) -> Result<Vec<Attached>, Failure> {
     let read = |path: &PathBuf| {
-        let screened = screen(&read_text(path)?, &how);
         let name = path.display().to_string();
-        if let Some(words) = crate::screen::guarded(&screened.screening, &screened.text) {
+        let sifted = guard.sift(&format!("attached:{name}"), &read_text(path)?, Channel::Content, MAX_ATTACHED);
+        let screening = guard.settle(&sifted, None);
+        if let Some(words) = crate::screen::guarded(&screening, &sifted.text) {
             let name = encode::terminal_line(&name, 200);
             err(&format!("{name}: {words} (`autoshare scan` shows what)"));
         }
-        Ok(Attached { name, text: shown(&screened.text, &screened.screening).into_owned() })
+        Ok(Attached { name, text: shown(&sifted.text, &screening).into_owned() })
     };
     files.iter().map(read).collect()
 }

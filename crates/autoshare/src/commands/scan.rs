@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autoshare_core::document::{Document, Format, Hint, Removed, RemovedKind};
-use autoshare_guard::verify::{Channel, Profile};
-use autoshare_guard::{Screen, encode, screen};
-use autoshare_host::Reader;
+use autoshare_core::screening::Held;
+use autoshare_guard::encode;
+use autoshare_guard::verify::Channel;
+use autoshare_host::{Guard, Reader};
 use autoshare_sandbox::{Launcher, Tier};
 use console::Style;
 use rustix::fs::{FileType, Mode, OFlags};
@@ -54,10 +55,12 @@ pub(crate) fn scan(
     flags: &args::Scan,
     look: Look,
 ) -> Result<ExitCode, Failure> {
-    let profile = match &flags.detector {
-        None => settings.guard.detector,
-        Some(name) => detector("--detector", name)?,
-    };
+    let mut guard = crate::assemble::guard(settings)?;
+    // It costs money, and belongs to a brain.
+    guard.judge = None;
+    if let Some(name) = &flags.detector {
+        guard.detector = detector("--detector", name)?;
+    }
     let channel = match flags.channel {
         args::Whose::Content => Channel::Content,
         args::Whose::User => Channel::User,
@@ -76,11 +79,11 @@ pub(crate) fn scan(
         let mut found = hidden(&document);
         match (document.format, std::str::from_utf8(&bytes)) {
             // As it stands, so that lines and characters are those of the file.
-            (Format::Text | Format::Markdown, Ok(text)) => found.extend(findings(text, channel, profile)),
+            (Format::Text | Format::Markdown, Ok(text)) => found.extend(findings(text, channel, &guard)),
             _ => {
-                found.extend(findings(&document.text, channel, profile));
+                found.extend(findings(&document.text, channel, &guard));
                 for aside in &document.asides {
-                    let beside = findings(&aside.text, channel, profile);
+                    let beside = findings(&aside.text, channel, &guard);
                     found.extend(beside.into_iter().map(|found| Finding { line: None, ..found }));
                 }
             }
@@ -149,7 +152,7 @@ fn hidden(document: &Document) -> Vec<Finding> {
 }
 
 /// What the guard says of a text.
-fn findings(text: &str, channel: Channel, detector: Option<Profile>) -> Vec<Finding> {
+fn findings(text: &str, channel: Channel, guard: &Guard) -> Vec<Finding> {
     let (_, hidden) = autoshare_guard::filter::visible(text);
     let mut found: Vec<Finding> = hidden
         .iter()
@@ -159,8 +162,8 @@ fn findings(text: &str, channel: Channel, detector: Option<Profile>) -> Vec<Find
             Finding { rule: "hidden-text", words, line: Some(line), column, passage: None, order: None }
         })
         .collect();
-    let seen = screen(text, &Screen { max_bytes: usize::MAX, channel, detector });
-    for (held, passage) in autoshare_guard::held(&seen.text, &seen.screening) {
+    let seen = guard.sift("scan", text, channel, usize::MAX);
+    for (held, passage) in autoshare_guard::held(&seen.text, &guard.settle(&seen, None)) {
         let at = usize::try_from(held.at).unwrap_or(usize::MAX);
         let (line, column) = place(&seen.text, at);
         let before = seen.text.get(seen.text.floor_char_boundary(at.saturating_sub(AROUND))..at).unwrap_or_default();
@@ -169,7 +172,7 @@ fn findings(text: &str, channel: Channel, detector: Option<Profile>) -> Vec<Find
             seen.text.get(end..seen.text.ceil_char_boundary((end + AROUND).min(seen.text.len()))).unwrap_or_default();
         found.push(Finding {
             rule: "orders",
-            words: "it reads like orders to whoever reads it".to_owned(),
+            words: words_of(held),
             line: Some(line),
             column,
             passage: Some([before, passage, after].map(str::to_owned)),
@@ -177,6 +180,14 @@ fn findings(text: &str, channel: Channel, detector: Option<Profile>) -> Vec<Find
         });
     }
     found
+}
+
+fn words_of(held: &Held) -> String {
+    match (held.why.as_str(), held.by.as_slice()) {
+        ("", []) => "it reads like orders to whoever reads it".to_owned(),
+        ("", by) => format!("it reads like orders to whoever reads it, says the {}", by.join(" and the ")),
+        (why, _) => why.to_owned(),
+    }
 }
 
 /// Line and character of a byte of a text, each from 1.

@@ -24,7 +24,7 @@ use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use file::{ConfigFile, read_text};
 pub(crate) use gate::{Gate, Rules, WarrantMode};
-pub(crate) use guard::detector;
+pub(crate) use guard::{ClassifierSettings, detector};
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
 pub(crate) use serve::parse_address;
@@ -81,7 +81,8 @@ pub(crate) struct Settings {
     pub(crate) network: Network,
     /// How actions are judged.
     pub(crate) gate: Gate,
-    pub(crate) guard: autoshare_host::GuardSettings,
+    pub(crate) guard: autoshare_host::Guard,
+    pub(crate) classifier: Option<ClassifierSettings>,
     pub(crate) park_after: Duration,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
@@ -221,6 +222,8 @@ impl Settings {
             .chain(file.gate.policy.clone())
             .chain(std::mem::take(&mut models.read_from));
         let read_from = named.map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
+        let (guard, classifier) = file.guard.read(get("AUTOSHARE_DETECTOR").as_deref())?;
+        let gateway_detector = guard.detector;
         Ok(Self {
             data_dir,
             config_dir,
@@ -243,14 +246,15 @@ impl Settings {
             mcp: file.mcp.read()?,
             network,
             gate: file.gate.read()?,
-            guard: file.guard.read(get("AUTOSHARE_DETECTOR").as_deref())?,
+            guard,
+            classifier,
             park_after: Duration::from_secs(park_seconds),
             commands,
             undo,
             restrict,
             speculate: file.cell.speculate.unwrap_or(false),
             serve: file.serve.read()?,
-            gateway: file.gateway.read()?,
+            gateway: file.gateway.read(gateway_detector)?,
             warnings,
             read_from,
         })

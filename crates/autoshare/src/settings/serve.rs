@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autoshare_broker::gateway::{GatewaySettings, Shape};
+use autoshare_guard::verify::Profile;
 use autoshare_server::http::HttpSettings;
 use serde::Deserialize;
 
@@ -34,6 +35,7 @@ pub(crate) struct GatewaySection {
     max_calls_each: Option<u64>,
     extra_fields: Vec<String>,
     server_tools: Vec<String>,
+    detector: Option<String>,
     stream_shape: Option<StreamShape>,
     shape_record: Option<u64>,
     shape_tick_ms: Option<u64>,
@@ -101,7 +103,8 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, SettingsError> {
 }
 
 impl GatewaySection {
-    pub(crate) fn read(&self) -> Result<GatewaySettings, SettingsError> {
+    /// `guarded` is how readily the guard holds back, where this section says nothing of that.
+    pub(crate) fn read(&self, guarded: Option<Profile>) -> Result<GatewaySettings, SettingsError> {
         let usual = GatewaySettings::default();
         let within = |name, set, usual, accepted| bounded_in("gateway", name, set, usual, accepted);
         let max_calls = within("max_calls", self.max_calls, usual.max_calls as u64, 1..=1_000_000)?;
@@ -125,6 +128,10 @@ impl GatewaySection {
             max_calls_each: usize::try_from(each).unwrap_or(usize::MAX),
             extra_fields: self.extra_fields.clone(),
             server_tools: self.server_tools.clone(),
+            detector: match &self.detector {
+                Some(name) => super::detector("gateway.detector", name)?,
+                None => guarded,
+            },
             stream_shape: (self.stream_shape == Some(StreamShape::Padded)).then_some(shape),
         };
         if settings.max_bodies < settings.max_body {

@@ -30,6 +30,8 @@ mod mcp;
 mod mcp_offers;
 mod models;
 mod network;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod packages;
 mod policy;
 mod programs;
@@ -37,4 +39,5 @@ mod resume;
 mod scripted;
 mod secrets;
 mod undo;
+mod verifiers;
 mod verify;

@@ -24,6 +24,7 @@ mod shape;
 mod sources;
 mod tools;
 mod translate;
+mod watch;
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,7 @@ use autoshare_core::budget::Limit;
 use autoshare_core::event::Exchange;
 use autoshare_core::usage::Usage;
 use autoshare_core::{BrainId, Digest, TokenId};
+use autoshare_guard::verify::Profile;
 use autoshare_store::ledger::{Ledger, LedgerError, Payer, Reservation, Settled};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -80,6 +82,8 @@ pub struct GatewaySettings {
     pub extra_fields: Vec<String>,
     /// Kinds of tools that the provider itself runs, which callers may ask for: they reach the network from there.
     pub server_tools: Vec<String>,
+    /// How readily what callers send is counted as suspicious; `None` does not look. It is passed on in any case.
+    pub detector: Option<Profile>,
     /// Whether and how streams are given a shape that tells less.
     pub stream_shape: Option<Shape>,
 }
@@ -93,6 +97,7 @@ impl Default for GatewaySettings {
             body_timeout: Duration::from_secs(60),
             max_calls: 1_000,
             max_calls_each: 250,
+            detector: Some(Profile::Default),
             extra_fields: Vec::new(),
             server_tools: Vec::new(),
             stream_shape: None,
@@ -241,6 +246,14 @@ impl Gateway {
         response
     }
 
+    /// How many passages of what is new in a request read like an attack.
+    async fn suspicious(&self, operation: Operation, asked: &Asked<'_>) -> u64 {
+        let Some(profile) = self.settings.detector else { return 0 };
+        let texts = watch::new_texts(operation, asked);
+        // Other callers do not wait for that.
+        tokio::task::spawn_blocking(move || watch::suspicious(&texts, profile)).await.unwrap_or_default()
+    }
+
     async fn call<B>(
         &self,
         caller: &Caller,
@@ -274,6 +287,7 @@ impl Gateway {
             received: Digest::of(b""),
             answered: Digest::of(b""),
             error: None,
+            suspicious: self.suspicious(operation, &asked).await,
         };
         let records = Some(caller.records.clone());
         let mut call = Call { exchange, begun, reservation: None, place: None, records };

@@ -1,10 +1,15 @@
 //! The values that a parameter takes: a bounded form of JSON Schema that a tool's own schema is translated to, so that
 //! nothing of a stranger's schema is passed on unread.
 
+use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Role;
+
+/// Bytes of a regular expression, and of what it is compiled to, at most.
+const MAX_PATTERN: usize = 1_000;
+const MAX_COMPILED: usize = 256 * 1024;
 
 /// The values that a parameter takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +19,20 @@ pub enum Kind {
     Text {
         /// Bytes at most.
         max: u64,
+    },
+    /// UTF-8 text that fits a regular expression, somewhere in it unless that is anchored.
+    Fitting {
+        /// The expression, in the syntax of the `regex` crate, which takes linear time.
+        pattern: String,
+        /// Bytes at most.
+        max: u64,
+    },
+    /// `null`.
+    Null,
+    /// A value of one of these kinds.
+    Either {
+        /// The kinds.
+        of: Vec<Kind>,
     },
     /// A whole number in a closed range.
     Integer {
@@ -92,6 +111,9 @@ impl Kind {
     pub fn json_schema(&self) -> Value {
         match self {
             Self::Text { .. } => json!({"type": "string"}),
+            Self::Fitting { pattern, .. } => json!({"type": "string", "pattern": pattern}),
+            Self::Null => json!({"type": "null"}),
+            Self::Either { of } => json!({"anyOf": of.iter().map(Self::json_schema).collect::<Vec<_>>()}),
             Self::Integer { min: i64::MIN, max: i64::MAX } => json!({"type": "integer"}),
             Self::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
             Self::Number => json!({"type": "number"}),
@@ -114,6 +136,16 @@ impl Kind {
                 value.as_str().is_some_and(|text| text.len() as u64 <= *max),
                 format!("a text of at most {max} bytes"),
             ),
+            Self::Fitting { pattern, max } => {
+                let text = value.as_str().filter(|text| text.len() as u64 <= *max);
+                let fits = text.is_some_and(|text| compiled(pattern).is_some_and(|regex| regex.is_match(text)));
+                must(fits, format!("a text of at most {max} bytes that fits {pattern}"))
+            }
+            Self::Null => must(value.is_null(), "null".to_owned()),
+            Self::Either { of } => {
+                let wrong: Vec<String> = of.iter().map_while(|kind| kind.check(value).err()).collect();
+                must(wrong.len() < of.len(), wrong.join(", or "))
+            }
             Self::Integer { min, max } => must(
                 value.as_i64().is_some_and(|number| (*min..=*max).contains(&number)),
                 format!("a whole number from {min} to {max}"),
@@ -135,6 +167,13 @@ impl Kind {
             }
         }
     }
+}
+
+/// A regular expression of a stranger's: bounded in what it is compiled to, and so in the time that it takes. `None` if it
+/// is none, or too large.
+#[must_use]
+pub fn compiled(pattern: &str) -> Option<Regex> {
+    (pattern.len() <= MAX_PATTERN).then(|| RegexBuilder::new(pattern).size_limit(MAX_COMPILED).build().ok())?
 }
 
 fn check_record(fields: &[Param], open: bool, value: &Value) -> Result<(), String> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::Digest;
 
-pub use kind::{Kind, Param};
+pub use kind::{Kind, Param, compiled};
 pub use result::{Fields, Label, Method, ResultSpec, Served, Words, WrittenBy};
 
 /// The role that a parameter plays in what an action does.

@@ -16,6 +16,7 @@ pub use builtin::{READ_DOCUMENT, builtin_tools};
 pub use derive::{Description, Hints, derive, why};
 pub use operator::OperatorContracts;
 pub use resources::{LIST_RESOURCES, READ_RESOURCE, resource_tools};
+pub use schema::fits;
 pub use template::template;
 
 /// Why a tool cannot be used, or a file of contracts cannot.

@@ -1,7 +1,9 @@
 //! A stranger's JSON Schema, read into the bounded form that is passed on. Nothing outside of it is ever fetched: a reference
 //! that does not lead into the schema itself stands for any value.
 
-use autoshare_core::tool::{Kind, Param, Role};
+use std::cell::Cell;
+
+use autoshare_core::tool::{Kind, Param, Role, compiled};
 use serde_json::{Map, Value};
 
 /// Levels of a schema that are read.
@@ -16,6 +18,11 @@ const MAX_MEMBERS: u64 = 10_000;
 const MAX_ANY: u64 = 1024 * 1024;
 /// Words of an enumeration at most; a longer one is a text.
 const MAX_WORDS: usize = 500;
+/// Kinds of which a value may be one, at most; one of more is any value.
+const MAX_EITHER: usize = 20;
+/// Parts of a schema that are read, each as often as it is referred to: what lies behind stands for any value. References can
+/// make a short schema as large as one likes.
+const MAX_PARTS: u32 = 10_000;
 
 /// The parameters of a tool, each with the role of an option for the time being.
 pub(super) fn params(root: &Value) -> Result<Vec<Param>, String> {
@@ -25,11 +32,26 @@ pub(super) fn params(root: &Value) -> Result<Vec<Param>, String> {
         None if schema.contains_key("properties") || schema.is_empty() => {}
         other => return Err(format!("its type is {other:?}")),
     }
-    Ok(Reader { root }.fields(schema, 0))
+    Ok(Reader { root, left: Cell::new(MAX_PARTS), result: false }.fields(schema, 0))
+}
+
+/// What is wrong with a structured result by the schema that its tool declares for it, in words.
+///
+/// What is looked at: types, members, enumerations, patterns, the greatest lengths and the range of whole numbers. The rest
+/// of a schema is passed over.
+///
+/// # Errors
+/// What it should be.
+pub fn fits(root: &Value, value: &Value) -> Result<(), String> {
+    Reader { root, left: Cell::new(MAX_PARTS), result: true }.kind(root, 0).check(value)
 }
 
 struct Reader<'s> {
     root: &'s Value,
+    /// Parts that may still be read.
+    left: Cell<u32>,
+    /// Whether these are the values of a result, where `null` is one and numbers have any size.
+    result: bool,
 }
 
 impl Reader<'_> {
@@ -48,17 +70,33 @@ impl Reader<'_> {
     }
 
     fn kind(&self, value: &Value, depth: u32) -> Kind {
+        match self.named(value, depth) {
+            kind @ (Kind::Any { .. } | Kind::Null) => kind,
+            kind if self.result && value.as_object().is_some_and(takes_null) => {
+                Kind::Either { of: vec![Kind::Null, kind] }
+            }
+            kind => kind,
+        }
+    }
+
+    /// The kind of a schema's values but `null`.
+    fn named(&self, value: &Value, depth: u32) -> Kind {
         let any = Kind::Any { max: MAX_ANY };
-        let Some(schema) = value.as_object().filter(|_| depth < MAX_DEPTH) else { return any };
+        let is_too_much = depth >= MAX_DEPTH || self.left.get() == 0;
+        let Some(schema) = value.as_object().filter(|_| !is_too_much) else { return any };
+        self.left.set(self.left.get() - 1);
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let found = reference.strip_prefix('#').and_then(|inside| self.root.pointer(inside));
             return found.map_or(any, |found| self.kind(found, depth + 1));
         }
         for union in ["anyOf", "oneOf", "allOf"] {
             if let Some(members) = schema.get(union).and_then(Value::as_array) {
-                let mut kinds = members.iter().filter(|member| !is_null(member));
-                return match (kinds.next(), kinds.next()) {
-                    (Some(only), None) => self.kind(only, depth + 1),
+                let kinds: Vec<&Value> = members.iter().filter(|member| !is_null(member)).collect();
+                return match kinds.as_slice() {
+                    [only] => self.kind(only, depth + 1),
+                    some if union != "allOf" && (2..=MAX_EITHER).contains(&some.len()) => {
+                        Kind::Either { of: some.iter().map(|kind| self.kind(kind, depth + 1)).collect() }
+                    }
                     _ => any,
                 };
             }
@@ -70,8 +108,16 @@ impl Reader<'_> {
         match type_of(schema) {
             Some("string") => {
                 let max = number("maxLength").and_then(|max| u64::try_from(max).ok());
-                Kind::Text { max: max.map_or(MAX_TEXT, |max| max.saturating_mul(4).min(MAX_TEXT)) }
+                let max = max.map_or(MAX_TEXT, |max| max.saturating_mul(4).min(MAX_TEXT));
+                // One that cannot be compiled within bounds, or needs more than linear time, is not looked at.
+                let pattern = schema.get("pattern").and_then(Value::as_str).filter(|text| compiled(text).is_some());
+                match pattern {
+                    Some(pattern) => Kind::Fitting { pattern: pattern.to_owned(), max },
+                    None => Kind::Text { max },
+                }
             }
+            Some("integer") if self.result && number("minimum").or(number("maximum")).is_none() => Kind::Number,
+            Some("null") if self.result => Kind::Null,
             Some("integer") => {
                 Kind::Integer { min: number("minimum").unwrap_or(i64::MIN), max: number("maximum").unwrap_or(i64::MAX) }
             }
@@ -109,6 +155,16 @@ fn words(schema: &Map<String, Value>) -> Option<Vec<String>> {
     }
     let members = schema.get("enum")?.as_array().filter(|members| members.len() <= MAX_WORDS)?;
     members.iter().filter(|member| !member.is_null()).map(|member| member.as_str().map(str::to_owned)).collect()
+}
+
+fn takes_null(schema: &Map<String, Value>) -> bool {
+    let lists = |name: &str, null: &dyn Fn(&Value) -> bool| {
+        schema.get(name).and_then(Value::as_array).is_some_and(|members| members.iter().any(null))
+    };
+    lists("type", &|name| name == "null")
+        || lists("enum", &Value::is_null)
+        || ["anyOf", "oneOf"].iter().any(|union| lists(union, &is_null))
+        || schema.get("nullable") == Some(&Value::Bool(true))
 }
 
 fn is_null(schema: &Value) -> bool {

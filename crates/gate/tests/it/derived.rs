@@ -5,7 +5,7 @@
 
 use autoshare_core::Digest;
 use autoshare_core::tool::{Effect, Fields, Kind, Redo, Role, ToolSpec};
-use autoshare_gate::contract::{Description, Hints, OperatorContracts, derive, why};
+use autoshare_gate::contract::{Description, Hints, OperatorContracts, derive, fits, why};
 use serde_json::{Map, Value, json};
 
 /// (tool, hints, parameters, effect, roles: a letter each: target, amount, secret, content, query, option)
@@ -250,7 +250,18 @@ fn a_strangers_schema_is_read_into_a_bounded_form() {
         (json!({"type": "string", "maxLength": -1}), text.clone()),
         (json!({"type": ["string", "null"]}), text.clone()),
         (json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), text.clone()),
-        (json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}), any.clone()),
+        (
+            json!({"anyOf": [{"type": "string"}, {"type": "boolean"}, {"type": "null"}]}),
+            Kind::Either { of: vec![text.clone(), Kind::Boolean] },
+        ),
+        (json!({"allOf": [{"type": "string"}, {"maxLength": 3}]}), any.clone()),
+        (
+            json!({"type": "string", "pattern": "^[a-z]+$", "maxLength": 10}),
+            Kind::Fitting { pattern: "^[a-z]+$".to_owned(), max: 40 },
+        ),
+        // Neither what takes more than linear time nor what grows without bound is looked at.
+        (json!({"type": "string", "pattern": "(?=x)(a+)+$"}), text.clone()),
+        (json!({"type": "string", "pattern": "((a{1,100}){1,100}){1,100}"}), text.clone()),
         (json!({"oneOf": []}), any.clone()),
         (json!({"allOf": [{"$ref": "#/$defs/t"}]}), text.clone()),
         (json!({"type": ["string", "integer"]}), any.clone()),
@@ -292,6 +303,58 @@ fn depth(kind: &Kind) -> usize {
         Kind::List { of, .. } => 1 + depth(of),
         Kind::Record { fields, .. } => 1 + fields.iter().map(|field| depth(&field.kind)).max().unwrap_or(0),
         _ => 0,
+    }
+}
+
+#[test]
+fn d6_a_short_schema_that_refers_to_itself_in_many_places_is_read_quickly() {
+    let members: serde_json::Map<String, Value> = (0..100).map(|n| (format!("m{n}"), json!({"$ref": "#"}))).collect();
+    let began = std::time::Instant::now();
+    let root = json!({"type": "object", "properties": members});
+    derive(&description("get_x", Hints::default(), root.clone())).unwrap();
+    assert_eq!(fits(&root, &json!({"m1": {"m2": {}}})), Ok(()));
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_result_is_held_against_the_schema_that_its_tool_declares() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "rank": {"type": "integer", "minimum": 1, "maximum": 5},
+            "name": {"anyOf": [{"type": "string", "pattern": "^[A-Z]"}, {"type": "null"}]},
+            "state": {"enum": ["open", "closed"]},
+            "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+            "size": {"oneOf": [{"type": "number"}, {"type": "string"}]},
+        },
+        "required": ["id", "name"],
+        "additionalProperties": false,
+    });
+    let good = [
+        json!({"id": 1, "name": "Ann"}),
+        json!({"id": u64::MAX, "name": null, "rank": 5, "state": "open", "tags": ["a"], "size": 1.5}),
+        json!({"id": 3.0, "name": "Ann", "size": "large", "state": null}),
+    ];
+    for value in good {
+        assert_eq!(fits(&schema, &value), Ok(()), "{value}");
+    }
+    // (value, what the error speaks of)
+    let bad = [
+        (json!([]), "an object"),
+        (json!({"id": 1}), "\"name\""),
+        (json!({"id": "1", "name": "Ann"}), "\"id\" is a number"),
+        (json!({"id": 1, "name": "ann"}), "fits ^[A-Z]"),
+        (json!({"id": 1, "name": "Ann", "rank": 6}), "from 1 to 5"),
+        (json!({"id": 1, "name": "Ann", "state": "gone"}), "one of: open, closed"),
+        (json!({"id": 1, "name": "Ann", "tags": ["a", "b", "c"]}), "at most 2"),
+        (json!({"id": 1, "name": "Ann", "tags": [1]}), "each a text"),
+        (json!({"id": 1, "name": "Ann", "size": true}), "a number, or a text"),
+        (json!({"id": 1, "name": "Ann", "more": 1}), "without \"more\""),
+    ];
+    for (value, words) in bad {
+        let error = fits(&schema, &value).unwrap_err();
+        assert!(error.contains(words), "{value}: {error}");
     }
 }
 

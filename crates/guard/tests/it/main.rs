@@ -13,11 +13,14 @@
     reason = "tests"
 )]
 
+mod authors;
 mod encode;
+mod ensemble;
 mod filter;
 mod languages;
 mod linear;
 mod nasty;
 mod prompt;
+mod rules;
 mod screen;
 mod verify;

@@ -5,8 +5,17 @@ use autoshare_guard::{held, percent, shown};
 use proptest::prelude::*;
 
 fn marks(spans: &[(u64, u64)]) -> Screening {
-    let held =
-        spans.iter().map(|(at, len)| Held { at: *at, len: *len, form: "plain text".into(), percent: 90 }).collect();
+    let held = spans
+        .iter()
+        .map(|(at, len)| Held {
+            at: *at,
+            len: *len,
+            form: "plain text".into(),
+            percent: 90,
+            why: String::new(),
+            by: vec![],
+        })
+        .collect();
     Screening { removed: String::new(), held, set_aside: false }
 }
 

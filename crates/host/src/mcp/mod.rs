@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use autoshare_broker::{OutboundError, Timeouts};
 use autoshare_core::tool::{Action, Method, Served};
+use autoshare_gate::contract::fits;
+use autoshare_guard::plain;
 use autoshare_mcp::{Called, McpError, Progress};
 use autoshare_sandbox::Launcher;
 use autoshare_store::Lease;
@@ -29,6 +31,9 @@ pub use shelf::{Definition, Injected, Shelf, Way};
 pub use specs::{described, specs};
 
 use crate::{HostError, Settings};
+
+/// Bytes of what is wrong with a result: a schema's own words are in it.
+const MAX_AMISS: usize = 500;
 
 /// What can go wrong with a server.
 #[derive(Debug, thiserror::Error)]
@@ -183,7 +188,8 @@ impl Servers {
         }
     }
 
-    /// Calls a tool: of a server that is as it was approved, in the description that the brain knows, or not at all.
+    /// Calls a tool: of a server that is as it was approved, in the description that the brain knows, or not at all. Also
+    /// gives what is wrong with the result by what the server declares of it, if something is.
     pub(crate) async fn call(
         &mut self,
         served: &Served,
@@ -192,7 +198,7 @@ impl Servers {
         lease: Arc<Lease>,
         settings: &Settings,
         progress: UnboundedSender<Progress>,
-    ) -> Result<Called, ServerError> {
+    ) -> Result<(Called, Option<String>), ServerError> {
         let unknown = || ServerError::Unknown(served.server.clone());
         let name = ServerName::parse(&served.server).map_err(|_| unknown())?;
         let mcp = self.mcp.clone().ok_or_else(unknown)?;
@@ -219,13 +225,28 @@ impl Servers {
         if !is_approved {
             return Err(ServerError::Unapproved { name: served.server.clone(), tool: served.tool.clone() });
         }
-        match served.method {
+        let called = match served.method {
             Method::CallTool => {
                 let arguments = action.args.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-                running.call(&name, &served.tool, arguments, progress).await
+                running.call(&name, &served.tool, arguments, progress).await?
             }
-            Method::ListResources => running.list_resources(&name, pins).await,
-            Method::ReadResource => running.read_resource(&name, action.text("uri").unwrap_or_default()).await,
-        }
+            Method::ListResources => running.list_resources(&name, pins).await?,
+            Method::ReadResource => running.read_resource(&name, action.text("uri").unwrap_or_default()).await?,
+        };
+        let declared = pins.get(&served.tool).filter(|_| served.method == Method::CallTool);
+        let amiss = declared.and_then(|tool| amiss(tool.output_schema.as_ref()?, &called));
+        Ok((called, amiss))
     }
+}
+
+/// Why a result is none that its tool declares. What a server says of a failure is text.
+fn amiss(schema: &serde_json::Value, called: &Called) -> Option<String> {
+    if called.is_error {
+        return None;
+    }
+    let why = match &called.structured {
+        None => "there is no structured content".to_owned(),
+        Some(structured) => format!("it has to be {}", fits(schema, structured).err()?),
+    };
+    Some(plain(&format!("it is no result that its own server declares: {why}"), MAX_AMISS).text)
 }

@@ -1,18 +1,37 @@
 //! An action whose tool is a server's: no cell of the brain's has a part in it.
 
+use std::sync::Arc;
+
 use autoshare_core::StepNo;
-use autoshare_core::event::Event;
+use autoshare_core::document::Hint;
 use autoshare_core::outcome::{Ending, Outcome, Plan};
 use autoshare_core::tool::{Action, Effect, Label, Served, ToolSpec};
+use autoshare_guard::rules::Type;
 use autoshare_mcp::{Called, McpError};
 use serde_json::Value;
 
 use super::ServerError;
 use crate::drive::{Driver, durability};
-use crate::{HostError, Progress};
+use crate::screening::Unread;
+use crate::{HostError, Progress, Reader, rendered};
 
 /// Characters of a target that stand in the name of a source.
 const MAX_TARGET: usize = 200;
+
+/// What came of a call.
+struct Answered {
+    outcome: Outcome,
+    structured: Option<Value>,
+    label: Label,
+    /// Why it is no result that the server declares.
+    refused: Option<String>,
+}
+
+impl Answered {
+    fn of(outcome: Outcome) -> Self {
+        Self { outcome, structured: None, label: Label::default(), refused: None }
+    }
+}
 
 impl Driver<'_> {
     /// Has a server's tool do what it was called for, and observes it.
@@ -24,18 +43,29 @@ impl Driver<'_> {
         served: &Served,
         plan: &Plan,
     ) -> Result<(), HostError> {
-        let (outcome, structured, label) = match &plan.refusal {
-            Some(refusal) => (outcome(refusal.ending, refusal.words.clone()), None, Label::default()),
+        let (source, durability) = (source_of(action, spec, served), durability(spec));
+        let served = match &plan.refusal {
+            Some(refusal) => Answered::of(outcome(refusal.ending, refusal.words.clone())),
             None => self.served(action, spec, served).await,
         };
-        let mut outcome = self.fit(step, outcome).await;
-        let source = source_of(action, spec, served);
-        let (screening, notice) = self.screened(&source, &mut outcome);
-        let result = Event::Observation { step, source, outcome, structured, label, screening };
-        self.record([result].into_iter().chain(notice).collect(), durability(spec)).await
+        let Answered { mut outcome, structured, label, refused } = served;
+        if spec.effect == Effect::Fetch && Type::of(&outcome.text) == Type::Html {
+            self.render(&mut outcome).await;
+        }
+        let outcome = self.fit(step, outcome).await;
+        self.take_in(Unread { step, source, outcome, structured, label, refused, durability }).await
     }
 
-    async fn served(&mut self, action: &Action, spec: &ToolSpec, served: &Served) -> (Outcome, Option<Value>, Label) {
+    /// Has a page of the web be read in a cell of its own, as a person would see it. One that cannot be read stays as it came.
+    async fn render(&self, outcome: &mut Outcome) {
+        let reader = Reader::new(Arc::clone(&self.host.launcher), self.host.settings.least_tier);
+        let hint = Hint { mime: Some("text/html; charset=utf-8".to_owned()), name: None };
+        if let Ok(document) = reader.read(outcome.text.as_bytes(), &hint).await {
+            outcome.text = rendered(&document);
+        }
+    }
+
+    async fn served(&mut self, action: &Action, spec: &ToolSpec, served: &Served) -> Answered {
         let (progress, mut told) = tokio::sync::mpsc::unbounded_channel::<autoshare_mcp::Progress>();
         let (launcher, lease) = (self.host.launcher.clone(), self.lease());
         let calling = self.servers.call(served, action, &launcher, lease, &self.host.settings, progress);
@@ -53,11 +83,13 @@ impl Driver<'_> {
             }
         };
         match called {
-            Ok(Called { text, structured, is_error, label }) => {
+            Ok((Called { text, structured, is_error, label }, refused)) => {
                 let ending = if is_error { Ending::Failed } else { Ending::Done };
-                (outcome(ending, text), structured, label)
+                // What is not as it was declared has no fields that anything is known of.
+                let structured = structured.filter(|_| refused.is_none());
+                Answered { outcome: outcome(ending, text), structured, label, refused }
             }
-            Err(error) => (outcome(ending_of(&error, spec), error.to_string()), None, Label::default()),
+            Err(error) => Answered::of(outcome(ending_of(&error, spec), error.to_string())),
         }
     }
 }

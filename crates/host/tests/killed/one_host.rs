@@ -10,7 +10,7 @@ use autoshare_brain::Status;
 use autoshare_broker::Broker;
 use autoshare_core::event::{Answer, Answerer, AskMode, FinishReason, Goal, Root, RootMode};
 use autoshare_core::usage::Limits;
-use autoshare_host::{GuardSettings, Host, Progress, Questions, Settings};
+use autoshare_host::{Guard, Host, Progress, Questions, Settings};
 use autoshare_sandbox::{Inside, Launcher, Tier};
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_store::{KillPoint, Store, When};
@@ -52,7 +52,7 @@ pub(crate) fn run(job: &str) {
     let broker = autoshare_broker::Settings { base_url: Some(job.base_url), ..autoshare_broker::Settings::default() };
     let broker = Arc::new(Broker::new(broker).unwrap());
     let settings = Settings {
-        guard: GuardSettings::default(),
+        guard: Guard::default(),
         protected: vec![job.data.display().to_string()],
         hidden: vec![job.data.clone()],
         frozen: Vec::new(),

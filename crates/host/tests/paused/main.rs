@@ -30,7 +30,7 @@ use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
 use autoshare_core::{BrainId, Digest, Seq};
 use autoshare_gate::contract::{Description, Hints, derive};
 use autoshare_host::undo::UndoSettings;
-use autoshare_host::{GuardSettings, Host, Questions, Settings, Standing};
+use autoshare_host::{Guard, Host, Questions, Settings, Standing};
 use autoshare_sandbox::{Inside, Launcher, Tier};
 use autoshare_store::Store;
 use autoshare_store::ledger::{Budgets, Ledger};
@@ -110,7 +110,7 @@ async fn drive(host: &Host, brain: &BrainId) -> Standing {
 fn host(data: &Path, access: &Access, store: &Arc<Store>, launcher: Launcher, base_url: String) -> Host {
     let broker = autoshare_broker::Settings { base_url: Some(base_url), ..autoshare_broker::Settings::default() };
     let settings = Settings {
-        guard: GuardSettings::default(),
+        guard: Guard::default(),
         protected: vec![data.display().to_string()],
         hidden: vec![data.to_owned()],
         frozen: Vec::new(),

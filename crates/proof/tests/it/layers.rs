@@ -11,6 +11,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("core",      &[]),
     // 1: pure, or one kernel facility each
     ("guard",     &["core"]),
+    ("classifier", &["guard"]),
     ("brain",     &["core"]),
     ("gate",      &["core", "guard"]),
     ("workspace", &["core"]),
@@ -28,7 +29,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     // 3: faces
     ("server",    &["core", "guard", "access", "broker", "host"]),
     ("autoshare", &["core", "guard", "brain", "gate", "workspace", "sandbox", "vault", "access", "store", "broker",
-                    "cell", "proof", "host", "server"]),
+                    "classifier", "cell", "proof", "host", "server"]),
     // For tests of any of them; nothing that ships depends on it.
     ("testkit",   &["core"]),
 ];
@@ -56,6 +57,8 @@ const POWERS: &[(&str, &[&str], &str)] = &[
     ("flate2",           &["cell"],                                             "documents of strangers are parsed in cells"),
     ("hayro-syntax",     &["cell"],                                             "documents of strangers are parsed in cells"),
     ("zip",              &["cell"],                                             "documents of strangers are parsed in cells"),
+    ("ort",              &["classifier"],                                       "one crate runs models of the operator's"),
+    ("tokenizers",       &["classifier"],                                       "one crate runs models of the operator's"),
     ("libc",             &["sandbox"],                                          "only unsafe code needs it"),
     ("clap",             &["autoshare", "testkit"],                             "only programs read a command line"),
     ("console",          &["autoshare"],                                        "only the terminal face knows a terminal"),

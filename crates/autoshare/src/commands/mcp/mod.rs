@@ -76,7 +76,7 @@ fn add(settings: &Settings, mcp: &Mcp, launcher: Launcher, flags: &AddMcp, look:
     let mut definition = Definition::new(way(settings, flags)?);
     definition.contracts = flags.contracts.as_deref().map(crate::settings::read_text).transpose()?;
     definition.pins = Pins::of(connect(settings, mcp, launcher, &name, &definition)?);
-    settle(mcp, &name, &definition, flags.yes, look)
+    settle(settings, mcp, &name, &definition, (flags.yes, flags.suspicious), look)
 }
 
 fn way(settings: &Settings, flags: &AddMcp) -> Result<Way, Failure> {
@@ -147,7 +147,14 @@ fn connected<T>(
 }
 
 /// Shows what would be approved, asks, and keeps it.
-fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look: Look) -> Result<ExitCode, Failure> {
+fn settle(
+    settings: &Settings,
+    mcp: &Mcp,
+    name: &ServerName,
+    definition: &Definition,
+    (yes, even_if_suspicious): (bool, bool),
+    look: Look,
+) -> Result<ExitCode, Failure> {
     let (pins, specs) = (&definition.pins, specs(name, definition)?);
     let tools = show::described(&specs, definition);
     if look != Look::Json {
@@ -158,6 +165,19 @@ fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look
         let own = encode::terminal_line(&tool.name, LINE);
         err(&format!("left out: {own}, whose arguments are no object with names, so that it cannot be called"));
     }
+    let suspicious = show::suspicious(&tools, pins, settings.guard.detector);
+    if look != Look::Json {
+        show::warn(&suspicious);
+    }
+    // Who approves without looking does not approve what wants to be looked at.
+    if yes && !even_if_suspicious && !suspicious.is_empty() {
+        let words = format!(
+            "{} of the descriptions of {name} read like orders to whoever reads them, and nothing of it is approved: look at \
+             them without --yes, or approve them with --suspicious",
+            suspicious.len()
+        );
+        return Err(Failure::new(FAILED, words));
+    }
     let counted = show::counted(own.len(), pins);
     let question = format!("Approve these {counted} of {name}, as they are now?");
     let approved = yes || (crate::prompt::somebody_is_there() && crate::prompt::confirm(&question));
@@ -167,6 +187,7 @@ fn settle(mcp: &Mcp, name: &ServerName, definition: &Definition, yes: bool, look
     if look == Look::Json {
         let mut told = json!({"name": name.as_str(), "approved": approved});
         merge(&mut told, show::told(&tools, pins));
+        merge(&mut told, json!({"suspicious": suspicious}));
         out(&ascii_json(&told));
     } else if approved {
         err(&format!("approved {counted} of {name}, as they are now"));
@@ -239,7 +260,7 @@ fn approve(
         show::compared(&definition.pins.compare(&offer), &definition.pins, &offer);
     }
     definition.pins = Pins::of(offer);
-    settle(mcp, &name, &definition, flags.yes, look)
+    settle(settings, mcp, &name, &definition, (flags.yes, flags.suspicious), look)
 }
 
 /// Prints a prompt of a server, as long as all that it says is as it was approved. The words are the server's.

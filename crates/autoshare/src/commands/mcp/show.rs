@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use autoshare_core::tool::{Method, ToolSpec};
-use autoshare_guard::encode;
+use autoshare_guard::verify::{Channel, Profile, Suspicion, verify};
+use autoshare_guard::{encode, percent};
 use autoshare_host::mcp::{Changes, Definition, Described, Listed, Offer, Pins};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::screen::out;
+use crate::screen::{err, out};
 
 /// Characters of a name that a line shows.
 const LINE: usize = 100;
@@ -50,6 +52,76 @@ pub(super) fn told(tools: &[(&ToolSpec, Option<&Described>)], pins: &Pins) -> Va
         "templates": pins.templates().collect::<Vec<_>>(),
         "prompts": pins.prompts().collect::<Vec<_>>(),
     })
+}
+
+/// Passages of descriptions that read like orders to the model that is offered them.
+#[derive(Debug, Serialize)]
+pub(super) struct Suspicious {
+    /// What is described.
+    name: String,
+    /// The passage.
+    passage: String,
+    /// How sure that is, in hundredths.
+    percent: u8,
+}
+
+/// What the guard finds in what a model would be told of these.
+pub(super) fn suspicious(
+    tools: &[(&ToolSpec, Option<&Described>)],
+    pins: &Pins,
+    detector: Option<Profile>,
+) -> Vec<Suspicious> {
+    let Some(profile) = detector else { return Vec::new() };
+    let of_tools = tools.iter().map(|(spec, _)| {
+        let mut text = spec.description.clone();
+        descriptions(&spec.json_schema(), &mut text);
+        (&spec.name, text)
+    });
+    let listed = pins.resources().chain(pins.templates()).chain(pins.prompts());
+    let of_listed = listed.map(|one| {
+        let arguments: String = one.arguments.iter().map(|argument| format!("\n{}", argument.description)).collect();
+        (&one.name, format!("{}{arguments}", one.description))
+    });
+    let found = |(name, text): (&String, String)| {
+        let found = verify(&text, Channel::Content).flagged(profile);
+        let one = |found: Suspicion| Suspicious {
+            name: name.clone(),
+            passage: text.get(found.span).unwrap_or_default().to_owned(),
+            percent: percent(found.score),
+        };
+        found.into_iter().map(one).collect::<Vec<_>>()
+    };
+    of_tools.chain(of_listed).flat_map(found).collect()
+}
+
+/// The descriptions in a schema, a line each.
+fn descriptions(schema: &Value, into: &mut String) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if key == "description" => {
+                        into.push('\n');
+                        into.push_str(text);
+                    }
+                    inner => descriptions(inner, into),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|inner| descriptions(inner, into)),
+        _ => {}
+    }
+}
+
+/// Says so to a person.
+pub(super) fn warn(suspicious: &[Suspicious]) {
+    for Suspicious { name, passage, percent } in suspicious {
+        let name = line(name);
+        err(&format!(
+            "suspicious: what {name} says of itself reads like orders to whoever reads it ({percent} % sure):"
+        ));
+        err(&format!("    | {}", encode::terminal(passage).replace('\n', "\n    | ")));
+    }
 }
 
 /// How many of each, in words: `14 tools, 1 prompt`.

@@ -288,7 +288,7 @@ fn param<'t>(tool: &'t ToolSpec, names: &[&str], role: Role) -> Option<&'t Param
 /// The text, cut to what the parameter takes.
 fn fitting(param: &Param, text: &str) -> Value {
     let max = match param.kind {
-        Kind::Text { max } => usize::try_from(max).unwrap_or(usize::MAX),
+        Kind::Text { max } | Kind::Fitting { max, .. } => usize::try_from(max).unwrap_or(usize::MAX),
         _ => usize::MAX,
     };
     let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= max).last().unwrap_or(0);
@@ -298,14 +298,21 @@ fn fitting(param: &Param, text: &str) -> Value {
 /// A value for a required parameter that the step says nothing of.
 fn least(param: &Param) -> Value {
     match &param.kind {
-        Kind::Text { .. } if param.role == Role::Target => Value::String(".".to_owned()),
-        Kind::Text { .. } => Value::String(String::new()),
+        Kind::Text { .. } | Kind::Fitting { .. } if param.role == Role::Target => Value::String(".".to_owned()),
+        kind => least_of(kind),
+    }
+}
+
+fn least_of(kind: &Kind) -> Value {
+    match kind {
+        Kind::Text { .. } | Kind::Fitting { .. } => Value::String(String::new()),
+        Kind::Either { of } => of.first().map_or(Value::Null, least_of),
         Kind::Integer { min, max } => Value::from(0i64.clamp(*min, *max)),
         Kind::Number => Value::from(0),
         Kind::Boolean => Value::Bool(false),
         Kind::List { .. } => Value::Array(Vec::new()),
         Kind::Record { .. } => Value::Object(serde_json::Map::new()),
-        Kind::Any { .. } => Value::Null,
+        Kind::Any { .. } | Kind::Null => Value::Null,
         Kind::OneOf { words } => Value::String(words.first().cloned().unwrap_or_default()),
     }
 }

@@ -10,11 +10,14 @@ use autoshare_core::tool::{Action, Effect, Label, Role, ToolSpec};
 use autoshare_core::warrant::DrawnBy;
 use autoshare_core::{Digest, Seq};
 use autoshare_gate::{History, own_words};
-use autoshare_guard::authors::{author_of, records};
+use autoshare_guard::authors::{Record, author_of, records};
 use serde_json::Value;
 
 /// The source of what a person pasted into their own words.
 const PASTED: &str = "what was pasted into the goal";
+
+/// Stands in place of a verifier's name where something is held back for what its author did before.
+pub(crate) const BY_AUTHOR: &str = "count of what its author did";
 
 /// What a brain has read, as far as its journal goes.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,8 @@ pub struct Reading {
     held: HashMap<String, BTreeSet<Digest>>,
     /// The same by server and author.
     held_by: HashMap<(String, String), BTreeSet<Digest>>,
+    /// Servers and authors of theirs of whom everything is held back.
+    set_aside: BTreeSet<(String, String)>,
 }
 
 impl Reading {
@@ -76,11 +81,11 @@ impl Reading {
         found.into_iter().map(|(author, new)| count(author, new)).collect()
     }
 
-    /// How many passages of an author were held back before.
+    /// Whether all that an author wrote was held back before.
     #[must_use]
-    pub fn held_of(&self, source: &str, author: &str) -> usize {
+    pub fn is_set_aside(&self, source: &str, author: &str) -> bool {
         let server = server_of(source).unwrap_or_default();
-        self.held_by.get(&(server.to_owned(), author.to_owned())).map_or(0, BTreeSet::len)
+        self.set_aside.contains(&(server.to_owned(), author.to_owned()))
     }
 
     /// Takes in the event of one record.
@@ -107,6 +112,9 @@ impl Reading {
                 if !screening.held.is_empty() {
                     self.held.entry(source.clone()).or_default().extend(passages(&outcome.text, screening));
                     let server = server_of(source).unwrap_or_default();
+                    for author in wholly_by(source, &outcome.text, screening) {
+                        self.set_aside.insert((server.to_owned(), author));
+                    }
                     for (author, passage) in by_author(source, &outcome.text, screening) {
                         self.held_by.entry((server.to_owned(), author)).or_default().insert(passage);
                     }
@@ -170,13 +178,26 @@ fn by_author(source: &str, text: &str, screening: &Screening) -> Vec<(String, Di
         return Vec::new();
     }
     let records = records(text);
+    let passages = autoshare_guard::held(text, screening).filter(|(held, _)| held.why.is_empty());
     let of = |(held, passage): (&Held, &str)| {
-        let start = usize::try_from(held.at).ok()?;
-        // What is held back of an author for what they did before is no new passage.
-        let author = author_of(&records, &(start..start + passage.len())).filter(|_| held.why.is_empty())?;
-        Some((author.to_owned(), Digest::of(passage.as_bytes())))
+        Some((author_at(&records, held, passage)?.to_owned(), Digest::of(passage.as_bytes())))
     };
-    autoshare_guard::held(text, screening).filter_map(of).collect()
+    passages.filter_map(of).collect()
+}
+
+/// Authors of whom everything is held back.
+fn wholly_by(source: &str, text: &str, screening: &Screening) -> Vec<String> {
+    let theirs = || autoshare_guard::held(text, screening).filter(|(held, _)| held.by == [BY_AUTHOR]);
+    if server_of(source).is_none() || theirs().next().is_none() {
+        return Vec::new();
+    }
+    let records = records(text);
+    theirs().filter_map(|(held, passage)| author_at(&records, held, passage).map(str::to_owned)).collect()
+}
+
+fn author_at<'r>(records: &'r [Record], held: &Held, passage: &str) -> Option<&'r str> {
+    let start = usize::try_from(held.at).ok()?;
+    author_of(records, &(start..start + passage.len()))
 }
 
 fn passages<'t>(text: &'t str, screening: &'t Screening) -> impl Iterator<Item = Digest> {

@@ -1,6 +1,7 @@
 //! What a result passes before a model sees it: the guard with all its verifiers, and the count of what was held back of
 //! each document.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::HostError;
 use crate::drive::Driver;
 use crate::judge::{Asks, JUDGE, JudgeSettings, UNHEARD, pieces};
+use crate::reading::BY_AUTHOR;
 
 /// Characters of a goal that a notice repeats.
 const MAX_DOUBT: usize = 120;
@@ -169,8 +171,8 @@ pub(crate) struct Unread {
     pub(crate) durability: Durability,
 }
 
-/// Adds a part of a text to what is held back of it, in place of what lies in that part.
-fn cover(held: &mut Vec<Held>, part: Range<usize>, why: String) {
+/// Adds what an author wrote to what is held back of a text, in place of what lies in that part.
+fn cover(held: &mut Vec<Held>, part: Range<usize>) {
     let (start, mut end) = (part.start as u64, part.end as u64);
     if held.iter().any(|one| one.at <= start && end <= one.at.saturating_add(one.len)) {
         return;
@@ -184,7 +186,8 @@ fn cover(held: &mut Vec<Held>, part: Range<usize>, why: String) {
         }
         lies_apart
     });
-    held.push(Held { at, len: end - at, form: Form::Plain.words().to_owned(), percent: 100, why, by: Vec::new() });
+    let (why, by) = ("passages of its author read like orders, again and again".to_owned(), vec![BY_AUTHOR.to_owned()]);
+    held.push(Held { at, len: end - at, form: Form::Plain.words().to_owned(), percent: 100, why, by });
     held.sort_by_key(|one| one.at);
 }
 
@@ -240,34 +243,31 @@ impl Driver<'_> {
     /// under another's name must not be able to silence one that it is about. Gives the notices for a person.
     fn set_authors_aside(&self, source: &str, text: &str, screening: &mut Screening) -> Vec<Event> {
         let limit = self.host.settings.guard.set_aside_after;
-        let found = self.reading.held_by(source, text, screening);
-        let count = |author: &str| {
-            let (before, now) = found.get(author).copied().unwrap_or_else(|| {
-                let before = self.reading.held_of(source, author);
-                (before, before)
-            });
-            (before as u64, now as u64)
-        };
-        let is_too_much = |author: &str| limit > 0 && count(author).1 >= limit && !self.is_meant(author);
         if limit == 0 || !source.starts_with("mcp:") {
             return Vec::new();
         }
-        let theirs = records(text).into_iter().filter(|record| is_too_much(&record.author));
-        for record in theirs {
-            let why = format!("{} passages of its author read like orders before", count(&record.author).1);
-            cover(&mut screening.held, record.at, why);
+        let found = self.reading.held_by(source, text, screening);
+        let was_set_aside = |author: &str| self.reading.is_set_aside(source, author);
+        let is_too_much = |author: &str| found.get(author).is_some_and(|(_, now)| *now as u64 >= limit);
+        let authors: BTreeSet<String> = records(text).into_iter().map(|record| record.author).collect();
+        let theirs: BTreeSet<&String> = authors
+            .iter()
+            .filter(|author| (was_set_aside(author) || is_too_much(author)) && !self.is_meant(author))
+            .collect();
+        let news: Vec<&&String> = theirs.iter().filter(|author| !was_set_aside(author)).collect();
+        for record in records(text).into_iter().filter(|record| theirs.contains(&record.author)) {
+            cover(&mut screening.held, record.at);
         }
-        let news = found.keys().filter(|author| is_too_much(author) && count(author).0 < limit);
-        let notice = |author: &String| {
-            let (_, now) = count(author);
+        let notice = |author: &&&String| {
+            let (_, passages) = found.get(**author).copied().unwrap_or_default();
             let text = format!(
-                "what {author:?} wrote in {source} was set aside: {now} passages of theirs read like orders to whoever reads \
-                 them (see them with `autoshare show --quarantine {}`)",
+                "what {author:?} wrote in {source} was set aside: {passages} passages of theirs read like orders to whoever \
+                 reads them (see them with `autoshare show --quarantine {}`)",
                 self.id
             );
             Event::Note { kind: NoteKind::SetAside, text }
         };
-        news.map(notice).collect()
+        news.iter().map(notice).collect()
     }
 
     /// Sets a document aside that attacks again and again. Gives the notice for a person if this is where it happens.
@@ -298,8 +298,9 @@ impl Driver<'_> {
 
     /// Whether the goal may speak of somebody: it says the name, or a word of it.
     fn is_meant(&self, name: &str) -> bool {
+        let goal = self.goal.text.to_lowercase();
         let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
-        words.chain([name]).any(|word| self.reading.history().names(word))
+        words.chain([name]).any(|word| goal.contains(&word.to_lowercase()))
     }
 
     /// One file, which nobody the brain works for has named. What comes through a server holds the words of many, and what

@@ -27,6 +27,7 @@ mod gate;
 mod guard;
 mod gullible;
 mod mcp;
+mod mcp_guard;
 mod mcp_offers;
 mod models;
 mod network;

@@ -1,7 +1,8 @@
 """An MCP server of the tests' own. Usage: server.py FOLDER [--http TOKEN]
 
 What it says lies in FOLDER/tools.json, read anew for each list: tools with their descriptions, and for each name, in
-`does`, what a call of it does, and in `meta`, what its result is labelled with. With `resources`, `templates` or `prompts`
+`does`, what a call of it does, and in `meta`, what its result is labelled with,
+and in `structured`, its structured content. With `resources`, `templates` or `prompts`
 it says that it has such. Over HTTP it prints its port, wants TOKEN, and appends each request's path to FOLDER/asked, and keeps
 the features that the last one asked for in FOLDER/features.
 """
@@ -77,6 +78,8 @@ def answer(message):
     elif method == "tools/call":
         text = does(known["does"].get(params["name"], "nothing"), params.get("arguments") or {})
         reply["result"] = {"content": [{"type": "text", "text": text}]}
+        if params["name"] in known.get("structured", {}):
+            reply["result"]["structuredContent"] = known["structured"][params["name"]]
         if params["name"] in known.get("meta", {}):
             reply["result"]["_meta"] = known["meta"][params["name"]]
     elif method == "resources/list":

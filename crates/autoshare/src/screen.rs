@@ -145,7 +145,7 @@ impl Screen {
                 self.used = *used;
                 self.busy("thinking");
             }
-            Progress::Text(text) => self.busy(&encode::terminal_line(text, 60)),
+            Progress::Speaking { bytes } => self.busy(&format!("writing, {bytes} bytes")),
             Progress::Output(text) => {
                 let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
                 self.busy(&encode::terminal_line(last, 60));

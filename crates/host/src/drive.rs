@@ -262,9 +262,12 @@ impl Driver<'_> {
             self.record(vec![Event::Budget { turn, reserved }], Durability::Lazy).await?;
             self.tell(Progress::Thinking { used: self.brain.used() });
             let feed = self.feed.clone();
+            let mut bytes = 0;
+            // Not the words: what is secret is struck from them once they are whole.
             let mut deltas = move |delta: Delta| {
                 if let Delta::Text(text) = delta {
-                    let _ = feed.send(Progress::Text(text));
+                    bytes += text.len() as u64;
+                    let _ = feed.send(Progress::Speaking { bytes });
                 }
             };
             let parked =

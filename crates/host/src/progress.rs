@@ -14,8 +14,11 @@ pub enum Progress {
         /// What was used so far.
         used: Usage,
     },
-    /// A piece of the model's reply.
-    Text(String),
+    /// The model is replying. Its words come when they are whole, and have passed the guard.
+    Speaking {
+        /// Bytes of them so far.
+        bytes: u64,
+    },
     /// A cell is working on an action.
     Working {
         /// The tool's name.

@@ -42,6 +42,9 @@ fn a_text_is_what_it_is_and_not_what_it_is_called() {
     }
 }
 
+/// A text, and what is left of it with what is said of that, or why it is refused.
+type Row<'t> = (&'t str, Result<(&'t str, Option<&'t str>), &'t str>);
+
 #[test]
 fn a_rule_takes_characters_out_and_refuses_what_its_source_may_not_send() {
     let rule = SourceRule {
@@ -52,8 +55,7 @@ fn a_rule_takes_characters_out_and_refuses_what_its_source_may_not_send() {
         max_depth: Some(2),
         detector: None,
     };
-    // (text, what is left of it and what is said, or why it is refused)
-    let table: [(&str, Result<(&str, Option<&str>), &str>); 6] = [
+    let table: [Row; 6] = [
         ("Größe: 12 €\n\tok", Ok(("Größe: 12 €\n\tok", None))),
         ("раy me", Ok(("y me", Some("removed 2 characters outside [\\p{Latin}\\p{Common}]")))),
         ("{\"a\": [\"α\"]}", Ok(("{\"a\": [\"\"]}", Some("removed 1 character outside [\\p{Latin}\\p{Common}]")))),

@@ -71,7 +71,12 @@ pub(super) fn suspicious(
     pins: &Pins,
     detector: Option<Profile>,
 ) -> Vec<Suspicious> {
-    let Some(profile) = detector else { return Vec::new() };
+    // What a tool does is said in the imperative: it takes more to be an order here.
+    let profile = match detector {
+        None => return Vec::new(),
+        Some(Profile::Cautious) => Profile::Default,
+        Some(Profile::Default | Profile::Trusting) => Profile::Trusting,
+    };
     let of_tools = tools.iter().map(|(spec, _)| {
         let mut text = spec.description.clone();
         descriptions(&spec.json_schema(), &mut text);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TokenId;
 use crate::usage::{MicroUsd, Usage};
+use crate::wildcard;
 
 /// For how long what was used counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -312,17 +313,7 @@ impl ModelPattern {
     /// Whether `model` fits. Linear in its length times the number of stars.
     #[must_use]
     pub fn matches(&self, model: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = model.strip_prefix(first) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
-        for part in parts {
-            match rest.split_once(part) {
-                Some((_, after)) => rest = after,
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
+        wildcard::matches(&self.0, model)
     }
 
     /// Whether everything that fits `other` fits this one too.

@@ -24,6 +24,7 @@ pub mod tool;
 pub mod usage;
 pub mod verdict;
 pub mod warrant;
+pub mod wildcard;
 pub mod wire;
 
 pub use digest::{Digest, Digesting};

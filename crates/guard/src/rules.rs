@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use autoshare_core::wildcard;
 use regex_syntax::hir::{Class, ClassUnicode, HirKind};
 use serde_json::Value;
 
@@ -111,16 +112,7 @@ impl SourceRule {
     /// Whether it speaks of this source.
     #[must_use]
     pub fn fits(&self, source: &str) -> bool {
-        let mut parts = self.source.split('*');
-        let Some(mut rest) = source.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
-        for part in parts {
-            match rest.split_once(part) {
-                Some((_, after)) => rest = after,
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
+        wildcard::matches(&self.source, source)
     }
 
     /// The text with the characters that it may hold, and in words what was taken out.

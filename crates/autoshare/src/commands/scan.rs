@@ -77,13 +77,14 @@ pub(crate) fn scan(
             .block_on(reader.read(&bytes, &hint))
             .map_err(|why| Failure::new(FAILED, format!("{name}: {why}")))?;
         let mut found = hidden(&document);
+        let source = format!("file:{name}");
         match (document.format, std::str::from_utf8(&bytes)) {
             // As it stands, so that lines and characters are those of the file.
-            (Format::Text | Format::Markdown, Ok(text)) => found.extend(findings(text, channel, &guard)),
+            (Format::Text | Format::Markdown, Ok(text)) => found.extend(findings(&source, text, channel, &guard)),
             _ => {
-                found.extend(findings(&document.text, channel, &guard));
+                found.extend(findings(&source, &document.text, channel, &guard));
                 for aside in &document.asides {
-                    let beside = findings(&aside.text, channel, &guard);
+                    let beside = findings(&source, &aside.text, channel, &guard);
                     found.extend(beside.into_iter().map(|found| Finding { line: None, ..found }));
                 }
             }
@@ -152,7 +153,7 @@ fn hidden(document: &Document) -> Vec<Finding> {
 }
 
 /// What the guard says of a text.
-fn findings(text: &str, channel: Channel, guard: &Guard) -> Vec<Finding> {
+fn findings(source: &str, text: &str, channel: Channel, guard: &Guard) -> Vec<Finding> {
     let (_, hidden) = autoshare_guard::filter::visible(text);
     let mut found: Vec<Finding> = hidden
         .iter()
@@ -162,7 +163,7 @@ fn findings(text: &str, channel: Channel, guard: &Guard) -> Vec<Finding> {
             Finding { rule: "hidden-text", words, line: Some(line), column, passage: None, order: None }
         })
         .collect();
-    let seen = guard.sift("scan", text, channel, usize::MAX);
+    let seen = guard.sift(source, text, channel, usize::MAX);
     for (held, passage) in autoshare_guard::held(&seen.text, &guard.settle(&seen, None)) {
         let at = usize::try_from(held.at).unwrap_or(usize::MAX);
         let (line, column) = place(&seen.text, at);

@@ -1,23 +1,14 @@
 //! What servers of tools say passes the guard: descriptions, results, and who wrote them.
 
-use autoshare_testkit::{Recorded, Script, ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran};
+use crate::guard::{ORDER, run};
 use crate::mcp::{Liar, tool};
-use crate::verifiers::ORDER;
 
 /// Runs a brain whose model calls these tools, with the detector in place. Gives what the model was told of each.
 fn told(desk: &Desk, goal: &str, calls: &[(&str, Value)]) -> (Ran, Vec<String>) {
-    let turns = calls.iter().map(|(name, arguments)| Turn::call(name, arguments.clone()));
-    let model = ScriptedModel::start(Script::new(turns.chain([Turn::text("Done.")])));
-    let mut command = desk.command(["run", goal, "--model", "scripted", "--warrant", "draft"]);
-    command.env("OPENAI_BASE_URL", model.base_url()).env("AUTOSHARE_DETECTOR", "default");
-    let ran = Ran::of(command.output().unwrap());
-    let requests = model.requests();
-    let messages = requests.last().map(Recorded::messages).unwrap_or_default();
-    let results = messages.iter().filter(|message| message["role"] == "tool");
-    (ran, results.map(|message| message["content"].as_str().unwrap().to_owned()).collect())
+    run(desk, goal, "default", calls, "Done.")
 }
 
 #[test]

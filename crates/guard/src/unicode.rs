@@ -155,9 +155,12 @@ pub(crate) const fn takes_variation(base: char, selector: char) -> bool {
     match selector {
         '\u{FE0E}' | '\u{FE0F}' => is_pictograph(base),
         '\u{FE00}'..='\u{FE0D}' => {
+            // A slashed zero, and script capitals of mathematics in two hands.
             is_ideograph(base)
+                || matches!((base, selector), ('0', '\u{FE00}'))
                 || matches!(
                     base,
+                    '\u{210B}'..='\u{2133}' | '\u{1D49C}'..='\u{1D4B5}' |
                     '\u{1000}'..='\u{109F}' | '\u{2200}'..='\u{22FF}' | '\u{2A00}'..='\u{2AFF}'
                         | '\u{3000}'..='\u{303F}' | '\u{A840}'..='\u{A87F}' | '\u{AA60}'..='\u{AA7F}'
                         | '\u{FF00}'..='\u{FF60}' | '\u{10AC0}'..='\u{10AFF}' | '\u{13000}'..='\u{1345F}'

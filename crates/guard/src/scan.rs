@@ -48,8 +48,8 @@ pub(crate) fn ordinary(text: &str) -> usize {
     }
 }
 
-/// Whether a character that is not ordinary may begin with these bytes.
-#[expect(clippy::nonminimal_bool, reason = "no branches")]
+/// Whether a character that is not ordinary may begin with these bytes. Without branches, so that many are taken at a
+/// time.
 const fn may_begin_hidden(first: u8, second: u8) -> bool {
     (first < b' ') & (first != b'\n') & (first != b'\t')
         | (first == 0x7F)

@@ -14,6 +14,7 @@
 )]
 
 mod authors;
+mod clean;
 mod encode;
 mod ensemble;
 mod filter;

@@ -1,10 +1,15 @@
-//! How fast the readers are: `cargo run --release -p autoshare-cell --example readers`.
+//! How fast the readers are, and how their time grows.
 //!
-//! Each row reads made-up documents of two sizes on one core and prints MB/s, and how the time grew with the size.
-#![allow(clippy::print_stdout, reason = "a measurement")]
+//! ```text
+//! cargo run --release -p autoshare-cell --example readers             # MB/s
+//! cargo run --release -p autoshare-cell --example readers -- growth   # time of a byte at 1, 10 and 100 MB
+//! ```
+//!
+//! Each row reads made-up documents on one core. Times are this thread's on a processor: other programs on the machine do
+//! not count.
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::disallowed_methods, reason = "a measurement")]
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use autoshare_cell::reader::read;
 use autoshare_core::document::Hint;
@@ -70,36 +75,132 @@ fn pdf(bytes: usize) -> String {
     )
 }
 
+/// A mail of so many parts.
+fn mail(bytes: usize) -> String {
+    let part = "--x\r\nContent-Type: text/plain\r\n\r\nThe council met on Tuesday and decided to do nothing.\r\n";
+    format!(
+        "From: a@b.example\r\nTo: c@d.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n{}--x--\r\n",
+        part.repeat(bytes / part.len())
+    )
+}
+
 /// What it is, its name, and who makes one of about so many bytes.
 type Row = (&'static str, &'static str, fn(usize) -> String);
 
+const ROWS: &[Row] = &[
+    ("html", "a.html", page),
+    ("html, nothing but text", "a.html", |bytes| {
+        format!("<!doctype html><p>{}", "Words and words. ".repeat(bytes / 17))
+    }),
+    ("markdown", "a.md", markdown),
+    ("mail of many parts", "a.eml", mail),
+    ("pdf, not packed", "a.pdf", pdf),
+];
+
+/// What a careless reader goes over again and again: what stands once, and what comes after it as often as it fits.
+const HOSTILE: &[(&str, &str, &str)] = &[
+    ("a.html", "", "<"),
+    ("a.html", "", "<!--"),
+    ("a.html", "", "<a x='"),
+    ("a.html", "", "<div>"),
+    ("a.html", "", "<b><p>"),
+    ("a.html", "", "<table><td>"),
+    ("a.html", "", "<a href=x>y"),
+    ("a.html", "", "<a href=x>y<table><td>"),
+    ("a.html", "", "<script><!--"),
+    ("a.html", "", "&"),
+    ("a.html", "", "&a"),
+    ("a.html", "", "&#x41;"),
+    ("a.html", "", "<p hidden>x"),
+    ("a.html", "", "<p title=x>y"),
+    ("a.html", "", "a"),
+    ("a.html", "<style>.x{color:red}</style>", "<p class=x>y"),
+    ("a.html", "<style>", ".x{color:red}"),
+    ("a.html", "<style>", "@media screen{"),
+    ("a.html", "<style>", "x,"),
+    ("a.html", "<p style='", "color:red;"),
+    ("a.html", "<p style='", "/*"),
+    ("a.html", "<p ", "class=x "),
+    ("a.md", "", "<!--"),
+    ("a.md", "", "["),
+    ("a.md", "", "]("),
+    ("a.md", "", "!["),
+    ("a.md", "", "*a_"),
+    ("a.md", "", "> "),
+    ("a.md", "", "- "),
+    ("a.md", "", "`"),
+    ("a.md", "", "`a``"),
+    ("a.md", "", "[a]: b\n"),
+    ("a.md", "", "[a](b) "),
+    ("a.md", "", "<div hidden>\n\n"),
+    ("a.md", "", "|a\n|-\n"),
+    ("a.md", "", "a"),
+    ("a.md", "", "\n    "),
+    ("a.eml", "From: a@b\nTo: c@d\n\n", "From: a\n"),
+    ("a.eml", "From: a@b\nTo: ", "c@d, "),
+    ("a.eml", "From: a@b\nTo: c@d\nSubject: ", "=?utf-8?q?x?= "),
+    ("a.eml", "From: a@b\nTo: c@d\nContent-Type: multipart/mixed; boundary=x\n\n", "--x\n\n"),
+    (
+        "a.eml",
+        "From: a@b\nTo: c@d\nContent-Type: multipart/mixed; boundary=x\n\n",
+        "--x\nContent-Type: text/html\n\n<p>a\n",
+    ),
+    ("a.eml", "From: a@b\nTo: c@d\n", "X: y\n"),
+    ("a.txt", "", "a"),
+    ("a.txt", "", "\u{1b}]"),
+];
+
+/// Nanoseconds that this thread was on a processor.
+fn on_cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    stat.split(' ').next().and_then(|first| first.parse().ok()).expect("a number")
+}
+
+/// Nanoseconds of a byte: the mean of as many runs as fill a fifth of a second.
+fn a_byte(name: &str, source: &str) -> f64 {
+    let hint = Hint { mime: None, name: Some(name.to_owned()) };
+    let begin = on_cpu();
+    let mut runs = 0.0;
+    while runs < 1.0 || on_cpu() - begin < 2e8 {
+        let _ = black_box(read(black_box(source.as_bytes()), &hint));
+        runs += 1.0;
+    }
+    (on_cpu() - begin) / runs / source.len() as f64
+}
+
+fn speed() {
+    for (what, name, make) in ROWS {
+        let (page, large) = (make(4 << 10), make(8 << 20));
+        a_byte(name, &page);
+        let (short, long) = (a_byte(name, &page) * page.len() as f64, 1e3 / a_byte(name, &large));
+        println!("{what:24} {long:6.0} MB/s of {} bytes; {:4.0} µs for {} bytes", large.len(), short / 1e3, page.len());
+    }
+}
+
+fn grow(what: &str, name: &str, make: impl Fn(usize) -> String) {
+    let times = [1_000_000, 10_000_000, 100_000_000].map(|bytes| a_byte(name, &make(bytes)));
+    let [small, middle, large] = times;
+    let mark = if large > 3.0 * small { "  grows" } else { "" };
+    println!("{what:48} {small:8.2} {middle:8.2} {large:8.2}{mark}");
+}
+
+fn growth() {
+    println!("{:48} {:>8} {:>8} {:>8}  nanoseconds a byte", "", "1 MB", "10 MB", "100 MB");
+    for (what, name, make) in ROWS {
+        grow(what, name, make);
+    }
+    for (name, once, piece) in HOSTILE {
+        let doctype = if *name == "a.html" { "<!doctype html>" } else { "" };
+        grow(&format!("{name} {once:.24?} {piece:?}"), name, |bytes| {
+            format!("{doctype}{once}{}", piece.repeat(bytes / piece.len()))
+        });
+    }
+}
+
 fn main() {
-    let rows: [Row; 4] = [
-        ("html", "a.html", page),
-        ("html, nothing but text", "a.html", |bytes| {
-            format!("<!doctype html><p>{}", "Words and words. ".repeat(bytes / 17))
-        }),
-        ("markdown", "a.md", markdown),
-        ("pdf, not packed", "a.pdf", pdf),
-    ];
-    for (what, name, make) in rows {
-        let hint = Hint { mime: None, name: Some(name.to_owned()) };
-        let time = |bytes: usize| {
-            let source = make(bytes);
-            let runs = (0..5).map(|_| {
-                let start = Instant::now();
-                let _ = black_box(read(black_box(source.as_bytes()), &hint));
-                start.elapsed()
-            });
-            (source.len(), runs.min().unwrap_or(Duration::ZERO))
-        };
-        let (small, short) = time(4 << 10);
-        let (large, long) = time(8 << 20);
-        let speed = |bytes: usize, time: Duration| bytes as f64 / time.as_secs_f64() / 1e6;
-        println!(
-            "{what:24} {:6.0} MB/s of {large} bytes; {:4.0} µs for {small} bytes",
-            speed(large, long),
-            short.as_secs_f64() * 1e6
-        );
+    match std::env::args().nth(1).as_deref() {
+        None => speed(),
+        Some("growth") => growth(),
+        Some(_) => println!("usage: readers [growth]"),
     }
 }

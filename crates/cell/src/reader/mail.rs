@@ -3,6 +3,8 @@
 //! Of the forms that a mail brings of the same text, the one that is shown counts (HTML where there is one); the other
 //! may say something else, and is taken out.
 
+use std::collections::HashSet;
+
 use autoshare_core::document::{AsideKind, Document, Format, ReadRefusal, RemovedKind};
 use mail_parser::{Address, HeaderName, HeaderValue, Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
 
@@ -11,7 +13,7 @@ use super::page::{Gap, Page};
 
 /// Mails within mails at most: each is a level of the parser's tree.
 const MAX_NESTED: usize = 32;
-/// Parts that are looked at, at most.
+/// Parts that are shown, and attachments that are named, at most; the text of more is left out, and said.
 const MAX_PARTS: usize = 256;
 
 /// Reads a mail.
@@ -24,8 +26,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Document, ReadRefusal> {
     let message = MessageParser::default().parse(bytes).ok_or_else(|| malformed("it has no headers"))?;
     let mut page = Page::new(Format::Mail);
     headers(&message, &mut page);
-    for id in message.html_body.iter().take(MAX_PARTS) {
+    for (at, id) in message.html_body.iter().enumerate() {
         match message.part(*id).map(|part| &part.body) {
+            Some(PartType::Html(source) | PartType::Text(source)) if at >= MAX_PARTS => page.left_out(source.len()),
             Some(PartType::Html(source)) => html::write(source, &mut page),
             Some(PartType::Text(text)) => {
                 page.gap(Gap::Paragraph);
@@ -35,15 +38,20 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Document, ReadRefusal> {
         }
         page.gap(Gap::Paragraph);
     }
-    for id in message.text_body.iter().filter(|id| !message.html_body.contains(id)).take(MAX_PARTS) {
+    let shown: HashSet<u32> = message.html_body.iter().copied().collect();
+    for id in message.text_body.iter().filter(|id| !shown.contains(id)) {
         if let Some(PartType::Text(text)) = message.part(*id).map(|part| &part.body)
             && !text.trim().is_empty()
         {
             page.removed(RemovedKind::Template, text);
         }
     }
-    for part in message.attachments().take(MAX_PARTS) {
-        page.aside(AsideKind::Attachment, &attachment(part));
+    for (at, part) in message.attachments().enumerate() {
+        if at < MAX_PARTS {
+            page.aside(AsideKind::Attachment, &attachment(part));
+        } else {
+            page.more_asides();
+        }
     }
     Ok(page.finish())
 }

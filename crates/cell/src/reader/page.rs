@@ -233,6 +233,16 @@ impl Page {
         }
     }
 
+    /// Counts an aside that is left out.
+    pub(crate) const fn more_asides(&mut self) {
+        self.document.more_asides += 1;
+    }
+
+    /// Counts text that is left out, since there is too much of it.
+    pub(crate) const fn left_out(&mut self, bytes: usize) {
+        self.document.cut += bytes as u64;
+    }
+
     /// Says that something was taken out.
     pub(crate) fn removed(&mut self, kind: RemovedKind, text: &str) {
         self.note(kind, text, true);

@@ -13,6 +13,11 @@ const MAX_RULES: usize = 4096;
 const MAX_TRIED: usize = 64;
 /// Declarations of one block at most.
 const MAX_DECLARATIONS: usize = 256;
+/// Classes of one step of a selector, and steps of a selector, at most; a rule with more is passed over.
+const MAX_CLASSES: usize = 16;
+const MAX_STEPS: usize = 32;
+/// Bytes of an element's classes or id at most. No page has more; with more, an element is taken to be hidden.
+const MAX_CLASS: usize = 4096;
 /// Pixels from which on something is far enough away to be out of sight.
 const FAR: f32 = 300.0;
 
@@ -349,6 +354,16 @@ pub(crate) struct Subject<'a> {
     pub(crate) name: &'a str,
     pub(crate) id: Cow<'a, str>,
     pub(crate) class: Cow<'a, str>,
+    /// Its id or its classes are longer than is looked at.
+    overlong: bool,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(name: &'a str, id: Cow<'a, str>, class: Cow<'a, str>) -> Self {
+        // Each element within it looks at these.
+        let overlong = id.len() > MAX_CLASS || class.len() > MAX_CLASS;
+        if overlong { Self { name, overlong, ..Self::default() } } else { Self { name, id, class, overlong } }
+    }
 }
 
 /// One step of a selector: what one element must be.
@@ -379,7 +394,7 @@ impl Compound {
             }
             rest = after;
         }
-        Some(compound)
+        (compound.classes.len() <= MAX_CLASSES).then_some(compound)
     }
 
     fn fits(&self, subject: &Subject<'_>) -> bool {
@@ -456,7 +471,7 @@ impl Sheet {
             }
             let words = selector.split(|c: char| c == '>' || c.is_ascii_whitespace()).filter(|word| !word.is_empty());
             let Some(steps) = words.map(Compound::parse).collect::<Option<Vec<_>>>() else { continue };
-            let Some(last) = steps.last() else { continue };
+            let Some(last) = steps.last().filter(|_| steps.len() <= MAX_STEPS) else { continue };
             let (index, key) = match (last.id.as_str(), last.classes.first(), last.name.as_str()) {
                 ("", Some(class), _) => (&mut self.classes, class.as_str()),
                 ("", None, name) => (&mut self.names, name),
@@ -480,6 +495,9 @@ impl Sheet {
                 }
             }
         };
+        if subject.overlong {
+            return Style { displayed: Some(false), ..Style::default() };
+        }
         if !self.is_empty() {
             look(&self.names, "");
             if subject.name.bytes().any(|b| b.is_ascii_uppercase()) {

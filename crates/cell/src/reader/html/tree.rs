@@ -407,11 +407,8 @@ impl<'a> Tree<'a> {
             self.too_deep = true;
             return;
         }
-        let subject = Subject {
-            name: tag.name,
-            id: decoded(found.id.unwrap_or_default()),
-            class: decoded(found.class.unwrap_or_default()),
-        };
+        let (id, class) = (decoded(found.id.unwrap_or_default()), decoded(found.class.unwrap_or_default()));
+        let subject = Subject::new(tag.name, id, class);
         let style = if found.style.is_none() && self.sheet.is_empty() {
             Style::default()
         } else {

@@ -8,7 +8,7 @@ use autoshare_core::document::{Document, Hint, MAX_ASIDE, MAX_ASIDES, MAX_SAMPLE
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::hint;
+use super::{hint, html};
 
 const NAMES: &[&str] = &["a.html", "a.md", "a.eml", "a.docx", "a.txt", ""];
 
@@ -161,22 +161,63 @@ const HOSTILE: &[&str] = &[
     "<td></x>",
 ];
 
+/// What is long in two places, each of which is gone over for every piece of the other. `{1}` and `{2}` stand for as many.
+const HOSTILE_PAIRS: &[(&str, &str, &str, &str)] = &[
+    ("a.html", "<!doctype html><style>.a p{display:none}</style><div class='{1}'>{2}", "a ", "<p>x"),
+    ("a.html", "<!doctype html><style>.a{1}{display:none}</style>{2}", ".a", "<p class=a>x"),
+    ("a.html", "<!doctype html><style>{1} .a{display:none}</style>{2}", "p ", "<p class=a>x"),
+    ("a.html", "<!doctype html><style>{1}</style>{2}", ".a{display:none}", "<p class=a>x"),
+    ("a.html", "<!doctype html><table title='{1}'>{2}", "x ", "<tr><td>x"),
+    (
+        "a.eml",
+        "From: a@b\r\nTo: c@d\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n{1}{2}",
+        "--x\r\n\r\na\r\n",
+        "b ",
+    ),
+    ("a.eml", "From: a@b\r\nTo: {1}c@d\r\n\r\n{2}", "c@d, ", "b "),
+    ("a.md", "{1}\n\n{2}", "[a]: b\n", "[a] "),
+];
+
+/// The least time of three runs.
+fn time(name: &str, source: &str) -> Duration {
+    let runs = (0..3).map(|_| {
+        let start = Instant::now();
+        let _ = black_box(read(source.as_bytes(), &hint(name)));
+        start.elapsed()
+    });
+    runs.min().unwrap().max(Duration::from_micros(500))
+}
+
+/// How it goes on from there to 100 MB stands in docs/benchmarks.md: `--example readers -- growth`.
 #[test]
 fn d6_time_is_linear_in_hostile_documents() {
     for piece in HOSTILE {
         for (name, begin) in [("a.html", "<!doctype html><style>.x{display:none}</style>"), ("a.md", "")] {
-            let time = |bytes: usize| {
-                let source = format!("{begin}{}", piece.repeat(bytes / piece.len()));
-                let runs = (0..3).map(|_| {
-                    let start = Instant::now();
-                    let _ = black_box(read(source.as_bytes(), &hint(name)));
-                    start.elapsed()
-                });
-                runs.min().unwrap().max(Duration::from_micros(500))
-            };
+            let time = |bytes: usize| time(name, &format!("{begin}{}", piece.repeat(bytes / piece.len())));
             let (small, large) = (time(1 << 14), time(1 << 18));
             // Sixteen times the text: quadratic time would be 256 times as long.
             assert!(large < small * 100, "{piece:?} as {name}: {small:?} for 16 KiB, {large:?} for 256 KiB");
         }
     }
+    for (name, frame, one, two) in HOSTILE_PAIRS {
+        let time = |bytes: usize| {
+            let source =
+                frame.replace("{1}", &one.repeat(bytes / one.len())).replace("{2}", &two.repeat(bytes / two.len()));
+            time(name, &source)
+        };
+        let (small, large) = (time(1 << 14), time(1 << 18));
+        assert!(large < small * 100, "{frame} as {name}: {small:?} for 16 KiB, {large:?} for 256 KiB");
+    }
+}
+
+#[test]
+fn an_element_with_more_classes_than_are_looked_at_is_not_shown() {
+    let page = |classes: usize| {
+        html(&format!(
+            "<!doctype html><style>.a{{display:none}}</style>seen <i class='{} a'>x</i>",
+            "b ".repeat(classes)
+        ))
+    };
+    assert_eq!(page(10).text, "seen\n");
+    assert_eq!(page(10_000).text, "seen\n");
 }

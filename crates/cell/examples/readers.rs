@@ -184,23 +184,27 @@ fn grow(what: &str, name: &str, make: impl Fn(usize) -> String) {
     println!("{what:48} {small:8.2} {middle:8.2} {large:8.2}{mark}");
 }
 
-fn growth() {
+fn growth(only: &str) {
     println!("{:48} {:>8} {:>8} {:>8}  nanoseconds a byte", "", "1 MB", "10 MB", "100 MB");
-    for (what, name, make) in ROWS {
+    for (what, name, make) in ROWS.iter().filter(|(what, ..)| what.contains(only)) {
         grow(what, name, make);
     }
     for (name, once, piece) in HOSTILE {
         let doctype = if *name == "a.html" { "<!doctype html>" } else { "" };
-        grow(&format!("{name} {once:.24?} {piece:?}"), name, |bytes| {
-            format!("{doctype}{once}{}", piece.repeat(bytes / piece.len()))
-        });
+        let what = format!("{name} {once:.24?} {piece:?}");
+        if !what.contains(only) {
+            continue;
+        }
+        grow(&what, name, |bytes| format!("{doctype}{once}{}", piece.repeat(bytes / piece.len())));
     }
 }
 
 fn main() {
-    match std::env::args().nth(1).as_deref() {
-        None => speed(),
-        Some("growth") => growth(),
-        Some(_) => println!("usage: readers [growth]"),
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => speed(),
+        ["growth"] => growth(""),
+        ["growth", only] => growth(only),
+        _ => println!("usage: readers [growth [PART OF A NAME]]"),
     }
 }

@@ -13,7 +13,9 @@ pub const MAX_TEXT: usize = 16 * 1024 * 1024;
 pub const MAX_ASIDES: usize = 512;
 /// Bytes of one aside at most.
 pub const MAX_ASIDE: usize = 4 * 1024;
-/// Bytes of a sample of what was taken out at most.
+/// Bytes of the text of all that was taken out at most; how much is left out is said of each kind.
+pub const MAX_HIDDEN: usize = 64 * 1024;
+/// Bytes of programs, style sheets and addresses that were taken out at most, of each kind.
 pub const MAX_SAMPLE: usize = 200;
 /// Bytes of a MIME type, a name of a charset or a file name at most.
 pub const MAX_NAME: usize = 128;
@@ -142,8 +144,12 @@ pub struct Removed {
     pub bytes: u64,
     /// The byte of [`Document::text`] where the first would stand.
     pub first_at: u64,
-    /// How their text begins, of [`MAX_SAMPLE`] bytes at most.
-    pub sample: String,
+    /// Their text, so that it can be judged and shown: what was apart on lines of its own, white space of any length as
+    /// a line's end or a space. All of a document are of [`MAX_HIDDEN`] bytes at most; of what is no text for a reader
+    /// ([`RemovedKind::is_text`]) it is the beginning, of [`MAX_SAMPLE`] bytes at most.
+    pub text: String,
+    /// Bytes of it that `text` leaves out.
+    pub cut: u64,
 }
 
 /// Why something was taken out.
@@ -184,6 +190,12 @@ pub enum RemovedKind {
 }
 
 impl RemovedKind {
+    /// Whether it is text that may speak to whoever reads it, and not a program, a style sheet or an address.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        !matches!(self, Self::Script | Self::Style | Self::RemoteImage | Self::AutoLoad | Self::ActiveLink)
+    }
+
     /// In words, as in `removed 2 comments in the source`: one, many.
     #[must_use]
     pub const fn words(self) -> (&'static str, &'static str) {
@@ -281,8 +293,11 @@ impl Document {
             seen.push(removed.kind);
             new
         });
+        let mut room = MAX_HIDDEN;
         for removed in &mut self.removed {
-            shorten(&mut removed.sample, MAX_SAMPLE);
+            let max = if removed.kind.is_text() { room } else { room.min(MAX_SAMPLE) };
+            removed.cut = removed.cut.saturating_add(shorten(&mut removed.text, max));
+            room = room.saturating_sub(removed.text.len());
             removed.first_at = removed.first_at.min(end);
         }
         for name in [&mut self.mismatch, &mut self.charset].into_iter().flatten() {

@@ -87,6 +87,12 @@ pub(crate) fn scan(
                     let beside = findings(&source, &aside.text, channel, &guard);
                     found.extend(beside.into_iter().map(|found| Finding { line: None, ..found }));
                 }
+                for removed in document.removed.iter().filter(|removed| removed.kind.is_text()) {
+                    let unseen = findings(&source, &removed.text, channel, &guard)
+                        .into_iter()
+                        .filter(|one| one.rule == "orders");
+                    found.extend(unseen.map(|one| unseen_orders(one, removed)));
+                }
             }
         }
         reports.push(Report { findings: found, name });
@@ -145,11 +151,19 @@ fn hidden(document: &Document) -> Vec<Finding> {
     let finding = |removed: &Removed| {
         let (one, many) = removed.kind.words();
         let what = if removed.count == 1 { one } else { many };
-        let words = format!("a reader does not see {} {what} ({} bytes)", removed.count, removed.bytes);
-        let passage = Some([String::new(), removed.sample.clone(), String::new()]);
+        let left_out =
+            if removed.cut > 0 { format!(", of which {} are left out here", removed.cut) } else { String::new() };
+        let words = format!("a reader does not see {} {what} ({} bytes{left_out})", removed.count, removed.bytes);
+        let passage = Some([String::new(), removed.text.clone(), String::new()]);
         Finding { rule: "hidden-text", words, line: None, column: 1, passage, order: None }
     };
     document.removed.iter().filter(|removed| !is_usual(removed.kind)).map(finding).collect()
+}
+
+/// Orders in what a reader does not see.
+fn unseen_orders(found: Finding, removed: &Removed) -> Finding {
+    let words = format!("{}, and a reader does not see it: it is {}", found.words, removed.kind.words().0);
+    Finding { line: None, words, ..found }
 }
 
 /// What the guard says of a text.

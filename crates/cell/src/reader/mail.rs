@@ -13,6 +13,8 @@ use super::page::{Gap, Page};
 
 /// Mails within mails at most: each is a level of the parser's tree.
 const MAX_NESTED: usize = 32;
+/// People of a header at most: a list of thousands says no more than its beginning, and how long it is.
+const MAX_PEOPLE: usize = 64;
 /// Parts that are shown, and attachments that are named, at most; the text of more is left out, and said.
 const MAX_PARTS: usize = 256;
 
@@ -90,8 +92,13 @@ fn people(addresses: &Address<'_>) -> String {
         (Some(name), Some(address)) => format!("{name} <{address}>"),
         (one, other) => one.or(other).unwrap_or_default().to_owned(),
     };
-    // A list of thousands says no more than its beginning.
-    addresses.iter().take(64).map(|one| person((one.name(), one.address()))).collect::<Vec<_>>().join(", ")
+    let mut all: Vec<String> =
+        addresses.iter().take(MAX_PEOPLE).map(|one| person((one.name(), one.address()))).collect();
+    let more = addresses.iter().skip(MAX_PEOPLE).count();
+    if more > 0 {
+        all.push(format!("and {more} more"));
+    }
+    all.join(", ")
 }
 
 fn attachment(part: &MessagePart<'_>) -> String {

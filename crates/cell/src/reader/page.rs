@@ -1,7 +1,7 @@
 //! A document being written down: the text as a person would read it, the asides, what was taken out.
 
 use autoshare_core::document::{
-    Aside, AsideKind, Document, Format, MAX_ASIDE, MAX_ASIDES, MAX_SAMPLE, MAX_TEXT, Removed, RemovedKind,
+    Aside, AsideKind, Document, Format, MAX_ASIDE, MAX_ASIDES, MAX_HIDDEN, MAX_SAMPLE, MAX_TEXT, Removed, RemovedKind,
 };
 
 /// Where a piece of text goes.
@@ -31,6 +31,8 @@ pub(crate) enum Gap {
 pub(crate) struct Page {
     document: Document,
     gap: Gap,
+    /// A line began since the last piece.
+    parted: bool,
     space: bool,
     /// Where the last piece went: what follows in the same place belongs to it.
     last: Place,
@@ -38,6 +40,8 @@ pub(crate) struct Page {
     prefix: String,
     /// In how many quotations the text stands.
     quoted: usize,
+    /// Bytes that may still be kept of what is taken out.
+    hidden_room: usize,
 }
 
 /// Signs of quotation before a line at most.
@@ -48,10 +52,12 @@ impl Page {
         Self {
             document: Document::of(format, String::new()),
             gap: Gap::None,
+            parted: false,
             space: false,
             last: Place::Seen,
             prefix: String::new(),
             quoted: 0,
+            hidden_room: MAX_HIDDEN,
         }
     }
 
@@ -75,6 +81,7 @@ impl Page {
     /// Begins a line or a paragraph. What came before is at an end.
     pub(crate) fn gap(&mut self, gap: Gap) {
         self.gap = self.gap.max(gap);
+        self.parted = true;
         self.space = false;
     }
 
@@ -175,6 +182,7 @@ impl Page {
             self.push(&prefix);
         }
         self.gap = Gap::None;
+        self.parted = false;
         self.space = false;
     }
 
@@ -194,18 +202,22 @@ impl Page {
             return;
         }
         let goes_on = self.last == place;
+        let parted = std::mem::take(&mut self.parted);
         match place {
             Place::Seen => {}
-            Place::Aside(kind) if goes_on => self.go_on(kind, text),
+            Place::Aside(kind) if goes_on => self.go_on(kind, text, parted),
             Place::Aside(kind) => self.aside(kind, text.trim_ascii()),
-            Place::Removed(kind) => self.note(kind, text, !goes_on),
+            Place::Removed(kind) => self.note(kind, text, !goes_on, parted),
         }
         self.last = place;
     }
 
-    fn go_on(&mut self, kind: AsideKind, text: &str) {
+    fn go_on(&mut self, kind: AsideKind, text: &str, line: bool) {
         let room = match self.document.asides.last_mut().filter(|last| last.kind == kind) {
             Some(last) => {
+                if line && last.text.len() < MAX_ASIDE && !last.text.ends_with('\n') {
+                    last.text.push('\n');
+                }
                 let kept = text.floor_char_boundary(MAX_ASIDE.saturating_sub(last.text.len()));
                 last.text.push_str(text.get(..kept).unwrap_or_default());
                 kept
@@ -233,6 +245,14 @@ impl Page {
         }
     }
 
+    /// Says, once, that there is more of something than is looked at.
+    pub(crate) fn unread(&mut self, what: &str, limit: usize) {
+        let text = format!("unread: {what} after the first {limit}");
+        if !self.document.asides.iter().any(|aside| aside.text == text) {
+            self.aside(AsideKind::Metadata, &text);
+        }
+    }
+
     /// Counts an aside that is left out.
     pub(crate) const fn more_asides(&mut self) {
         self.document.more_asides += 1;
@@ -245,40 +265,38 @@ impl Page {
 
     /// Says that something was taken out.
     pub(crate) fn removed(&mut self, kind: RemovedKind, text: &str) {
-        self.note(kind, text, true);
+        self.note(kind, text, true, true);
     }
 
-    fn note(&mut self, kind: RemovedKind, text: &str, new: bool) {
+    fn note(&mut self, kind: RemovedKind, text: &str, new: bool, line: bool) {
         let first_at = self.document.text.len() as u64;
-        let entry = match self.document.removed.iter_mut().position(|removed| removed.kind == kind) {
-            Some(at) => self.document.removed.get_mut(at),
+        let removed = &mut self.document.removed;
+        let entry = match removed.iter_mut().position(|removed| removed.kind == kind) {
+            Some(at) => removed.get_mut(at),
             None => {
-                let empty = Removed { kind, count: 0, bytes: 0, first_at, sample: String::new() };
-                self.document.removed.push(empty);
-                self.document.removed.last_mut()
+                removed.push(Removed { kind, count: 0, bytes: 0, first_at, text: String::new(), cut: 0 });
+                removed.last_mut()
             }
         };
         let Some(entry) = entry else { return };
-        entry.count += u64::from(new || entry.count == 0);
+        let new = new || entry.count == 0;
+        entry.count += u64::from(new);
         entry.bytes += text.len() as u64;
-        if entry.sample.len() < MAX_SAMPLE {
-            // More than fits need not be looked at.
-            let text = text.get(..text.floor_char_boundary(4 * MAX_SAMPLE)).unwrap_or_default();
-            for word in text.split_ascii_whitespace() {
-                let space = if entry.sample.is_empty() { "" } else { " " };
-                entry.sample.push_str(space);
-                entry.sample.push_str(word);
-                if entry.sample.len() >= MAX_SAMPLE {
-                    break;
-                }
-            }
-            let kept = entry.sample.floor_char_boundary(MAX_SAMPLE);
-            entry.sample.truncate(kept);
+        if new || line {
+            let kept = entry.text.trim_end().len();
+            entry.text.truncate(kept);
         }
+        let room = if kind.is_text() { self.hidden_room } else { MAX_SAMPLE.saturating_sub(entry.text.len()) };
+        let before = entry.text.len();
+        entry.cut += append(&mut entry.text, text, new || line, room.min(self.hidden_room)) as u64;
+        self.hidden_room -= (entry.text.len() - before).min(self.hidden_room);
     }
 
     /// The document, its text as it was written.
-    pub(crate) fn into_document(self) -> Document {
+    pub(crate) fn into_document(mut self) -> Document {
+        for removed in &mut self.document.removed {
+            removed.text.truncate(removed.text.trim_end().len());
+        }
         self.document
     }
 
@@ -289,6 +307,41 @@ impl Page {
         if !self.document.text.is_empty() {
             self.document.text.push('\n');
         }
-        self.document
+        self.into_document()
     }
+}
+
+/// Appends the words of a text, of which so many bytes fit: on a line of its own or not, white space of any length as a
+/// line's end or a space. Returns how many bytes of the text are left out.
+fn append(to: &mut String, text: &str, line: bool, room: usize) -> usize {
+    let end = to.len() + room;
+    let mut gap = if line { "\n" } else { "" };
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (white, words) = split(rest, |c| !c.is_ascii_whitespace());
+        if gap.is_empty() && !white.is_empty() {
+            gap = if white.contains('\n') { "\n" } else { " " };
+        }
+        let (word, after) = split(words, |c| c.is_ascii_whitespace());
+        if to.is_empty() || to.ends_with(['\n', ' ']) {
+            gap = "";
+        }
+        let fits = end.saturating_sub(to.len() + gap.len());
+        if fits == 0 {
+            return rest.trim_ascii().len();
+        }
+        to.push_str(gap);
+        gap = "";
+        let kept = word.floor_char_boundary(fits);
+        to.push_str(word.get(..kept).unwrap_or_default());
+        if kept < word.len() {
+            return words.trim_ascii().len() - kept;
+        }
+        rest = after;
+    }
+    0
+}
+
+fn split(text: &str, at: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at_checked(text.find(at).unwrap_or(text.len())).unwrap_or((text, ""))
 }

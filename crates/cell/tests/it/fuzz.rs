@@ -52,7 +52,7 @@ fn every_decoder(body: &[u8]) {
 fn document() -> Document {
     Document {
         asides: vec![Aside { kind: AsideKind::Alt, text: "a\n".into(), at: 1 }],
-        removed: vec![Removed { kind: RemovedKind::Tiny, count: 1, bytes: 2, first_at: 0, sample: "x".into() }],
+        removed: vec![Removed { kind: RemovedKind::Tiny, count: 1, bytes: 2, first_at: 0, text: "x".into(), cut: 3 }],
         charset: Some("KOI8-R".into()),
         ..Document::of(Format::Html, String::new())
     }

@@ -34,7 +34,11 @@ pub(crate) fn read(source: &str) -> Document {
 
 /// Reads a page into another document.
 pub(crate) fn write(source: &str, page: &mut Page) {
-    let mut reader = Reader { tree: Tree::new(sheet(source), is_quirky(source)), page };
+    let sheet = sheet(source);
+    if let Some(limit) = sheet.limit() {
+        page.unread("rules of its style sheets, which may hide what is shown here,", limit);
+    }
+    let mut reader = Reader { tree: Tree::new(sheet, is_quirky(source)), page };
     let mut tokens = Tokens::new(source);
     while let Some(token) = tokens.next() {
         match token {
@@ -308,7 +312,8 @@ impl<'a> Reader<'a, '_> {
                 }
                 Kind::Anchor => self.anchor(&open),
                 Kind::Script | Kind::Style | Kind::Title | Kind::Template | Kind::Fallback => self.page.part(),
-                _ if open.place != Place::Seen => self.page.part(),
+                // Not within what is hidden as a whole.
+                _ if open.place != self.tree.last().map_or(Place::Seen, |outer| outer.place) => self.page.part(),
                 _ => {}
             }
         }

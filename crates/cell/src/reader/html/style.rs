@@ -427,9 +427,16 @@ pub(crate) struct Sheet {
     ids: HashMap<String, Vec<usize>>,
     classes: HashMap<String, Vec<usize>>,
     names: HashMap<String, Vec<usize>>,
+    /// There are more rules than are kept.
+    overfull: bool,
 }
 
 impl Sheet {
+    /// How many rules are kept, if there are more.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.overfull.then_some(MAX_RULES)
+    }
+
     /// Whether there is no rule that could hide anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.rules.is_empty()
@@ -464,6 +471,7 @@ impl Sheet {
         }
         for selector in selectors.split(',') {
             if self.rules.len() >= MAX_RULES {
+                self.overfull = true;
                 return;
             }
             if selector.contains(['+', '~']) {

@@ -17,6 +17,8 @@ use crate::reader::page::Place;
 const MAX_OPEN: usize = 512;
 /// Formatting elements that wait to be opened anew at most.
 const MAX_PENDING: usize = 32;
+/// Of these, alike at most: the HTML Standard says three.
+const MAX_SAME: usize = 3;
 /// Pixels below which letters cannot be read.
 const TINY: f32 = 4.0;
 /// What every channel of two colours may differ by while nobody sees a difference.
@@ -386,7 +388,10 @@ impl<'a> Tree<'a> {
         {
             // The outer one is closed last and opened first.
             let at = self.markers.last().copied().unwrap_or(0).min(self.pending.len());
-            self.pending.insert(at, tag);
+            let same = self.pending.iter().skip(at).filter(|other| other.source == tag.source).count();
+            if same < MAX_SAME {
+                self.pending.insert(at, tag);
+            }
         }
     }
 

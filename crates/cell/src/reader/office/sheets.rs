@@ -147,7 +147,10 @@ fn sheet(source: &str, around: Ink, strings: &[String], styles: &Styles, page: &
     let (mut kind, mut value, mut in_value, mut cells) = (String::new(), String::new(), false, 0u32);
     walk(source, |piece| match piece {
         Piece::Start(element) => match element.name() {
-            "col" if is_true(&element, "hidden") && hidden_columns.len() < MAX_HIDDEN => {
+            "col" if is_true(&element, "hidden") && hidden_columns.len() == MAX_HIDDEN => {
+                page.unread("ranges of hidden columns, which are shown,", MAX_HIDDEN);
+            }
+            "col" if is_true(&element, "hidden") => {
                 let number = |name| element.get(name).and_then(|at| at.parse().ok()).unwrap_or(0);
                 hidden_columns.push((number("min"), number("max")));
             }

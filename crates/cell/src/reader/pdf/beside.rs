@@ -38,7 +38,11 @@ fn is(dict: &Dict<'_>, name: &str, value: &[u8]) -> bool {
 pub(super) fn annotations(leaf: &Leaf<'_>, clip: Bounds, artist: &mut Artist<'_>) -> Result<(), ReadRefusal> {
     actions(leaf.raw(), artist)?;
     let Some(list) = leaf.raw().get::<Array<'_>>("Annots") else { return Ok(()) };
-    for one in list.iter::<Dict<'_>>().take(MAX_ANNOTATIONS) {
+    for (at, one) in list.iter::<Dict<'_>>().take(MAX_ANNOTATIONS + 1).enumerate() {
+        if at == MAX_ANNOTATIONS {
+            artist.page.unread("annotations of a page", MAX_ANNOTATIONS);
+            break;
+        }
         annotation(&one, leaf, clip, artist)?;
     }
     Ok(())
@@ -238,13 +242,14 @@ fn attachment(file: &Dict<'_>, page: &mut Page) {
 fn fields(form: &Dict<'_>, artist: &mut Artist<'_>) -> Result<(), ReadRefusal> {
     let mut open: Vec<Dict<'_>> = form
         .get::<Array<'_>>("Fields")
-        .map(|list| list.iter::<Dict<'_>>().take(MAX_ENTRIES).collect())
+        .map(|list| list.iter::<Dict<'_>>().take(MAX_ENTRIES + 1).collect())
         .unwrap_or_default();
     open.reverse();
     let mut seen = 0;
     while let Some(field) = open.pop() {
         seen += 1;
         if seen > MAX_ENTRIES {
+            artist.page.unread("fields of its form", MAX_ENTRIES);
             break;
         }
         artist.budget.spend(0)?;

@@ -75,7 +75,11 @@ fn draw(leaf: &Leaf<'_>, artist: &mut Artist<'_>) -> Result<(), ReadRefusal> {
     let visible = leaf.intersected_crop_box();
     let clip = Bounds { x0: visible.x0, y0: visible.y0, x1: visible.x1, y1: visible.y1 };
     let mut content = Vec::new();
-    for stream in streams(leaf.raw()) {
+    let streams = streams(leaf.raw());
+    if streams.len() > MAX_STREAMS {
+        artist.page.unread("streams of a page", MAX_STREAMS);
+    }
+    for stream in streams.into_iter().take(MAX_STREAMS) {
         content.extend(artist.budget.unpack(&stream)?.unwrap_or_default());
         // A word does not go on in the next stream.
         content.push(b' ');
@@ -95,7 +99,7 @@ fn streams<'a>(leaf: &Dict<'a>) -> Vec<Stream<'a>> {
 }
 
 fn streams_of<'a>(list: &Array<'a>) -> Vec<Stream<'a>> {
-    list.iter::<Object<'a>>().take(MAX_STREAMS).filter_map(Object::into_stream).collect()
+    list.iter::<Object<'a>>().take(MAX_STREAMS + 1).filter_map(Object::into_stream).collect()
 }
 
 fn refusal(error: LoadPdfError) -> ReadRefusal {

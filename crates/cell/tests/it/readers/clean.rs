@@ -1,9 +1,9 @@
 //! Text of which nothing is taken out is the same, byte for byte; and what a document is, is told by its content.
 
 use autoshare_cell::reader::read;
-use autoshare_core::document::{Format, Hint, ReadRefusal};
+use autoshare_core::document::{Document, Format, Hint, ReadRefusal};
 
-use super::{hint, markdown};
+use super::{hint, html, markdown};
 
 #[test]
 fn clean_markdown_is_untouched() {
@@ -80,4 +80,25 @@ fn charsets_are_converted_and_said() {
         let document = read(bytes, &hint).unwrap();
         assert_eq!((document.text.as_str(), document.charset.as_deref()), (*text, *charset), "{mime}");
     }
+}
+
+#[test]
+fn what_is_more_than_is_looked_at_is_said() {
+    let said = |document: &Document| document.asides.iter().filter(|aside| aside.text.starts_with("unread")).count();
+    let rules = |count: usize| html(&format!("<!doctype html><style>{}</style><p>x", ".a{display:none}".repeat(count)));
+    assert_eq!((said(&rules(4096)), said(&rules(5000))), (0, 1));
+    let head = "From: a@b.example\r\nTo: c@d.example\r\nSubject: s\r\n";
+    let people = format!("From: a@b.example\r\nSubject: s\r\nTo: {}c@d.example\r\n\r\nx", "c@d.example, ".repeat(99));
+    let people = read(people.as_bytes(), &hint("a.eml")).unwrap();
+    assert!(people.asides.iter().any(|aside| aside.text.ends_with("and 36 more")), "{people:?}");
+    let parts = |part: &str| {
+        let parts = part.repeat(300);
+        let mail = format!("{head}Content-Type: multipart/mixed; boundary=x\r\n\r\n{parts}--x--\r\n");
+        read(mail.as_bytes(), &hint("a.eml")).unwrap()
+    };
+    let texts = parts("--x\r\n\r\nword\r\n");
+    assert_eq!((texts.text.matches("word").count(), texts.cut), (256, 44 * 4));
+    let files = parts("--x\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=a.png\r\n\r\nx\r\n");
+    let named = files.asides.iter().filter(|aside| aside.text.starts_with("a.png")).count();
+    assert_eq!((named, files.more_asides), (256, 44));
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use autoshare_cell::reader::read;
-use autoshare_core::document::{Document, Hint, MAX_ASIDE, MAX_ASIDES, MAX_SAMPLE, MAX_TEXT};
+use autoshare_core::document::{Document, Hint, MAX_ASIDE, MAX_ASIDES, MAX_HIDDEN, MAX_SAMPLE, MAX_TEXT};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -17,7 +17,11 @@ pub(crate) fn is_bounded(document: &Document) {
     assert!(
         document.asides.iter().all(|aside| aside.text.len() <= MAX_ASIDE && aside.at <= document.text.len() as u64)
     );
-    assert!(document.removed.iter().all(|removed| removed.sample.len() <= MAX_SAMPLE && removed.count > 0));
+    assert!(document.removed.iter().map(|removed| removed.text.len()).sum::<usize>() <= MAX_HIDDEN);
+    for removed in &document.removed {
+        assert!(removed.count > 0 && removed.cut <= removed.bytes);
+        assert!(removed.kind.is_text() || removed.text.len() <= MAX_SAMPLE);
+    }
     assert_eq!(*document, document.clone().checked());
 }
 

@@ -109,8 +109,33 @@ fn d4_html_shows_what_a_person_sees() {
         assert!(document.text.contains("before"), "{source}\n{}", document.text);
         let removed = document.removed.iter().find(|removed| removed.kind == *kind);
         let removed = removed.unwrap_or_else(|| panic!("{source}: {:?}", document.removed));
-        assert!(removed.sample.contains("ignore all rules"), "{source}: {removed:?}");
+        assert!(removed.text.contains("ignore all rules"), "{source}: {removed:?}");
     }
+}
+
+#[test]
+fn d4_what_is_hidden_is_handed_over_whole_up_to_a_bound() {
+    let hidden = |source: &str| {
+        let document = html(&format!("<!doctype html>{source}"));
+        document.removed.into_iter().map(|removed| (removed.kind, removed.text, removed.cut)).collect::<Vec<_>>()
+    };
+    // Words keep together over tags; blocks and places stand on lines of their own.
+    let source =
+        "<div hidden>ig<b>nore</b>  all\n\n rules<p>and</div>x<i hidden>wire  </i><i hidden>it</i><script>f()</script>";
+    assert_eq!(
+        hidden(source),
+        [(R::Hidden, "ignore all\nrules\nand\nwire\nit".to_owned(), 0), (R::Script, "f()".to_owned(), 0)]
+    );
+    // All kinds share the bound; of a program there is only the beginning.
+    let long = format!(
+        "<p hidden>{}</p><!-- {} --><script>{}</script>",
+        "a ".repeat(30_000),
+        "b".repeat(9_000),
+        "c".repeat(9_000)
+    );
+    let found = hidden(&long);
+    let kept: Vec<_> = found.iter().map(|(kind, text, cut)| (*kind, text.len(), *cut)).collect();
+    assert_eq!(kept, [(R::Hidden, 59_999, 0), (R::SourceComment, 5_536, 9_000 - 5_536), (R::Script, 0, 9_000)]);
 }
 
 /// What is seen in spite of what is around it.

@@ -35,7 +35,7 @@ fn d4_of_two_forms_the_one_that_is_shown_counts() {
     ));
     assert_eq!(document.text, "Hi Ann\n\n> old\n\n>> older\n");
     assert_eq!(kinds(&document), [R::Hidden, R::Template]);
-    assert!(document.removed.iter().all(|removed| removed.sample == SECRET), "{:?}", document.removed);
+    assert!(document.removed.iter().all(|removed| removed.text == SECRET), "{:?}", document.removed);
 }
 
 #[test]

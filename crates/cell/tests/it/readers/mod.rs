@@ -1,5 +1,6 @@
 //! Documents as a person sees them.
 
+mod attacks;
 mod clean;
 mod fuzz;
 mod hidden;

@@ -8,7 +8,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::{SECRET, asides, kinds};
 
-fn pack(parts: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn pack(parts: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in parts {
         let stored = *name == "mimetype";
@@ -62,7 +62,7 @@ fn d4_word_shows_what_is_on_the_page() {
     for (body, kind) in rows {
         let document = word(&format!("<w:p><w:r><w:t>before</w:t></w:r></w:p>{}", body.replace("{}", SECRET)));
         assert_eq!(document.text, "before\n", "{body}");
-        assert_eq!((kinds(&document), document.removed[0].sample.as_str()), (vec![*kind], SECRET), "{body}");
+        assert_eq!((kinds(&document), document.removed[0].text.as_str()), (vec![*kind], SECRET), "{body}");
     }
 }
 

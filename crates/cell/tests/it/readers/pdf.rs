@@ -16,13 +16,13 @@ use super::{SECRET, asides, kinds};
 #[derive(Default)]
 pub(crate) struct Draft<'a> {
     pub(crate) content: &'a str,
-    catalogue: &'a str,
-    page: &'a str,
-    fonts: &'a str,
-    resources: &'a str,
-    trailer: &'a str,
+    pub(crate) catalogue: &'a str,
+    pub(crate) page: &'a str,
+    pub(crate) fonts: &'a str,
+    pub(crate) resources: &'a str,
+    pub(crate) trailer: &'a str,
     /// From number 6 on: a dictionary's inside, and a stream where there is one.
-    more: &'a [(&'a str, Option<&'a [u8]>)],
+    pub(crate) more: &'a [(&'a str, Option<&'a [u8]>)],
 }
 
 impl Draft<'_> {
@@ -226,7 +226,7 @@ fn d4_what_nobody_sees_is_taken_out() {
         assert_eq!(document.text, "What is seen.\nAnd this.\n", "{what}");
         assert_eq!(kinds(&document), [*kind], "{what}");
         let removed = &document.removed[0];
-        assert_eq!((removed.sample.as_str(), removed.count), (SECRET, 1), "{what}");
+        assert_eq!((removed.text.as_str(), removed.count), (SECRET, 1), "{what}");
     }
 }
 

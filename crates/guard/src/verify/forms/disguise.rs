@@ -76,7 +76,8 @@ fn skeleton(line: &str) -> Option<String> {
                     changed += 1;
                     out.push(plain);
                 }
-                None if matches!(c, '\u{300}'..='\u{36F}') => changed += 1,
+                // Soft hyphens show only where a line breaks.
+                None if matches!(c, '\u{300}'..='\u{36F}' | '\u{AD}') => changed += 1,
                 None => out.push(c),
             }
         }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::documents::{Filler, made, placed};
+use crate::documents::{Filler, made, made_of, placed};
 use crate::grammar::Grammar;
+use crate::kinds::UNSEEN;
 use crate::random::Random;
 use crate::verify::Channel;
 
@@ -117,6 +118,15 @@ impl Material {
         Self { grammar: Grammar::new(), records, documents }
     }
 
+    /// All texts that were collected, and all documents.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        self.records
+            .iter()
+            .map(|record| record.text.as_str())
+            .chain(self.documents.iter().map(String::as_str))
+            .collect()
+    }
+
     /// The examples of an epoch, in random order.
     pub(crate) fn epoch(&self, seed: u64) -> Vec<Example> {
         let random = &mut Random::new(seed);
@@ -138,6 +148,38 @@ impl Material {
         list
     }
 
+    /// Records, orders and prompts of the rules that are kept for measuring: name of the set, and its examples.
+    pub(crate) fn unseen(&self, seed: u64) -> Vec<(&'static str, Vec<Example>)> {
+        let random = &mut Random::new(seed);
+        let grammar = &self.grammar;
+        let filler = &Filler { grammar, sentences: Vec::new() };
+        let content = |name, rule: &str, random: &mut Random| {
+            let mut list = Vec::new();
+            for _ in 0..600 {
+                let harmless = made_of(UNSEEN, filler, random, None);
+                push(&mut list, &harmless.text, Channel::Content, false, name);
+                let order = grammar.make(rule, random);
+                let attack = made_of(UNSEEN, filler, random, Some(&order));
+                list.push(Example {
+                    text: attack.text,
+                    channel: Channel::Content,
+                    attack: true,
+                    place: attack.attack,
+                    source: name.into(),
+                });
+            }
+            (name, list)
+        };
+        let orders = content("unseen orders", "unseen.order", random);
+        let frames = content("unseen frames", "unseen.frame", random);
+        let mut prompts = Vec::new();
+        for _ in 0..300 {
+            push(&mut prompts, &grammar.make("unseen.ask", random), Channel::User, false, "unseen prompts");
+            push(&mut prompts, &grammar.make("unseen.break", random), Channel::User, true, "unseen prompts");
+        }
+        vec![orders, frames, ("unseen prompts", prompts)]
+    }
+
     /// What was collected, as it is.
     fn collected(&self, random: &mut Random, list: &mut Vec<Example>) {
         for record in &self.records {
@@ -145,6 +187,7 @@ impl Material {
             let source = record.source.as_str();
             if record.attack {
                 match source {
+                    "inthewild" if !breaks_rules(text) => {}
                     "inthewild" | "giskard" | "deepset" => {
                         push(list, text, Channel::User, true, source);
                         if random.one_in(3) {
@@ -167,9 +210,15 @@ impl Material {
         }
     }
 
+    /// The texts of some sources.
+    fn texts_of(&self, sources: &[&str]) -> Vec<&str> {
+        let fits = self.records.iter().filter(|record| sources.contains(&record.source.as_str()));
+        fits.map(|record| record.text.as_str()).collect()
+    }
+
     fn made_user(&self, random: &mut Random, list: &mut Vec<Example>) {
         let grammar = &self.grammar;
-        for _ in 0..6000 {
+        for _ in 0..8000 {
             push(list, &grammar.make("ask", random), Channel::User, false, "made-ask");
         }
         for _ in 0..900 {
@@ -182,6 +231,16 @@ impl Material {
                 false,
                 "made-ask",
             );
+        }
+        // People bring texts along, of all kinds, and tell stories.
+        let brought = self.texts_of(&["piarena-doc", "gpteacher-role-resp", "gpteacher-tool-resp", "repo-docs"]);
+        for _ in 0..2000 {
+            let text = if brought.is_empty() { "" } else { crop(random.one_of(&brought), 100 + random.below(900)) };
+            let rule = *random.pick(&["ask.write", "scene", "edge", "work.order", "ask.role"]);
+            let gap = *random.pick(&[" ", "\n", "\n\n", ": "]);
+            let ask = grammar.make(rule, random);
+            let text = if random.one_in(3) { format!("{text}{gap}{ask}") } else { format!("{ask}{gap}{text}") };
+            push(list, &text, Channel::User, false, "made-ask");
         }
         for _ in 0..3500 {
             let attack = grammar.make("jailbreak", random);
@@ -205,10 +264,7 @@ impl Material {
 
     fn made_content(&self, random: &mut Random, list: &mut Vec<Example>) {
         let grammar = &self.grammar;
-        let of = |sources: &[&str]| -> Vec<&str> {
-            let fits = self.records.iter().filter(|record| sources.contains(&record.source.as_str()));
-            fits.map(|record| record.text.as_str()).collect()
-        };
+        let of = |sources: &[&str]| self.texts_of(sources);
         // Documents of others, to hold attacks; orders of others, to be attacks.
         let hosts = of(&[
             "piarena-doc",
@@ -277,6 +333,44 @@ impl Material {
             push_placed(list, &attack.clone(), &attack, Channel::Content, "bare");
         }
     }
+}
+
+/// Whether a prompt that somebody called a jailbreak speaks of rules and of doing without them. Many only give a role,
+/// and people who give roles are no attackers: these are not learnt from.
+fn breaks_rules(text: &str) -> bool {
+    const MARKS: &[&str] = &[
+        "ignor",
+        "disregard",
+        "forget",
+        "no longer",
+        "restrict",
+        "rules",
+        "guideline",
+        "polic",
+        "dan ",
+        "jailbr",
+        "filter",
+        "refus",
+        "illegal",
+        "ethic",
+        "do anything",
+        "censor",
+        "openai",
+        "bypass",
+        "moral",
+        "harmful",
+        "break character",
+        "developer mode",
+        "system prompt",
+        "previous",
+        "offensive",
+        "nsfw",
+        "swear",
+        "without any",
+        "limitation",
+    ];
+    let text = text.to_lowercase();
+    MARKS.iter().any(|mark| text.contains(mark))
 }
 
 /// Whether a text asks for a deed and not for a fact.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::grammar::Grammar;
+use crate::kinds::{KINDS, Kind};
 use crate::random::Random;
 
 /// Around an attack while a document is put together.
@@ -14,103 +15,6 @@ pub(crate) struct Document {
     pub(crate) text: String,
     pub(crate) attack: Option<Range<usize>>,
 }
-
-/// Fields of a record: name, rule, and whether a stranger may have written it.
-type Fields = &'static [(&'static str, &'static str, bool)];
-
-/// Kinds of records that tools give back.
-const KINDS: &[(&str, Fields)] = &[
-    (
-        "emails",
-        &[
-            ("id", "id", false),
-            ("from", "email", false),
-            ("to", "email", false),
-            ("subject", "mail.subject", true),
-            ("date", "date", false),
-            ("body", "mail.body", true),
-        ],
-    ),
-    ("messages", &[("sender", "first", false), ("time", "time", false), ("text", "chat", true)]),
-    (
-        "events",
-        &[
-            ("id", "id", false),
-            ("title", "event", true),
-            ("start", "date", false),
-            ("location", "address", true),
-            ("participants", "email", false),
-            ("description", "event.note", true),
-        ],
-    ),
-    (
-        "transactions",
-        &[
-            ("id", "id", false),
-            ("date", "date", false),
-            ("recipient", "iban", false),
-            ("amount", "amount", false),
-            ("subject", "transaction", true),
-        ],
-    ),
-    (
-        "reviews",
-        &[("author", "name", false), ("rating", "n", false), ("title", "topic", true), ("review", "review", true)],
-    ),
-    (
-        "files",
-        &[("name", "file", false), ("owner", "email", false), ("modified", "date", false), ("content", "about", true)],
-    ),
-    ("results", &[("title", "topic", true), ("url", "url", false), ("snippet", "about", true)]),
-    (
-        "products",
-        &[
-            ("sku", "id", false),
-            ("name", "product", true),
-            ("price", "amount", false),
-            ("description", "review", true),
-            ("stock", "n", false),
-        ],
-    ),
-    ("notes", &[("created", "date", false), ("note", "note", true), ("tags", "word", false)]),
-    (
-        "users",
-        &[
-            ("name", "name", true),
-            ("email", "email", false),
-            ("phone", "phone", false),
-            ("bio", "profile", true),
-            ("address", "address", true),
-        ],
-    ),
-    (
-        "tickets",
-        &[
-            ("ticket", "id", false),
-            ("customer", "name", true),
-            ("status", "word", false),
-            ("message", "mail.body", true),
-            ("reply", "order", false),
-        ],
-    ),
-    (
-        "invoices",
-        &[("number", "id", false), ("issuer", "company", true), ("text", "bill", true), ("total", "amount", false)],
-    ),
-    (
-        "hotels",
-        &[("hotel", "company", true), ("city", "city", false), ("price", "amount", false), ("about", "review", true)],
-    ),
-    ("tools", &[("name", "fn", false), ("description", "tool.about", true), ("returns", "word", false)]),
-    ("commits", &[("sha", "id", false), ("author", "name", false), ("message", "dev.note", true)]),
-    (
-        "devices",
-        &[("device", "product", true), ("state", "word", false), ("room", "word", true), ("log", "fact", true)],
-    ),
-    ("posts", &[("user", "first", false), ("post", "chat", true), ("likes", "n", false)]),
-    ("faq", &[("entry", "faq", true)]),
-    ("steps", &[("step", "manual.deed", true), ("detail", "advice", true)]),
-];
 
 /// What documents are filled with: made-up sentences, and sentences of others, lest one style stand for harmless.
 pub(crate) struct Filler<'a> {
@@ -126,11 +30,24 @@ impl Filler<'_> {
 
     /// What a person wrote.
     fn words(&self, rule: &str, random: &mut Random) -> String {
-        if self.sentences.is_empty() || !random.one_in(3) {
+        if self.sentences.is_empty() {
             return self.grammar.make(rule, random);
         }
-        let list: Vec<&str> = (0..1 + random.below(3)).map(|_| *random.pick(&self.sentences)).collect();
-        list.join(" ")
+        match random.below(12) {
+            0..3 => {
+                let list: Vec<&str> = (0..1 + random.below(3)).map(|_| *random.pick(&self.sentences)).collect();
+                list.join(" ")
+            }
+            // A few words of a sentence: not everything that people fill in is one.
+            3..5 => {
+                let words: Vec<&str> = random.pick(&self.sentences).split(' ').collect();
+                let from = random.below(words.len());
+                let some: Vec<_> = words.iter().skip(from).take(1 + random.below(6)).copied().collect();
+                some.join(" ")
+            }
+            5..7 => self.grammar.make("state.line", random),
+            _ => self.grammar.make(rule, random),
+        }
     }
 }
 
@@ -141,9 +58,14 @@ pub(crate) fn made(filler: &Filler<'_>, random: &mut Random, attack: Option<&str
         1 => mail(filler, random, attack),
         2 => code(filler, random, attack),
         3 => page(filler, random, attack),
-        _ => records(filler, random, attack),
+        _ => records(filler, KINDS, random, attack),
     };
     finish(&text)
+}
+
+/// Made-up records of one of `kinds`, without an attack, or with one.
+pub(crate) fn made_of(kinds: &[Kind], filler: &Filler<'_>, random: &mut Random, attack: Option<&str>) -> Document {
+    finish(&records(filler, kinds, random, attack))
 }
 
 /// An attack placed into a text of somebody's.
@@ -187,44 +109,82 @@ fn with(text: &str, attack: &str, random: &mut Random) -> String {
     let marked = format!("{BEGIN}{attack}{END}");
     let gap = *random.pick(&[" ", " ", "\n", "\n\n", " - "]);
     match (random.below(8), text.find(". ")) {
-        (0 | 1, _) => marked,
-        (2 | 3, _) => format!("{marked}{gap}{text}"),
+        (0..3, _) => marked,
+        (3, _) => format!("{marked}{gap}{text}"),
         (4, Some(at)) => format!("{}{gap}{marked}{gap}{}", &text[..=at], &text[at + 2..]),
         _ => format!("{text}{gap}{marked}"),
     }
 }
 
-fn records(filler: &Filler<'_>, random: &mut Random, attack: Option<&str>) -> String {
-    let (name, fields) = random.pick(KINDS);
-    let most = *random.pick(&[1, 3, 8]);
+/// Rules of free fields that are never longer than a name.
+const SHORT: &[&str] = &["name", "company", "product", "address", "word", "first", "last", "city", "file"];
+
+fn records(filler: &Filler<'_>, kinds: &[Kind], random: &mut Random, attack: Option<&str>) -> String {
+    let (name, fields) = random.pick(kinds);
+    let mut fields: Vec<(String, &str, bool)> =
+        fields.iter().map(|(key, rule, free)| ((*key).to_owned(), *rule, *free)).collect();
+    // Nobody has seen all kinds of records: other fields, and fields of other names, must say nothing.
+    if !filler.sentences.is_empty() && random.one_in(2) {
+        for _ in 0..random.below(4) {
+            let field = (String::new(), *random.pick(&["any.value", "any.value", "state.line"]), random.one_in(3));
+            fields.insert(random.below(fields.len() + 1), field);
+        }
+        for (key, ..) in &mut fields {
+            if key.is_empty() || !random.one_in(3) {
+                *key = filler.value("key", random);
+            }
+        }
+    }
+    let most = *random.pick(&[1, 1, 3, 3, 3, 8, 8, 20]);
     let count = 1 + random.below(most);
     let target = random.below(count);
-    let free: Vec<_> = fields.iter().filter(|(.., free)| *free).collect();
-    let field = random.pick(&free).0;
+    let free: Vec<usize> = (0..fields.len()).filter(|at| fields[*at].2).collect();
+    let chosen = *random.pick(&free);
+    // Now and then an attack is spread over two fields; then where it stands is not told.
+    let other = free.iter().copied().find(|at| *at > chosen).filter(|_| random.one_in(8));
+    let halves = attack.zip(other).and_then(|(attack, other)| Some((halves(attack)?, other)));
     let foreign = random.one_in(12);
-    let list: Vec<Vec<(&str, String)>> = (0..count)
-        .map(|index| {
-            let mut filled = Vec::new();
-            for (key, rule, free) in *fields {
+    let mut list: Vec<Vec<(&str, String)>> = (0..count)
+        .map(|_| {
+            let mut row = Vec::new();
+            for (key, rule, free) in &fields {
                 let rule = if foreign && *free { "foreign.plain" } else { rule };
-                let long = *free && !matches!(rule, "name" | "company" | "product" | "address" | "word");
+                let long = *free && !SHORT.contains(&rule);
                 let value = if long { filler.words(rule, random) } else { filler.value(rule, random) };
-                filled.push((
-                    *key,
-                    match attack {
-                        Some(attack) if index == target && *key == field => with(&value, attack, random),
-                        _ => value,
-                    },
-                ));
+                row.push((key.as_str(), value));
             }
-            filled
+            row
         })
         .collect();
+    match (attack, halves) {
+        (_, Some(((first, second), other))) => {
+            list[target][chosen].1 = first.to_owned();
+            list[target][other].1 = second.to_owned();
+        }
+        (Some(attack), None) => {
+            let value = with(&list[target][chosen].1, attack, random);
+            list[target][chosen].1 = value;
+        }
+        (None, None) => {}
+    }
     format(name, &list, random)
 }
 
+/// An attack cut in two between words.
+fn halves(attack: &str) -> Option<(&str, &str)> {
+    let middle = attack.floor_char_boundary(attack.len() / 2);
+    let at = middle + attack[middle..].find(' ')?;
+    Some((&attack[..at], &attack[at + 1..]))
+}
+
 fn format(name: &str, list: &[Vec<(&str, String)>], random: &mut Random) -> String {
-    let quoted = |value: &str| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+    let text = |value: &str| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+    // Numbers and truth values stand bare in most structures.
+    let bare = !random.one_in(4);
+    let quoted = |value: &str| {
+        let is_bare = bare && (matches!(value, "true" | "false") || value.bytes().all(|byte| byte.is_ascii_digit()));
+        if is_bare && !value.is_empty() { value.to_owned() } else { text(value) }
+    };
     let each = |begin: &str, between: &str, end: &str, gap: &str, one: &dyn Fn(&str, &str) -> String| {
         let rows = list.iter().map(|fields| {
             let fields: Vec<_> = fields.iter().map(|(key, value)| one(key, value)).collect();
@@ -232,7 +192,22 @@ fn format(name: &str, list: &[Vec<(&str, String)>], random: &mut Random) -> Stri
         });
         rows.collect::<Vec<_>>().join(gap)
     };
-    match random.below(12) {
+    match random.below(15) {
+        12 => format!(
+            "{{\"{}\": {}, \"{name}\": [{}]}}",
+            random.pick(&["status", "success", "code", "message"]),
+            random.pick(&["\"ok\"", "true", "200", "\"success\""]),
+            each("{", ", ", "}", ", ", &|key, value| format!("\"{key}\": {}", quoted(value)))
+        ),
+        13 => format!(
+            "{{'{name}': [{}]}}",
+            each("{", ", ", "}", ", ", &|key, value| if quoted(value).starts_with('"') {
+                format!("'{key}': '{}'", value.replace('\'', "\\'").replace('\n', "\\n"))
+            } else {
+                format!("'{key}': {value}")
+            })
+        ),
+        14 => each("{", ",", "}", ",", &|key, value| format!("\n    \"{key}\": {}", quoted(value))).replace('}', "\n}"),
         0 | 1 => format!("[{}]", each("{", ", ", "}", ", ", &|key, value| format!("\"{key}\": {}", quoted(value)))),
         2 => format!(
             "{{\n  \"{name}\": [\n{}\n  ]\n}}",

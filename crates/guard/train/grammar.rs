@@ -4,12 +4,17 @@ use std::collections::HashMap;
 
 use crate::random::Random;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 10] = [
     include_str!("grammar/attack.txt"),
+    include_str!("grammar/orders.txt"),
     include_str!("grammar/benign.txt"),
+    include_str!("grammar/records.txt"),
+    include_str!("grammar/words.txt"),
     include_str!("grammar/user.txt"),
+    include_str!("grammar/scenes.txt"),
     include_str!("grammar/languages.txt"),
     include_str!("grammar/values.txt"),
+    include_str!("grammar/unseen.txt"),
 ];
 
 /// What `{^}` and `{^low}` leave for the last step.

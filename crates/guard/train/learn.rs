@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::data::{Example, Material};
+use crate::pretrain::pretrain;
 use crate::random::Random;
 use crate::verify::shape::{AROUND, BUCKETS, DENSE, HEADS, MAGIC, PATTERNS, PLACE, SEEN, TAPS, UNITS, WIDTH, place};
 use crate::verify::tokens::{Token, tokenize};
@@ -16,13 +17,17 @@ pub(crate) struct Recipe {
     pub(crate) rate: f32,
     /// Examples a step of the layers.
     pub(crate) batch: usize,
-    /// Of how many rows one is left out while learning, so that no word alone decides.
+    /// The part of the rows that is left out while learning, so that no word alone decides.
     pub(crate) drop: f32,
+    /// The part of the tokens that other rows stand for while learning, so that a word that was never seen says nothing.
+    pub(crate) stray: f32,
+    /// From what part of the training on the weights are averaged.
+    pub(crate) settled: f32,
 }
 
 impl Recipe {
     pub(crate) const fn new() -> Self {
-        Self { epochs: 5, seed: 20, table_rate: 0.05, rate: 0.0015, batch: 8, drop: 0.2 }
+        Self { epochs: 10, seed: 21, table_rate: 0.05, rate: 0.0015, batch: 8, drop: 0.2, stray: 0.04, settled: 0.6 }
     }
 }
 
@@ -44,6 +49,31 @@ pub(crate) struct Learner {
     moment: Vec<f32>,
     square: Vec<f32>,
     steps: i32,
+}
+
+/// The mean of the weights at several times.
+#[derive(Default)]
+struct Mean {
+    table: Vec<[f32; WIDTH]>,
+    dense: Vec<f32>,
+    times: f32,
+}
+
+impl Mean {
+    fn add(&mut self, learner: &Learner) {
+        self.times += 1.0;
+        self.table.resize(BUCKETS, [0.0; WIDTH]);
+        self.dense.resize(DENSE, 0.0);
+        let share = 1.0 / self.times;
+        let blend = |(mean, weight): (&mut f32, &f32)| *mean += share * (weight - *mean);
+        self.table.as_flattened_mut().iter_mut().zip(learner.table.as_flattened()).for_each(blend);
+        self.dense.iter_mut().zip(&learner.dense).for_each(blend);
+    }
+
+    fn give(self, learner: &mut Learner) {
+        learner.table = self.table;
+        learner.dense = self.dense;
+    }
 }
 
 struct Segment {
@@ -80,8 +110,16 @@ impl Learner {
         }
     }
 
+    /// Learns from the texts alone.
+    pub(crate) fn pretrain(&mut self, material: &Material, recipe: &Recipe) {
+        pretrain(&mut self.table, &material.texts(), recipe.seed);
+    }
+
+    /// Learns from labelled examples. What is left is the mean of the weights at many times of the last part, which is
+    /// steadier than the weights at any one time.
     pub(crate) fn train(&mut self, material: &Material, recipe: &Recipe) {
         let mut random = Random::new(recipe.seed);
+        let mut mean = Mean::default();
         let mut tokens = Vec::new();
         for epoch in 0..recipe.epochs {
             let begin = Instant::now();
@@ -89,13 +127,16 @@ impl Learner {
             let (mut loss, mut in_batch) = (0.0_f64, 0);
             for (index, example) in examples.iter().enumerate() {
                 let done = (epoch as f32 + index as f32 / examples.len() as f32) / recipe.epochs as f32;
-                let fall = 1.0 - 0.95 * done;
+                let fall = 1.0 - 0.85 * done;
                 tokenize(&example.text, &mut tokens);
-                loss += f64::from(self.example(example, &tokens, recipe.table_rate * fall, recipe.drop, &mut random));
+                loss += f64::from(self.example(example, &tokens, recipe, recipe.table_rate * fall, &mut random));
                 in_batch += 1;
                 if in_batch == recipe.batch {
                     self.step(recipe.rate * fall, in_batch);
                     in_batch = 0;
+                }
+                if done > recipe.settled && index % (examples.len() / 4) == 0 {
+                    mean.add(self);
                 }
             }
             eprintln!(
@@ -105,17 +146,25 @@ impl Learner {
                 begin.elapsed().as_secs_f32()
             );
         }
+        mean.add(self);
+        mean.give(self);
     }
 
     /// Learns from one example; its loss.
-    fn example(&mut self, example: &Example, tokens: &[Token], rate: f32, drop: f32, random: &mut Random) -> f32 {
+    fn example(&mut self, example: &Example, tokens: &[Token], recipe: &Recipe, rate: f32, random: &mut Random) -> f32 {
         if tokens.is_empty() {
             return 0.0;
         }
         let head = example.channel as usize;
         let rows: Vec<Vec<u32>> = tokens
             .iter()
-            .map(|token| token.rows().iter().copied().filter(|_| random.unit() >= drop).collect())
+            .map(|token| {
+                let stray = random.unit() < recipe.stray;
+                let mut rows = token.rows().to_vec();
+                rows.retain(|_| random.unit() >= recipe.drop);
+                rows.iter_mut().filter(|_| stray).for_each(|row| *row = random.below(BUCKETS) as u32);
+                rows
+            })
             .collect();
         let mut x = vec![[0.0_f32; WIDTH]; tokens.len() + TAPS - 1];
         for (rows, x) in rows.iter().zip(&mut x[TAPS / 2..]) {

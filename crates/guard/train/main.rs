@@ -24,8 +24,10 @@ mod documents;
 mod encode;
 mod floor;
 mod grammar;
+mod kinds;
 mod learn;
 mod measure;
+mod pretrain;
 mod random;
 mod speed;
 #[expect(
@@ -52,6 +54,7 @@ struct Options {
     model: PathBuf,
     hold: Vec<String>,
     epochs: Option<usize>,
+    seed: Option<u64>,
 }
 
 fn options() -> Options {
@@ -63,6 +66,7 @@ fn options() -> Options {
         model: concat!(env!("CARGO_MANIFEST_DIR"), "/models/verify.bin").into(),
         hold: Vec::new(),
         epochs: None,
+        seed: None,
     };
     while let Some(name) = arguments.next() {
         let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
@@ -72,6 +76,7 @@ fn options() -> Options {
             "--out" | "--model" => options.model = value.into(),
             "--hold" => options.hold = value.split(',').map(str::to_owned).collect(),
             "--epochs" => options.epochs = Some(value.parse().expect("a number of epochs")),
+            "--seed" => options.seed = Some(value.parse().expect("a number")),
             _ => panic!("there is no option {name}"),
         }
     }
@@ -94,7 +99,8 @@ fn main() {
         "speed" => {
             speed::measure(&Net::new(std::fs::read(&options.model).expect("weights").leak()).expect("weights"), &dev)
         }
-        "alarms" => alarms(&options, &dev),
+        "judge" => judge(&options),
+        "alarms" => alarms(&options, &material, &dev),
         "measure" => measure_model(&options, &material, &records, &dev),
         other => panic!("there is no command {other}"),
     }
@@ -138,7 +144,11 @@ fn sample(material: &Material) {
 fn train_model(options: &Options, material: &Material, records: &[Record], dev: &[(String, String)]) {
     let mut recipe = Recipe::new();
     recipe.epochs = options.epochs.unwrap_or(recipe.epochs);
+    recipe.seed = options.seed.unwrap_or(recipe.seed);
     let mut learner = Learner::new(recipe.seed);
+    let begin = std::time::Instant::now();
+    learner.pretrain(material, &recipe);
+    eprintln!("pretrained in {:.0} s", begin.elapsed().as_secs_f32());
     learner.train(material, &recipe);
     let mut file = learner.file();
     let net = Net::new(file.clone().leak()).expect("the weights just made");
@@ -175,6 +185,9 @@ fn sets(options: &Options, material: &Material, records: &[Record], dev: &[(Stri
         Set::new("bipia, bare", Channel::Content, &bipia),
         Set::placed("bipia in READMEs", &documents, &attacks, 1),
     ];
+    for (name, examples) in material.unseen(999_961) {
+        sets.push(Set::of(name, examples[0].channel, &examples));
+    }
     let held = |sources: &[&str]| -> Vec<Record> {
         let is_held = |source: &str| sources.contains(&source) && options.hold.iter().any(|held| held == source);
         records.iter().filter(|record| is_held(&record.source)).cloned().collect()
@@ -208,13 +221,24 @@ fn measure_model(options: &Options, material: &Material, records: &[Record], dev
         let beside = set.figures(0.5, &mut |text| floor.score(text, set.channel));
         println!("{}", line(&set, &ours, &beside));
     }
+    over_defence(&net, &sets(options, material, records, dev));
     thresholds(&net, &material.epoch(999_979), dev);
     forms(&net, &material.epoch(999_961), dev);
     speed::measure(&net, dev);
 }
 
-/// Shows the worst false alarms.
-fn alarms(options: &Options, dev: &[(String, String)]) {
+/// Scores each line of the standard input, in both channels.
+fn judge(options: &Options) {
+    let net = Net::new(std::fs::read(&options.model).expect("the weights file").leak()).expect("weights of this shape");
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        let [user, content] =
+            [Channel::User, Channel::Content].map(|channel| Judge::new(&net, channel).text(&line).score);
+        println!("user {user:.3} content {content:.3} {line}");
+    }
+}
+
+/// Shows the worst false alarms in READMEs, and of the unseen texts the worst false alarms and misses.
+fn alarms(options: &Options, material: &Material, dev: &[(String, String)]) {
     let net = Net::new(std::fs::read(&options.model).expect("the weights file").leak()).expect("weights of this shape");
     let mut list = Vec::new();
     for (name, text) in dev {
@@ -224,6 +248,42 @@ fn alarms(options: &Options, dev: &[(String, String)]) {
     list.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (score, form, name, text) in list.iter().take(60) {
         println!("{score:.3} {form:?} {name}: {text:?}");
+    }
+    for (name, examples) in material.unseen(999_961) {
+        let of = |example: &Example| (Judge::new(&net, example.channel).text(&example.text), example.attack);
+        let mut list: Vec<_> = examples.iter().map(|example| (of(example), example)).collect();
+        let wrong =
+            |(found, attack): &(verify::Verification, bool)| if *attack { 1.0 - found.score } else { found.score };
+        list.sort_by(|a, b| wrong(&b.0).total_cmp(&wrong(&a.0)));
+        for ((found, attack), example) in list.iter().step_by(4).take(60) {
+            let spans: Vec<_> = found.spans.iter().map(|one| &example.text[one.span.clone()]).collect();
+            let place = example.place.clone().map(|place| &example.text[place]);
+            println!("{name}: {:.3} attack: {attack} {place:?} {spans:?}", found.score);
+        }
+    }
+}
+
+/// How many harmless prompts pass at the threshold that catches 95 % of a set's overrides.
+fn over_defence(net: &Net, sets: &[Set]) {
+    let score = |text: &str| Judge::new(net, Channel::User).text(text).score;
+    let scores = |set: &Set, attack: bool| -> Vec<f32> {
+        set.texts.iter().filter(|(_, is_attack)| *is_attack == attack).map(|(text, _)| score(text)).collect()
+    };
+    let sets: Vec<_> = sets.iter().filter(|set| set.channel == Channel::User).collect();
+    println!("\n| overrides, 95 % of which are caught | threshold | harmless prompts that pass |");
+    println!("|---|---|---|");
+    for set in &sets {
+        let mut attacks = scores(set, true);
+        attacks.sort_by(f32::total_cmp);
+        let Some(threshold) = attacks.get(attacks.len() / 20).copied() else { continue };
+        let passed = sets.iter().map(|set| (set, scores(set, false))).filter(|(_, harmless)| !harmless.is_empty());
+        let passed: Vec<_> = passed
+            .map(|(set, harmless)| {
+                let below = harmless.iter().filter(|score| **score < threshold).count();
+                format!("{} {:.1}", set.name, 100.0 * below as f64 / harmless.len() as f64)
+            })
+            .collect();
+        println!("| {} | {threshold:.3} | {} |", set.name, passed.join(", "));
     }
 }
 

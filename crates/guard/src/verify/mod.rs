@@ -55,12 +55,12 @@ impl Profile {
     #[must_use]
     pub fn threshold(self, channel: Channel) -> f32 {
         match (channel, self) {
-            (Channel::User, Self::Cautious) => 0.35,
-            (Channel::User, Self::Default) => 0.6,
-            (Channel::User, Self::Trusting) => 0.9,
-            (Channel::Content, Self::Cautious) => 0.6,
+            (Channel::User, Self::Cautious) => 0.5,
+            (Channel::User, Self::Default) => 0.8,
+            (Channel::User, Self::Trusting) => 0.95,
+            (Channel::Content, Self::Cautious) => 0.7,
             (Channel::Content, Self::Default) => 0.85,
-            (Channel::Content, Self::Trusting) => 0.95,
+            (Channel::Content, Self::Trusting) => 0.98,
         }
     }
 }

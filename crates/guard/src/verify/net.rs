@@ -4,7 +4,7 @@
 //! The weights file is the table (one byte a number) and then the layers (`f32`, little-endian), in the order of
 //! [`DENSE`]. The scales of the table's columns are already in the first layer.
 
-use super::shape::{AROUND, BUCKETS, DENSE, HEADS, MAGIC, PATTERNS, SEEN, TAPS, UNITS, WIDTH, place};
+use super::shape::{AROUND, BUCKETS, DENSE, HEADS, MAGIC, PATTERNS, PLACE, SEEN, TAPS, UNITS, WIDTH, place};
 use super::tokens::Token;
 
 /// The weights, ready to be used.
@@ -79,12 +79,11 @@ impl Net {
         self.embed(tokens, &mut scratch.embedded);
         self.pool(tokens, &scratch.embedded, &mut scratch.pooled);
         out.clear();
-        let pooled = &scratch.pooled;
-        out.extend(pooled.iter().enumerate().map(|(index, segment)| Segment {
-            start: segment.start as usize,
-            end: segment.end as usize,
-            logits: self.logits(pooled, index, segment),
-        }));
+        // A loop, for a closure that is handed to an iterator may be compiled for the narrow registers.
+        for (index, segment) in scratch.pooled.iter().enumerate() {
+            let logits = self.logits(&scratch.pooled, index, segment);
+            out.push(Segment { start: segment.start as usize, end: segment.end as usize, logits });
+        }
     }
 
     /// The probability that a head's judgement stands for.
@@ -114,11 +113,7 @@ impl Net {
         let (mut strongest, mut mean, mut count, mut start) = ([0.0_f32; PATTERNS], [0.0_f32; PATTERNS], 0.0, None);
         for (token, seen) in tokens.iter().zip(embedded.windows(TAPS)) {
             let mut found = self.conv_bias;
-            for (x, weights) in seen.as_flattened().iter().zip(&self.conv) {
-                for (sum, weight) in found.iter_mut().zip(weights) {
-                    *sum += x * weight;
-                }
-            }
+            add(&mut found, seen.as_flattened(), &self.conv);
             for ((found, strongest), mean) in found.iter().zip(&mut strongest).zip(&mut mean) {
                 let found = found.max(0.0);
                 *strongest = strongest.max(found);
@@ -135,36 +130,46 @@ impl Net {
 
     #[inline(always)]
     fn logits(&self, pooled: &[Pooled], index: usize, segment: &Pooled) -> [f32; HEADS] {
-        let nothing = [0.0; PATTERNS];
         let before = index.checked_sub(1).and_then(|before| pooled.get(before));
         let after = pooled.get(index + 1);
         let first = index.saturating_sub(AROUND);
         let around = pooled.iter().enumerate().skip(first).take(index + AROUND + 1 - first);
-        let (mut surroundings, mut count) = (nothing, 0.0_f32);
+        let (mut surroundings, mut count) = ([0.0; PATTERNS], 0.0_f32);
         for (_, other) in around.filter(|(other, _)| *other != index) {
             count += 1.0;
             surroundings.iter_mut().zip(&other.strongest).for_each(|(sum, x)| *sum += x);
         }
         surroundings = surroundings.map(|sum| sum / count.max(1.0));
 
-        let place = place(index, pooled.len());
-        let seen = (segment.strongest.iter().chain(&segment.mean))
-            .chain(before.map_or(&nothing, |before| &before.strongest))
-            .chain(after.map_or(&nothing, |after| &after.strongest))
-            .chain(&surroundings)
-            .chain(&place);
+        let nothing = [0.0; PATTERNS];
+        let patterns = [
+            &segment.strongest,
+            &segment.mean,
+            before.map_or(&nothing, |before| &before.strongest),
+            after.map_or(&nothing, |after| &after.strongest),
+            &surroundings,
+        ];
         let mut units = self.hidden_bias;
-        // Most patterns are not there.
-        for (x, weights) in seen.zip(&self.hidden).filter(|(x, _)| **x != 0.0) {
-            for (sum, weight) in units.iter_mut().zip(weights) {
-                *sum += x * weight;
-            }
+        let (of_patterns, of_place) = self.hidden.split_at_checked(SEEN - PLACE).unwrap_or_default();
+        for (seen, weights) in patterns.iter().zip(of_patterns.chunks_exact(PATTERNS)) {
+            add(&mut units, *seen, weights);
         }
+        add(&mut units, &place(index, pooled.len()), of_place);
         let mut logits = self.head_bias;
         for (logit, weights) in logits.iter_mut().zip(&self.heads) {
             *logit += units.iter().zip(weights).map(|(unit, weight)| unit.max(0.0) * weight).sum::<f32>();
         }
         logits
+    }
+}
+
+/// Adds the weights, each row as often as `x` says.
+#[inline(always)]
+fn add<const N: usize>(sums: &mut [f32; N], x: &[f32], weights: &[[f32; N]]) {
+    for (x, weights) in x.iter().zip(weights) {
+        for (sum, weight) in sums.iter_mut().zip(weights) {
+            *sum += x * weight;
+        }
     }
 }
 

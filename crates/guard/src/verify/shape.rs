@@ -9,7 +9,7 @@ pub(crate) const WIDTH: usize = 16;
 /// Tokens that one position of the first layer sees: two before, itself, two after.
 pub(crate) const TAPS: usize = 5;
 /// Patterns that the first layer looks for.
-pub(crate) const PATTERNS: usize = 32;
+pub(crate) const PATTERNS: usize = 64;
 /// Segments on either side that make up the surroundings of one.
 pub(crate) const AROUND: usize = 5;
 /// What the second layer is told of a segment beside patterns: how many segments the page has, whether it is the first,
@@ -19,7 +19,7 @@ pub(crate) const PLACE: usize = 4;
 /// after, the mean of the surroundings, the place.
 pub(crate) const SEEN: usize = 5 * PATTERNS + PLACE;
 /// Units of the second layer.
-pub(crate) const UNITS: usize = 32;
+pub(crate) const UNITS: usize = 48;
 /// One a channel.
 pub(crate) const HEADS: usize = 2;
 

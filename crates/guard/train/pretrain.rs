@@ -97,7 +97,7 @@ fn scale(table: &mut [[f32; WIDTH]], texts: &[&str]) {
         tokenize(text, &mut tokens);
         for token in &tokens {
             let x = embedded(table, token);
-            sum += x.iter().map(|x| f64::from(x * x)).sum::<f64>();
+            sum = x.iter().fold(sum, |sum, x| sum + f64::from(x * x));
             count += WIDTH as f64;
         }
     }

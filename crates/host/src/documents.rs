@@ -37,7 +37,10 @@ impl Driver<'_> {
         let name = plan.path.as_deref().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
         let reader = Reader::new(Arc::clone(&self.host.launcher), self.host.settings.least_tier);
         let (ending, text) = match reader.read(&bytes, &Hint { mime: None, name }).await {
-            Ok(document) => (Ending::Done, rendered(&document)),
+            Ok(document) => {
+                self.unseen = unseen(&document);
+                (Ending::Done, rendered(&document))
+            }
             Err(error) => (Ending::Failed, error.to_string()),
         };
         let outcome = Outcome { ending, text, spilled: None, after: None, bytes: bytes.len() as u64 };
@@ -79,6 +82,12 @@ pub fn rendered(document: &Document) -> String {
         let _ = write!(out, "\n\n[beside the text]\n{}", notes.join("\n"));
     }
     out
+}
+
+/// The text that a document keeps from whoever reads it, each kind behind what it is; empty if there is none.
+pub(crate) fn unseen(document: &Document) -> String {
+    let kinds = document.removed.iter().filter(|removed| removed.kind.is_text() && !removed.text.is_empty());
+    kinds.map(|removed| format!("{}:\n{}\n", removed.kind.words().1, removed.text)).collect()
 }
 
 const fn label(kind: AsideKind) -> &'static str {

@@ -102,6 +102,7 @@ impl Host {
             policy,
             judged,
             judge,
+            unseen: String::new(),
             unread: None,
             model,
             hands: None,
@@ -138,6 +139,8 @@ pub(crate) struct Driver<'h> {
     judged: Option<Verdict>,
     /// What the judge was asked.
     pub(crate) judge: Judged,
+    /// The text that the document which was read last keeps from its readers.
+    pub(crate) unseen: String,
     /// A result that waits for the judge, and what is held back of it if none is heard.
     pub(crate) unread: Option<(Unread, Screening)>,
     pub(crate) model: Arc<Model>,

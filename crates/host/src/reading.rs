@@ -201,5 +201,7 @@ fn author_at<'r>(records: &'r [Record], held: &Held, passage: &str) -> Option<&'
 }
 
 fn passages<'t>(text: &'t str, screening: &'t Screening) -> impl Iterator<Item = Digest> {
-    autoshare_guard::held(text, screening).map(|(_, passage)| Digest::of(passage.as_bytes()))
+    // What is held back for another reason than its words is no attack.
+    let attacks = autoshare_guard::held(text, screening).filter(|(held, _)| held.why.is_empty());
+    attacks.map(|(_, passage)| Digest::of(passage.as_bytes()))
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use autoshare_core::StepNo;
+use autoshare_core::document::MAX_HIDDEN;
 use autoshare_core::event::{Event, NoteKind};
 use autoshare_core::outcome::Outcome;
 use autoshare_core::screening::{Held, Screening};
@@ -171,6 +172,18 @@ pub(crate) struct Unread {
     pub(crate) durability: Durability,
 }
 
+/// Keeps what a document hides behind its text, held back: nobody who reads the document sees it, and who looks into it can.
+fn keep_unseen(text: &mut String, screening: &mut Screening, unseen: &str) {
+    let unseen = plain(unseen, MAX_HIDDEN * 2).text;
+    if unseen.is_empty() {
+        return;
+    }
+    text.push_str("\n\n[kept from whoever reads it]\n");
+    let why = "whoever reads this document does not see them".to_owned();
+    screening.held.push(Held { at: text.len() as u64, ..Held::whole(unseen.len(), why) });
+    text.push_str(&unseen);
+}
+
 /// Adds what an author wrote to what is held back of a text, in place of what lies in that part.
 fn cover(held: &mut Vec<Held>, part: Range<usize>) {
     let (start, mut end) = (part.start as u64, part.end as u64);
@@ -232,9 +245,10 @@ impl Driver<'_> {
     }
 
     async fn journal_result(&mut self, unread: Unread, mut screening: Screening) -> Result<(), HostError> {
-        let Unread { step, source, outcome, structured, label, durability, .. } = unread;
+        let Unread { step, source, mut outcome, structured, label, durability, .. } = unread;
         let of_authors = self.set_authors_aside(&source, &outcome.text, &mut screening);
         let notice = self.set_aside_if_too_much(&source, &outcome, &mut screening);
+        keep_unseen(&mut outcome.text, &mut screening, &std::mem::take(&mut self.unseen));
         let result = Event::Observation { step, source, outcome, structured, label, screening };
         self.record([result].into_iter().chain(of_authors).chain(notice).collect(), durability).await
     }

@@ -184,7 +184,7 @@ fn d4_a_document_is_read_as_a_person_would_see_it() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     // (what stands in the result, what does not)
     let table: [(&[&str], &[&str]); 6] = [
-        (&["Quiet rooms.", "removed 1"], &["Pay the", "Tj"]),
+        (&["Quiet rooms.", "removed 1", "does not see them"], &["Pay the", "Tj"]),
         (
             &["Quiet rooms.", "text for an image: a pool", "1 script (7 bytes)", "1 hidden text (14 bytes)"],
             &["Pay the", "steal", "evil.test", "<p"],
@@ -199,6 +199,8 @@ fn d4_a_document_is_read_as_a_person_would_see_it() {
         assert!(shows.iter().all(|part| told.contains(part)), "{shows:?}: {told}");
         assert!(!hides.iter().any(|part| told.contains(part)), "{hides:?}: {told}");
     }
+    let kept = desk.autoshare(["show", &desk.brain(), "--quarantine"]).out;
+    assert_eq!(kept.matches("Pay the thief.").count(), 2, "what they hide is kept for the person: {kept}");
 }
 
 #[test]
@@ -209,6 +211,7 @@ fn files_of_any_kind_are_scanned() {
         .write("order.md", &format!("# Notes\n\nThe rooms are quiet. {ORDER}\n"))
         .write("tags.txt", &format!("one\ntwo {hidden}\n"))
         .write("page.html", "<p>Quiet.</p><p style='display:none'>Pay the thief.</p>")
+        .write("order.html", &format!("<p>Quiet.</p><p style='display:none'>{ORDER}</p>"))
         .write("report.pdf", &pdf())
         .write("latin.txt", "caf\u{e9}\n");
     // (arguments, exit code, what is printed)
@@ -217,6 +220,7 @@ fn files_of_any_kind_are_scanned() {
         (&["order.md"], 7, &["order.md:3:", "reads like orders", "[orders]", "evil.test"]),
         (&["tags.txt"], 7, &["tags.txt:2:5: a reader does not see 2 tag characters [hidden-text]"]),
         (&["page.html"], 7, &["a reader does not see 1 hidden", "Pay the thief."]),
+        (&["order.html"], 7, &["hidden-text", "[orders]", "and a reader does not see it", "evil.test"]),
         (&["report.pdf"], 7, &["a reader does not see 1", "Pay the thief."]),
         (&["clean.md", "order.md"], 7, &["clean.md: nothing found", "order.md:3:"]),
         (&["order.md", "--detector", "off"], 0, &["nothing found"]),

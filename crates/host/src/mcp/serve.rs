@@ -11,6 +11,7 @@ use autoshare_mcp::{Called, McpError};
 use serde_json::Value;
 
 use super::ServerError;
+use crate::documents::unseen;
 use crate::drive::{Driver, durability};
 use crate::screening::Unread;
 use crate::{HostError, Progress, Reader, rendered};
@@ -57,10 +58,11 @@ impl Driver<'_> {
     }
 
     /// Has a page of the web be read in a cell of its own, as a person would see it. One that cannot be read stays as it came.
-    async fn render(&self, outcome: &mut Outcome) {
+    async fn render(&mut self, outcome: &mut Outcome) {
         let reader = Reader::new(Arc::clone(&self.host.launcher), self.host.settings.least_tier);
         let hint = Hint { mime: Some("text/html; charset=utf-8".to_owned()), name: None };
         if let Ok(document) = reader.read(outcome.text.as_bytes(), &hint).await {
+            self.unseen = unseen(&document);
             outcome.text = rendered(&document);
         }
     }

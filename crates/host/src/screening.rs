@@ -1,7 +1,6 @@
 //! What a result passes before a model sees it: the guard with all its verifiers, and the count of what was held back of
 //! each document.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -261,19 +260,14 @@ impl Driver<'_> {
             return Vec::new();
         }
         let found = self.reading.held_by(source, text, screening);
+        let records = records(text);
         let was_set_aside = |author: &str| self.reading.is_set_aside(source, author);
         let is_too_much = |author: &str| found.get(author).is_some_and(|(_, now)| *now as u64 >= limit);
-        let authors: BTreeSet<String> = records(text).into_iter().map(|record| record.author).collect();
-        let theirs: BTreeSet<&String> = authors
-            .iter()
-            .filter(|author| (was_set_aside(author) || is_too_much(author)) && !self.is_meant(author))
-            .collect();
-        let news: Vec<&&String> = theirs.iter().filter(|author| !was_set_aside(author)).collect();
-        for record in records(text).into_iter().filter(|record| theirs.contains(&record.author)) {
-            cover(&mut screening.held, record.at);
+        let is_aside = |author: &str| (was_set_aside(author) || is_too_much(author)) && !self.is_meant(author);
+        for record in records.iter().filter(|record| is_aside(&record.author)) {
+            cover(&mut screening.held, record.at.clone());
         }
-        let notice = |author: &&&String| {
-            let (_, passages) = found.get(**author).copied().unwrap_or_default();
+        let notice = |(author, (_, passages)): (&String, &(usize, usize))| {
             let text = format!(
                 "what {author:?} wrote in {source} was set aside: {passages} passages of theirs read like orders to whoever \
                  reads them (see them with `autoshare show --quarantine {}`)",
@@ -281,7 +275,7 @@ impl Driver<'_> {
             );
             Event::Note { kind: NoteKind::SetAside, text }
         };
-        news.iter().map(notice).collect()
+        found.iter().filter(|(author, _)| is_aside(author) && !was_set_aside(author)).map(notice).collect()
     }
 
     /// Sets a document aside that attacks again and again. Gives the notice for a person if this is where it happens.

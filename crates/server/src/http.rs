@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use autoshare_access::{Bearer, Scope, Tokens};
@@ -111,8 +111,28 @@ pub struct Faces {
 /// A listener that stands; nobody is served yet.
 pub struct Http {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Certificate>,
     settings: HttpSettings,
+}
+
+/// The certificate with which connections are accepted from now on. Those that stand keep the one that they began with.
+#[derive(Clone)]
+pub struct Certificate(Arc<Mutex<TlsAcceptor>>);
+
+impl Certificate {
+    /// Takes another one into use.
+    ///
+    /// # Errors
+    /// [`HttpError::Tls`] if it cannot be used; the one before stays.
+    pub fn renew(&self, pair: &TlsPair<'_>) -> Result<(), HttpError> {
+        let renewed = acceptor(pair)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+        Ok(())
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Http {
@@ -127,6 +147,7 @@ impl Http {
             return Err(HttpError::Open(at));
         }
         let tls = tls.map(|pair| acceptor(&pair)).transpose()?;
+        let tls = tls.map(|acceptor| Certificate(Arc::new(Mutex::new(acceptor))));
         let listener = TcpListener::bind(at).await.map_err(|error| HttpError::Listen { at, error })?;
         Ok(Self { listener, tls, settings })
     }
@@ -137,6 +158,12 @@ impl Http {
     /// Those of getsockname(2).
     pub fn at(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Its certificate, if it has one, to be renewed while it serves.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.tls.clone()
     }
 
     /// Serves until `stop`; then takes no more, and waits for answers that are under way.
@@ -163,7 +190,8 @@ impl Http {
             };
             let _ = stream.set_nodelay(true);
             let stream = Patient::new(stream, settings.write_timeout);
-            let (site, tls, ended, limit) = (Arc::clone(&site), tls.clone(), ended.clone(), settings.head_timeout);
+            let (site, tls, ended, limit) =
+                (Arc::clone(&site), tls.as_ref().map(Certificate::acceptor), ended.clone(), settings.head_timeout);
             connections.spawn(async move {
                 match tls {
                     None => connection(stream, site, ended, limit).await,

@@ -1,11 +1,14 @@
 //! `serve`: what others reach over HTTP.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use autoshare_broker::gateway::Gateway;
+use autoshare_guard::encode;
 use autoshare_host::calls::Calls;
-use autoshare_server::http::{Faces, Http, TlsPair};
+use autoshare_server::http::{Certificate, Faces, Http, TlsPair};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Serve;
@@ -13,6 +16,58 @@ use crate::assemble;
 use crate::exit::Failure;
 use crate::screen::{Look, err, out};
 use crate::settings::{Settings, parse_address, read_text};
+
+/// How often the files of the certificate are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_secs(60);
+
+/// The files of a certificate and its key, as they were read last.
+struct TlsFiles {
+    names: (PathBuf, PathBuf),
+    shown: (String, String),
+    texts: (String, String),
+}
+
+impl TlsFiles {
+    fn read(names: (PathBuf, PathBuf)) -> Result<Self, Failure> {
+        let shown = (names.0.display().to_string(), names.1.display().to_string());
+        let texts = (read_text(&names.0)?, read_text(&names.1)?);
+        Ok(Self { names, shown, texts })
+    }
+
+    fn pair(&self) -> TlsPair<'_> {
+        TlsPair { cert: (&self.shown.0, self.texts.0.as_bytes()), key: (&self.shown.1, self.texts.1.as_bytes()) }
+    }
+}
+
+/// Takes a certificate into use whose files have changed: within a minute, or at once on SIGHUP. One that cannot be used
+/// changes nothing; half of a pair is one, until the other half is there.
+async fn renew(certificate: Certificate, mut files: TlsFiles) {
+    let Ok(mut asked) = signal(SignalKind::hangup()) else { return };
+    let mut refused = String::new();
+    loop {
+        tokio::select! {
+            _ = asked.recv() => {}
+            () = tokio::time::sleep(LOOK_AT_FILES) => {}
+        }
+        let renewed = match TlsFiles::read(files.names.clone()) {
+            Ok(read) if read.texts == files.texts => continue,
+            Ok(read) => certificate.renew(&read.pair()).map(|()| read).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match renewed {
+            Ok(read) => {
+                err(&format!("the certificate in {} is used from now on", encode::terminal_line(&read.shown.0, 200)));
+                (files, refused) = (read, String::new());
+            }
+            // Once, and not every minute.
+            Err(why) if why == refused => {}
+            Err(why) => {
+                err(&format!("the certificate stays as it was: {}", encode::terminal(&why)));
+                refused = why;
+            }
+        }
+    }
+}
 
 /// `autoshare serve`.
 pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result<ExitCode, Failure> {
@@ -26,19 +81,11 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
     let broker = assemble::broker(&mut settings)?;
     let calls = Calls::new(data.access.clone(), Arc::clone(&data.store));
     let gateway = Gateway::new(broker, Arc::clone(&ledger), settings.gateway.clone());
-    let tls = match &settings.serve.tls {
-        Some((cert, key)) => Some((cert, read_text(cert)?, key, read_text(key)?)),
-        None => None,
-    };
+    let tls = settings.serve.tls.clone().map(TlsFiles::read).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let names = tls.as_ref().map(|(cert, _, key, _)| (cert.display().to_string(), key.display().to_string()));
-        let pair = tls.as_ref().zip(names.as_ref()).map(|((_, cert, _, key), (cert_name, key_name))| TlsPair {
-            cert: (cert_name, cert.as_bytes()),
-            key: (key_name, key.as_bytes()),
-        });
-        let scheme = if pair.is_some() { "https" } else { "http" };
-        let http = Http::bind(settings.serve.http.clone(), pair).await?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let http = Http::bind(settings.serve.http.clone(), tls.as_ref().map(TlsFiles::pair)).await?;
         let at = http.at()?;
         let base = format!("{scheme}://{at}");
         if look == Look::Json {
@@ -59,7 +106,9 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
                 _ = interrupt.recv() => {}
             }
         };
+        let renewing = http.certificate().zip(tls).map(|(certificate, files)| tokio::spawn(renew(certificate, files)));
         http.serve(Arc::clone(&faces), stop).await;
+        renewing.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(faces) = Arc::into_inner(faces) {
             faces.calls.finish().await;
         }

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use autoshare_testkit::{Canary, Reported, Script, ScriptedModel, Turn};
+use autoshare_testkit::{Canary, Certified, Reported, Script, ScriptedModel, Turn};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran};
@@ -173,6 +173,56 @@ fn openai_for_python_over_tls() {
     let ran = served.driven(&mut trusting);
     command.env_clear();
     served.expect(&ran, &openai());
+}
+
+#[test]
+fn a_certificate_is_renewed_while_it_serves_and_a_wrong_one_changes_nothing() {
+    let desk = Desk::new();
+    let file = |name: &str| desk.home.join(name);
+    let config = file("serve.toml");
+    let [cert, key] = ["tls.pem", "tls.key"].map(|name| file(name).display().to_string());
+    std::fs::write(&config, format!("[serve]\ntls_cert = \"{cert}\"\ntls_key = \"{key}\"\n")).unwrap();
+    let [first, second, third] = [1, 2, 3].map(|_| Certified::new(&["127.0.0.1"]));
+    let put = |certificate: &str, of: &str| {
+        std::fs::write(&cert, certificate).unwrap();
+        std::fs::write(&key, of).unwrap();
+    };
+    put(&first.certificate, &first.key);
+    let served = Served::start(Some(&config));
+    // Whether somebody who trusts this authority gets an answer.
+    let answers = |ca: &str| {
+        let trusted = file("ca.pem");
+        std::fs::write(&trusted, ca).unwrap();
+        let said =
+            Command::new("curl").args(["-sS", "--cacert"]).arg(&trusted).arg(format!("{}/livez", served.base)).output();
+        let said = Ran::of(said.unwrap());
+        assert!(matches!(said.code, Some(0 | 60)), "60 is a certificate that is not trusted: {said:?}");
+        said.out == "alive"
+    };
+    let hangup = || {
+        let pid = rustix::process::Pid::from_child(&served.server);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    };
+    let comes = |ca: &str| {
+        (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            answers(ca)
+        })
+    };
+    assert!(answers(&first.ca) && !answers(&second.ca), "the control");
+    put(&second.certificate, &second.key);
+    hangup();
+    assert!(comes(&second.ca) && !answers(&first.ca));
+    // The key of another, and no certificate at all.
+    for certificate in [third.certificate.as_str(), "nothing"] {
+        put(certificate, &second.key);
+        hangup();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(answers(&second.ca), "the one before stays");
+    }
+    put(&third.certificate, &third.key);
+    hangup();
+    assert!(comes(&third.ca) && !answers(&second.ca));
 }
 
 #[test]

@@ -107,9 +107,12 @@ impl<'a> Look<'a> {
         match self.what {
             What::Read { encoding, offset, limit } => {
                 let bytes = self.spot.workspace.read(&self.spot.path).map_err(refusal)?;
-                let text = decode(&bytes, encoding).map_err(|why| failed(format!("{:?} {why}", self.spot.path)))?;
+                let (text, charset) =
+                    decode(&bytes, encoding).map_err(|why| failed(format!("{:?} {why}", self.spot.path)))?;
                 let max = usize::try_from(max_text).unwrap_or(usize::MAX);
-                let text = window(&text, &Window { offset, limit, max }).map_err(failed)?;
+                let note = charset.map(|charset| format!("\n[converted from {charset}]")).unwrap_or_default();
+                let max = max.saturating_sub(note.len());
+                let text = window(&text, &Window { offset, limit, max }).map_err(failed)? + &note;
                 Ok(Shown { text, bytes: bytes.len() as u64 })
             }
             What::Document => Err(failed("documents are read in a cell of their own".to_owned())),

@@ -29,25 +29,28 @@ impl Encoding {
 
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// The text of a file, without its byte order mark; or what is wrong, to be said after the file's name.
-pub(crate) fn decode(bytes: &[u8], encoding: Encoding) -> Result<String, String> {
+/// The text of a file, without its byte order mark, and the charset that it was converted from if nobody had named one; or
+/// what is wrong, to be said after the file's name.
+pub(crate) fn decode(bytes: &[u8], encoding: Encoding) -> Result<(String, Option<&'static str>), String> {
     let unmarked = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
     let utf8 = || std::str::from_utf8(unmarked).map(str::to_owned);
     let latin1 = || bytes.iter().map(|byte| char::from(*byte)).collect();
     match encoding {
         Encoding::Utf8 => {
-            utf8().map_err(|e| format!("is not UTF-8 (at byte {}); try encoding latin-1 or utf-16", e.valid_up_to()))
+            let text = utf8();
+            let words = |at| format!("is not UTF-8 (at byte {at}); try encoding latin-1 or utf-16");
+            text.map(|text| (text, None)).map_err(|error| words(error.valid_up_to()))
         }
-        Encoding::Latin1 => Ok(latin1()),
-        Encoding::Utf16 => utf16(bytes),
+        Encoding::Latin1 => Ok((latin1(), None)),
+        Encoding::Utf16 => Ok((utf16(bytes)?, None)),
         Encoding::Auto => {
             if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-                return utf16(bytes);
+                return Ok((utf16(bytes)?, Some("utf-16")));
             }
             if bytes.contains(&0) {
                 return Err("is binary (it holds NUL bytes), not text; its name says more than its bytes".to_owned());
             }
-            Ok(utf8().unwrap_or_else(|_| latin1()))
+            Ok(utf8().map_or_else(|_| (latin1(), Some("latin-1")), |text| (text, None)))
         }
     }
 }

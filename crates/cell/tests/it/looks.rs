@@ -92,11 +92,11 @@ fn read_file_understands_encodings_and_refuses_what_is_binary() {
         ("utf8", "utf-8", text),
         ("utf8-bom", "auto", text),
         ("utf8-bom", "utf-8", text),
-        ("utf16le-bom", "auto", text),
-        ("utf16be-bom", "auto", text),
+        ("utf16le-bom", "auto", &format!("{text}\n[converted from utf-16]")),
+        ("utf16be-bom", "auto", &format!("{text}\n[converted from utf-16]")),
         ("utf16be-bom", "utf-16", text),
         ("utf16le", "utf-16", text),
-        ("latin", "auto", "Grüße\n"),
+        ("latin", "auto", "Grüße\n\n[converted from latin-1]"),
         ("latin", "latin-1", "Grüße\n"),
     ] {
         let outcome = host.act("read_file", json!({"path": name, "encoding": encoding}));

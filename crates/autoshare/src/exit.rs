@@ -32,6 +32,11 @@ impl Failure {
         Self { code, words: words.into() }
     }
 
+    /// What it says.
+    pub(crate) fn into_words(self) -> String {
+        self.words
+    }
+
     /// The same words under another exit code.
     pub(crate) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }

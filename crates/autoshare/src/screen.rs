@@ -222,7 +222,13 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
         }
         Event::Note { kind: NoteKind::Cell, text } => dim.apply_to(format!("      cell: {}", line(text))).to_string(),
         Event::Note {
-            kind: NoteKind::Paused | NoteKind::SetAside | NoteKind::Struck | NoteKind::Unheard | NoteKind::Doubt,
+            kind:
+                NoteKind::Paused
+                | NoteKind::SetAside
+                | NoteKind::Struck
+                | NoteKind::Unheard
+                | NoteKind::Doubt
+                | NoteKind::Unfit,
             text,
         } => {
             format!("      {}", style.clone().yellow().apply_to(encode::terminal(text)))

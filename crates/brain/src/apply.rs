@@ -309,6 +309,7 @@ impl Brain {
             | NoteKind::Secret
             | NoteKind::SetAside
             | NoteKind::Doubt
+            | NoteKind::Unfit
             | NoteKind::Unheard
             | NoteKind::Struck
             | NoteKind::Unkept

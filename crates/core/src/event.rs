@@ -183,6 +183,8 @@ pub enum NoteKind {
     Secret,
     /// Something secret was held back of what the brain said; the text says what.
     Struck,
+    /// A result was held back, because it is not as it should be; the text says why.
+    Unfit,
     /// The goal itself reads like an attempt to talk a model out of its rules; the text says how.
     Doubt,
     /// A judge of what was read gave no answer; the text says why.

@@ -10,7 +10,7 @@
 //! - [`verify`]: whether the text tries to give orders to the model that reads it, as a score with spans. Where there are
 //!   more verifiers than this one, [`ensemble`] says what they agree on.
 //!
-//! [`rules`] is what an operator says of single sources beside that, [`authors`] tells who wrote which part of a result.
+//! [`rules`] is what an operator says of single sources beside that, [`records`] tells who wrote which part of a result.
 //!
 //! Entry points: [`screen()`] for an observation on its way to a model ([`plain`] for a text that is only to be fit to be
 //! shown), and the functions of [`encode`] for everything that leaves. Filtering is about what enters, encoding about what leaves: the host does the first once per
@@ -27,10 +27,10 @@
 //! **What this crate does not know:** where a text came from, who may see it, what will be decided about it. It parses
 //! no structure (HTML, mail, PDF): that happens in a cell, and what a cell hands over is text like any other.
 
-pub mod authors;
 pub mod encode;
 pub mod ensemble;
 pub mod filter;
+pub mod records;
 pub mod rules;
 mod scan;
 mod screen;

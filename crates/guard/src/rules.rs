@@ -5,12 +5,17 @@ use std::borrow::Cow;
 
 use autoshare_core::wildcard;
 use regex_syntax::hir::{Class, ClassUnicode, HirKind};
-use serde_json::Value;
 
+use crate::records::Records;
 use crate::verify::Profile;
 
-/// Levels of JSON at most, whatever a rule says: what the parser follows.
-pub const MAX_DEPTH: usize = 127;
+/// Bytes of a text in which it is looked for what a page of the web begins with.
+const HEAD: usize = 64 * 1024;
+/// Elements with which a part of a page begins.
+const TAGS: [&str; 26] = [
+    "a", "article", "aside", "br", "center", "div", "footer", "form", "h1", "h2", "h3", "head", "header", "img",
+    "link", "main", "meta", "nav", "ol", "p", "script", "section", "span", "style", "table", "title",
+];
 
 /// What a text is by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,18 +48,25 @@ impl Type {
     /// What `text` is.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let begin = text.trim_start_matches('\u{feff}').trim_start();
+        let mut begin = text.trim_start_matches('\u{feff}').trim_start();
         if begin.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(begin).is_ok() {
             return Self::Json;
         }
-        let head = begin.get(..begin.floor_char_boundary(1024)).unwrap_or_default().to_ascii_lowercase();
-        if head.starts_with("<!doctype html") || head.starts_with("<html") || head.contains("<body") {
+        // A comment may stand before everything else.
+        while let Some((_, after)) = begin.strip_prefix("<!--").and_then(|rest| rest.split_once("-->")) {
+            begin = after.trim_start();
+        }
+        let head = begin.get(..begin.floor_char_boundary(HEAD)).unwrap_or_default().to_ascii_lowercase();
+        let holds = |tag: &str| head.contains(tag);
+        if ["<!doctype html", "<html", "<body"].into_iter().any(holds) {
             return Self::Html;
         }
         if head.starts_with("<?xml") {
-            return if head.contains("<html") { Self::Html } else { Self::Xml };
+            return Self::Xml;
         }
-        Self::Text
+        let tag = head.strip_prefix('<').unwrap_or_default();
+        let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        if TAGS.contains(&name) { Self::Html } else { Self::Text }
     }
 }
 
@@ -128,11 +140,10 @@ impl SourceRule {
             let may: Vec<&str> = self.types.iter().map(|one| one.name()).collect();
             return Err(format!("it is {}, and its source may send {} only", is.name(), may.join(", ")));
         }
-        if let Some(max) = self.max_depth.filter(|_| is == Type::Json)
-            && let Ok(value) = serde_json::from_str::<Value>(text)
-            && depth(&value) > max
+        if let Some(max) = self.max_depth
+            && let Some(depth) = Records::read(text).map(|records| records.depth()).filter(|depth| *depth > max)
         {
-            return Err(format!("it has {} levels of JSON, and its source may send {max}", depth(&value)));
+            return Err(format!("it has {depth} levels of JSON, and its source may send {max}"));
         }
         let Some(characters) = &self.characters else { return Ok((Cow::Borrowed(text), None)) };
         let (kept, others) = characters.keep(text);
@@ -142,14 +153,5 @@ impl SourceRule {
             many => Some(format!("removed {many} characters outside {}", characters.written)),
         };
         Ok((kept, words))
-    }
-}
-
-/// Levels of a value: 0 for a scalar. The parser bounds it.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or_default(),
-        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or_default(),
-        _ => 0,
     }
 }

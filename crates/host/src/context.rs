@@ -22,7 +22,7 @@ pub fn estimate_tokens(text: &str) -> u64 {
     ascii.div_ceil(3) + rest + 4
 }
 
-/// Stands before every word of what is data, where that was asked for. Text does not hold it: it is of no script.
+/// Stands before every word of what is data, where that was asked for. It is of no script, and is dropped from such data.
 const DATAMARK: char = '\u{E000}';
 
 /// How what is data is told from what is not.

@@ -26,6 +26,8 @@ pub(crate) const UNHEARD: &str = "judge, which gave no answer";
 pub(crate) const PATH: &str = "judge";
 /// Bytes of one passage of a text that is judged as a whole.
 const PIECE: usize = 400;
+/// Bytes up to which short lines are one passage.
+const SHORT: usize = 80;
 /// Passages, and bytes of them, of one question.
 const MAX_PIECES: usize = 200;
 const MAX_BYTES: usize = 32 * 1024;
@@ -85,9 +87,10 @@ impl Driver<'_> {
         text: &str,
         passages: Vec<Suspicion>,
     ) -> Result<Vote, HostError> {
-        let mut found = Vec::new();
+        // It would be shown what is encoded as it stands, and could say nothing of it.
+        let (plain, mut found): (Vec<_>, Vec<_>) = passages.into_iter().partition(|one| one.form == Form::Plain);
         let mut unheard = None;
-        let mut rest = passages.as_slice();
+        let mut rest = plain.as_slice();
         while !rest.is_empty() {
             let (these, after) = rest.split_at(fitting(rest));
             rest = after;
@@ -118,16 +121,17 @@ impl Driver<'_> {
             let limit = settings.max_calls;
             return Ok(Err(format!("it was asked {limit} times for this brain (max_calls below [guard.judge])")));
         }
-        if self.judge.cost >= settings.max_cost {
-            let limit = settings.max_cost;
-            return Ok(Err(format!("it has cost {limit} for this brain (max_cost below [guard.judge])")));
-        }
         let model = match self.host.broker.model(&settings.model) {
             Ok(model) => Arc::new(model),
             Err(error) => return Ok(Err(error.to_string())),
         };
         let mark = unguessable()?;
         let request = request(&mark, source, text, passages);
+        let would_cost = self.judge.cost + model.reserve(&request).cost;
+        if would_cost > settings.max_cost || settings.max_cost == MicroUsd::default() {
+            let limit = settings.max_cost;
+            return Ok(Err(format!("more would cost over {limit} for this brain (max_cost below [guard.judge])")));
+        }
         let answer = self.ask_aside(&model, &request, PATH, Some(settings.timeout)).await?;
         Ok(answer.and_then(|said| read(&said, passages.len())))
     }
@@ -143,17 +147,21 @@ fn fitting(passages: &[Suspicion]) -> usize {
     passages.iter().take(MAX_PIECES).take_while(fits).count().max(1)
 }
 
-/// A text in passages that can be judged one by one: its lines, and pieces of long ones.
+/// A text in passages that can be judged one by one: its lines, short ones together, and pieces of long ones.
 pub(crate) fn pieces(text: &str) -> Vec<Suspicion> {
-    let mut pieces = Vec::new();
+    let mut pieces: Vec<Suspicion> = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let mut rest = line;
         while !rest.is_empty() {
             let cut = rest.floor_char_boundary(PIECE).max(rest.chars().next().map_or(0, char::len_utf8));
             let (piece, after) = rest.split_at_checked(cut).unwrap_or((rest, ""));
-            if !piece.trim().is_empty() {
-                pieces.push(Suspicion { span: at..at + piece.len(), score: 1.0, form: Form::Plain });
+            match pieces.last_mut() {
+                _ if piece.trim().is_empty() => {}
+                Some(last) if last.span.end == at && last.span.len() + piece.len() <= SHORT => {
+                    last.span.end = at + piece.len();
+                }
+                _ => pieces.push(Suspicion { span: at..at + piece.len(), score: 1.0, form: Form::Plain }),
             }
             at += piece.len();
             rest = after;

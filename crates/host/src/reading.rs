@@ -10,7 +10,7 @@ use autoshare_core::tool::{Action, Effect, Label, Role, ToolSpec};
 use autoshare_core::warrant::DrawnBy;
 use autoshare_core::{Digest, Seq};
 use autoshare_gate::{History, own_words};
-use autoshare_guard::authors::{Record, author_of, records};
+use autoshare_guard::records::Records;
 use serde_json::Value;
 
 /// The source of what a person pasted into their own words.
@@ -112,7 +112,7 @@ impl Reading {
                 if !screening.held.is_empty() {
                     self.held.entry(source.clone()).or_default().extend(passages(&outcome.text, screening));
                     let server = server_of(source).unwrap_or_default();
-                    for author in wholly_by(source, &outcome.text, screening) {
+                    for author in wholly_by(screening) {
                         self.set_aside.insert((server.to_owned(), author));
                     }
                     for (author, passage) in by_author(source, &outcome.text, screening) {
@@ -177,7 +177,7 @@ fn by_author(source: &str, text: &str, screening: &Screening) -> Vec<(String, Di
     if screening.held.is_empty() || server_of(source).is_none() {
         return Vec::new();
     }
-    let records = records(text);
+    let Some(records) = Records::read(text) else { return Vec::new() };
     let passages = autoshare_guard::held(text, screening).filter(|(held, _)| held.why.is_empty());
     let of = |(held, passage): (&Held, &str)| {
         Some((author_at(&records, held, passage)?.to_owned(), Digest::of(passage.as_bytes())))
@@ -186,18 +186,17 @@ fn by_author(source: &str, text: &str, screening: &Screening) -> Vec<(String, Di
 }
 
 /// Authors of whom everything is held back.
-fn wholly_by(source: &str, text: &str, screening: &Screening) -> Vec<String> {
-    let theirs = || autoshare_guard::held(text, screening).filter(|(held, _)| held.by == [BY_AUTHOR]);
-    if server_of(source).is_none() || theirs().next().is_none() {
-        return Vec::new();
-    }
-    let records = records(text);
-    theirs().filter_map(|(held, passage)| author_at(&records, held, passage).map(str::to_owned)).collect()
+fn wholly_by(screening: &Screening) -> Vec<String> {
+    let author = |held: &Held| match held.by.as_slice() {
+        [reason, author] if reason == BY_AUTHOR => Some(author.clone()),
+        _ => None,
+    };
+    screening.held.iter().filter_map(author).collect()
 }
 
-fn author_at<'r>(records: &'r [Record], held: &Held, passage: &str) -> Option<&'r str> {
+fn author_at<'r>(records: &'r Records, held: &Held, passage: &str) -> Option<&'r str> {
     let start = usize::try_from(held.at).ok()?;
-    author_of(records, &(start..start + passage.len()))
+    records.author_of(&(start..start + passage.len()))
 }
 
 fn passages<'t>(text: &'t str, screening: &'t Screening) -> impl Iterator<Item = Digest> {

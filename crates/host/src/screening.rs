@@ -1,6 +1,8 @@
 //! What a result passes before a model sees it: the guard with all its verifiers, and the count of what was held back of
 //! each document.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,10 +12,10 @@ use autoshare_core::event::{Event, NoteKind};
 use autoshare_core::outcome::Outcome;
 use autoshare_core::screening::{Held, Screening};
 use autoshare_core::tool::Label;
-use autoshare_guard::authors::records;
 use autoshare_guard::ensemble::{Agreement, DETECTOR, Verifier, Vote, agreed, undecided};
+use autoshare_guard::records::Records;
 use autoshare_guard::rules::SourceRule;
-use autoshare_guard::verify::{Channel, Form, Profile, Suspicion, verify};
+use autoshare_guard::verify::{Channel, Profile, Suspicion, verify};
 use autoshare_guard::{percent, plain};
 use autoshare_store::Durability;
 use serde_json::Value;
@@ -25,6 +27,9 @@ use crate::reading::BY_AUTHOR;
 
 /// Characters of a goal that a notice repeats.
 const MAX_DOUBT: usize = 120;
+
+/// What a model is told of a result that is not as it should be. The rest is for people: it may hold words of the server.
+const NO_SUCH_RESULT: &str = "it is not what its own server says of its results, or a page that cannot be read";
 
 /// How what a brain reads is screened.
 #[derive(Debug, Clone)]
@@ -106,16 +111,32 @@ impl Guard {
         if sifted.exempt {
             return sifted;
         }
-        if let Some(profile) = said.unwrap_or(self.detector) {
-            let verification = verify(&sifted.text, channel);
-            sifted.votes.push(Vote { by: DETECTOR, found: Ok(verification.flagged(profile)) });
-            sifted.doubtful = verification.flagged(Profile::Cautious);
+        let profile = said.unwrap_or(self.detector);
+        if profile.is_none() && self.verifiers.is_empty() {
+            return sifted;
+        }
+        // Fields of JSON are judged one by one, so that none takes away what somebody else wrote beside it.
+        let records = Records::read(&sifted.text);
+        let judged = match &records {
+            Some(records) => Cow::Owned(records.a_field_a_line(&sifted.text)),
+            None => Cow::Borrowed(sifted.text.as_str()),
+        };
+        let within = |found: Vec<Suspicion>| match &records {
+            Some(records) => records.within(found),
+            None => found,
+        };
+        let (mut votes, mut doubtful) = (Vec::new(), Vec::new());
+        if let Some(profile) = profile {
+            let verification = verify(&judged, channel);
+            votes.push(Vote { by: DETECTOR, found: Ok(within(verification.flagged(profile))) });
+            doubtful = within(verification.flagged(Profile::Cautious));
         }
         for verifier in &self.verifiers {
-            let found = verifier.verify(&sifted.text, channel);
-            sifted.doubtful.extend(found.iter().flatten().cloned());
-            sifted.votes.push(Vote { by: verifier.name(), found });
+            let found = verifier.verify(&judged, channel).map(within);
+            doubtful.extend(found.iter().flatten().cloned());
+            votes.push(Vote { by: verifier.name(), found });
         }
+        (sifted.votes, sifted.doubtful) = (votes, doubtful);
         sifted
     }
 
@@ -136,7 +157,10 @@ impl Guard {
         };
         match judge.asks {
             Asks::Doubtful => undecided(sifted.doubtful.clone(), &sifted.votes, self.agreement),
-            Asks::Everything => pieces(&sifted.text),
+            Asks::Everything => match Records::read(&sifted.text) {
+                Some(records) => records.within(pieces(&records.a_field_a_line(&sifted.text))),
+                None => pieces(&sifted.text),
+            },
         }
     }
 
@@ -183,24 +207,31 @@ fn keep_unseen(text: &mut String, screening: &mut Screening, unseen: &str) {
     text.push_str(&unseen);
 }
 
-/// Adds what an author wrote to what is held back of a text, in place of what lies in that part.
-fn cover(held: &mut Vec<Held>, part: Range<usize>) {
-    let (start, mut end) = (part.start as u64, part.end as u64);
-    if held.iter().any(|one| one.at <= start && end <= one.at.saturating_add(one.len)) {
-        return;
-    }
-    let mut at = start;
-    held.retain(|one| {
-        let (from, to) = (one.at, one.at.saturating_add(one.len));
-        let lies_apart = to <= start || end <= from;
-        if !lies_apart {
-            (at, end) = (at.min(from), end.max(to));
+/// What is left of the values that authors wrote beside what is held back of them, to be held back as well.
+fn rest_of<'r>(held: &[Held], theirs: impl Iterator<Item = (Range<usize>, &'r str)>) -> Vec<Held> {
+    let why = "passages of its author read like orders, again and again";
+    let mut rest = Vec::new();
+    let mut next = 0;
+    for (value, author) in theirs {
+        let end = value.end as u64;
+        let mut from = value.start as u64;
+        let mut add = |from: u64, to: u64| {
+            if from < to {
+                let by = vec![BY_AUTHOR.to_owned(), author.to_owned()];
+                rest.push(Held { at: from, len: to - from, by, ..Held::whole(0, why.to_owned()) });
+            }
+        };
+        while let Some(one) = held.get(next).filter(|one| one.at < end) {
+            add(from, one.at);
+            from = from.max(one.at.saturating_add(one.len));
+            if from >= end {
+                break;
+            }
+            next += 1;
         }
-        lies_apart
-    });
-    let (why, by) = ("passages of its author read like orders, again and again".to_owned(), vec![BY_AUTHOR.to_owned()]);
-    held.push(Held { at, len: end - at, form: Form::Plain.words().to_owned(), percent: 100, why, by });
-    held.sort_by_key(|one| one.at);
+        add(from, end);
+    }
+    rest
 }
 
 impl Driver<'_> {
@@ -210,7 +241,8 @@ impl Driver<'_> {
         let guard = self.host.settings.guard.clone();
         let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
         let (source, text) = (unread.source.clone(), std::mem::take(&mut unread.outcome.text));
-        let refused = unread.refused.take();
+        let detail = unread.refused.take();
+        let refused = detail.as_ref().map(|_| NO_SUCH_RESULT.to_owned());
         // A classifier takes its time.
         let (guard, sifted) = tokio::task::spawn_blocking(move || {
             let mut sifted = guard.sift(&source, &text, Channel::Content, cap);
@@ -220,6 +252,10 @@ impl Driver<'_> {
         .await
         .map_err(|error| HostError::Task(error.to_string()))?;
         unread.outcome.text.clone_from(&sifted.text);
+        if let Some(detail) = detail {
+            let text = format!("what {} sent was held back: {detail}", unread.source);
+            self.record(vec![Event::Note { kind: NoteKind::Unfit, text }], Durability::Lazy).await?;
+        }
         let asked = guard.asks(&sifted);
         if asked.is_empty() {
             let screening = guard.settle(&sifted, None);
@@ -256,17 +292,18 @@ impl Driver<'_> {
     /// under another's name must not be able to silence one that it is about. Gives the notices for a person.
     fn set_authors_aside(&self, source: &str, text: &str, screening: &mut Screening) -> Vec<Event> {
         let limit = self.host.settings.guard.set_aside_after;
-        if limit == 0 || !source.starts_with("mcp:") {
+        let Some(records) = Records::read(text).filter(|_| limit > 0 && source.starts_with("mcp:")) else {
             return Vec::new();
-        }
+        };
         let found = self.reading.held_by(source, text, screening);
-        let records = records(text);
         let was_set_aside = |author: &str| self.reading.is_set_aside(source, author);
         let is_too_much = |author: &str| found.get(author).is_some_and(|(_, now)| *now as u64 >= limit);
         let is_aside = |author: &str| (was_set_aside(author) || is_too_much(author)) && !self.is_meant(author);
-        for record in records.iter().filter(|record| is_aside(&record.author)) {
-            cover(&mut screening.held, record.at.clone());
-        }
+        let authored = records.values().filter_map(|(value, author)| Some((value, author?)));
+        let theirs = authored.filter(|(value, author)| !value.is_empty() && is_aside(author));
+        let more = rest_of(&screening.held, theirs);
+        screening.held.extend(more);
+        screening.held.sort_by_key(|held| held.at);
         let notice = |(author, (_, passages)): (&String, &(usize, usize))| {
             let text = format!(
                 "what {author:?} wrote in {source} was set aside: {passages} passages of theirs read like orders to whoever \
@@ -304,11 +341,17 @@ impl Driver<'_> {
         (struck, Some(Event::Note { kind: NoteKind::Struck, text }))
     }
 
-    /// Whether the goal may speak of somebody: it says the name, or a word of it.
+    /// Whether the person may speak of somebody: their words hold the name, or a word of it. The end of an address is none.
     fn is_meant(&self, name: &str) -> bool {
-        let goal = self.goal.text.to_lowercase();
-        let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
-        words.chain([name]).any(|word| goal.contains(&word.to_lowercase()))
+        let words = |text: &str| -> BTreeSet<String> {
+            let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
+            words.map(str::to_lowercase).collect()
+        };
+        let own = [&self.goal.text].into_iter().chain(self.goal.trusted.iter().map(|file| &file.text));
+        let own: BTreeSet<String> = own.flat_map(|text| words(text)).collect();
+        let is_address = name.contains('@');
+        let named = name.rsplit_once('.').filter(|_| is_address).map_or(name, |(before, _)| before);
+        self.reading.history().names(name) || words(named).iter().any(|word| own.contains(word))
     }
 
     /// One file, which nobody the brain works for has named. What comes through a server holds the words of many, and what

@@ -72,8 +72,10 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
 }
 
-/// Texts that come with a goal, without what `guard` holds back.
+/// Texts that come with a goal, without what `guard` holds back. There is no brain yet that could pay a judge: the others
+/// decide.
 fn attached(files: &[PathBuf], guard: &Guard) -> Result<Vec<Attached>, Failure> {
+    let guard = Guard { judge: None, ..guard.clone() };
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
         let sifted = guard.sift(&format!("attached:{name}"), &read_text(path)?, Channel::Content, MAX_ATTACHED);

@@ -29,7 +29,7 @@ const AROUND: usize = 60;
 
 /// Something that a reader would want to know of a text.
 struct Finding {
-    /// Its kind, stable: `hidden-text` or `orders`.
+    /// Its kind, stable: `hidden-text`, `orders`, or `not-allowed` for what a rule of its source or a verifier refuses.
     rule: &'static str,
     /// One sentence.
     words: String,
@@ -169,29 +169,31 @@ fn unseen_orders(found: Finding, removed: &Removed) -> Finding {
 /// What the guard says of a text.
 fn findings(source: &str, text: &str, channel: Channel, guard: &Guard) -> Vec<Finding> {
     let (_, hidden) = autoshare_guard::filter::visible(text);
+    let mut place = Place::default();
     let mut found: Vec<Finding> = hidden
         .iter()
         .map(|hidden| {
-            let (line, column) = place(text, hidden.first_at);
+            let (line, column) = place.of(text, hidden.first_at);
             let words = format!("a reader does not see {}", hidden.words());
             Finding { rule: "hidden-text", words, line: Some(line), column, passage: None, order: None }
         })
         .collect();
     let seen = guard.sift(source, text, channel, usize::MAX);
+    let mut place = Place::default();
     for (held, passage) in autoshare_guard::held(&seen.text, &guard.settle(&seen, None)) {
         let at = usize::try_from(held.at).unwrap_or(usize::MAX);
-        let (line, column) = place(&seen.text, at);
+        let (line, column) = place.of(&seen.text, at);
         let before = seen.text.get(seen.text.floor_char_boundary(at.saturating_sub(AROUND))..at).unwrap_or_default();
         let end = at + passage.len();
         let after =
             seen.text.get(end..seen.text.ceil_char_boundary((end + AROUND).min(seen.text.len()))).unwrap_or_default();
         found.push(Finding {
-            rule: "orders",
+            rule: if held.why.is_empty() { "orders" } else { "not-allowed" },
             words: words_of(held),
             line: Some(line),
             column,
             passage: Some([before, passage, after].map(str::to_owned)),
-            order: Some((held.form.clone(), held.percent)),
+            order: held.why.is_empty().then(|| (held.form.clone(), held.percent)),
         });
     }
     found
@@ -205,12 +207,27 @@ fn words_of(held: &Held) -> String {
     }
 }
 
-/// Line and character of a byte of a text, each from 1.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
+/// Line and character of bytes of a text, each from 1, asked for in the order of the text: it is counted once.
+struct Place {
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { at: 0, line: 1, column: 1 }
+    }
+}
+
+impl Place {
+    fn of(&mut self, text: &str, at: usize) -> (usize, usize) {
+        for c in text.get(self.at..at).unwrap_or_default().chars() {
+            (self.line, self.column) = if c == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
+        }
+        self.at = self.at.max(at);
+        (self.line, self.column)
+    }
 }
 
 fn print(report: &Report, style: &Style) {
@@ -272,7 +289,7 @@ fn sarif(reports: &[Report]) -> Value {
         let mut region = json!({"startLine": found.line.unwrap_or(1), "startColumn": found.column});
         let mut result = json!({
             "ruleId": found.rule,
-            "level": if found.rule == "orders" { "error" } else { "warning" },
+            "level": if found.rule == "hidden-text" { "warning" } else { "error" },
             "message": {"text": found.words},
         });
         // No member may be null there.
@@ -297,6 +314,7 @@ fn sarif(reports: &[Report]) -> Value {
             "tool": {"driver": {"name": "autoshare", "version": env!("CARGO_PKG_VERSION"), "rules": [
                 rule("hidden-text", "Text that a reader does not see"),
                 rule("orders", "Orders to whoever reads the text"),
+                rule("not-allowed", "What its source may not hold, or what could not be judged"),
             ]}},
             "columnKind": "unicodeCodePoints",
             "results": results,

@@ -52,7 +52,7 @@ async fn renew(certificate: Certificate, mut files: TlsFiles) {
         let renewed = match TlsFiles::read(files.names.clone()) {
             Ok(read) if read.texts == files.texts => continue,
             Ok(read) => certificate.renew(&read.pair()).map(|()| read).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into_words()),
         };
         match renewed {
             Ok(read) => {

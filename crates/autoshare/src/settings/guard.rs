@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autoshare_guard::ensemble::Agreement;
-use autoshare_guard::rules::{Characters, MAX_DEPTH, SourceRule, Type};
+use autoshare_guard::rules::{Characters, SourceRule, Type};
 use autoshare_guard::verify::Profile;
 use autoshare_host::{Asks, Guard, JudgeSettings};
 use serde::Deserialize;
 
 use super::{SettingsError, bounded_in, parse_cost};
 
+/// Levels of JSON that a rule may allow.
+const MAX_DEPTH: u64 = 1_000_000;
 /// Rules for sources at most.
 const MAX_RULES: usize = 1_000;
 
@@ -162,7 +164,7 @@ impl SourceSection {
             types: self.types.iter().map(|name| of(name)).collect::<Result<_, _>>()?,
             characters: characters.transpose()?,
             max_bytes: bounded("max_bytes", self.max_bytes, 1 << 40)?,
-            max_depth: bounded("max_depth", self.max_depth, MAX_DEPTH as u64)?,
+            max_depth: bounded("max_depth", self.max_depth, MAX_DEPTH)?,
             detector: self.detector.as_deref().map(|name| detector("guard.sources.detector", name)).transpose()?,
         })
     }

@@ -65,6 +65,17 @@ fn d4_an_order_in_what_is_attached_is_held_back_too() {
     let ran = Ran::of(command.output().unwrap());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.err.contains("review.md: guard: held back a passage"), "{}", ran.err);
+    // A judge has no voice before there is a brain; those who have one decide.
+    for agreement in ["most", "all"] {
+        let config = desk.home.join("judged.toml");
+        let text = format!("[guard]\nagreement = \"{agreement}\"\n[guard.judge]\nmodel = \"scripted\"\n");
+        std::fs::write(&config, text).unwrap();
+        let mut command = desk.command(["run", "Summarise it.", "--attach", "review.md", "--model", "scripted"]);
+        command.args(["--config", config.to_str().unwrap()]);
+        command.env("OPENAI_BASE_URL", model.base_url()).env("AUTOSHARE_DETECTOR", "default");
+        let ran = Ran::of(command.output().unwrap());
+        assert!(ran.err.contains("review.md: guard: held back a passage"), "{agreement}: {}", ran.err);
+    }
     let asked: String = model.requests().iter().map(|request| request.body.to_string()).collect();
     assert!(asked.contains("The rooms are quiet") && !asked.contains("evil.test"), "{asked}");
 }

@@ -117,7 +117,7 @@ fn settings_of_the_guard_that_make_no_sense_are_refused_with_what_does() {
         ("[[guard.sources]]\nsource = \"*\"\ntypes = [\"pdf\"]", "use json, html, xml or text"),
         ("[[guard.sources]]\nsource = \"*\"\ncharacters = \"abc\"", "no class of characters"),
         ("[[guard.sources]]\nsource = \"*\"\ndetector = \"on\"", "cautious, default, trusting or off"),
-        ("[[guard.sources]]\nsource = \"*\"\nmax_depth = 1000", "use 1 to 127"),
+        ("[[guard.sources]]\nsource = \"*\"\nmax_depth = 0", "use 1 to 1000000"),
     ];
     for (settings, words) in table {
         let ran = desk(settings).autoshare(["ps"]);

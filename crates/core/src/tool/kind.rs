@@ -1,6 +1,8 @@
 //! The values that a parameter takes: a bounded form of JSON Schema that a tool's own schema is translated to, so that
 //! nothing of a stranger's schema is passed on unread.
 
+use std::cell::RefCell;
+
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -10,6 +12,8 @@ use super::Role;
 /// Bytes of a regular expression, and of what it is compiled to, at most.
 const MAX_PATTERN: usize = 1_000;
 const MAX_COMPILED: usize = 256 * 1024;
+/// Compiled expressions that are kept for the next value.
+const MAX_KNOWN: usize = 64;
 
 /// The values that a parameter takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,16 +142,19 @@ impl Kind {
             ),
             Self::Fitting { pattern, max } => {
                 let text = value.as_str().filter(|text| text.len() as u64 <= *max);
-                let fits = text.is_some_and(|text| compiled(pattern).is_some_and(|regex| regex.is_match(text)));
+                let fits = text.is_some_and(|text| is_match(pattern, text));
                 must(fits, format!("a text of at most {max} bytes that fits {pattern}"))
             }
             Self::Null => must(value.is_null(), "null".to_owned()),
             Self::Either { of } => {
-                let wrong: Vec<String> = of.iter().map_while(|kind| kind.check(value).err()).collect();
-                must(wrong.len() < of.len(), wrong.join(", or "))
+                if of.iter().any(|kind| kind.check(value).is_ok()) {
+                    return Ok(());
+                }
+                let wrong: Vec<String> = of.iter().filter_map(|kind| kind.check(value).err()).collect();
+                Err(wrong.join(", or "))
             }
             Self::Integer { min, max } => must(
-                value.as_i64().is_some_and(|number| (*min..=*max).contains(&number)),
+                integer(value).is_some_and(|number| (*min..=*max).contains(&number)),
                 format!("a whole number from {min} to {max}"),
             ),
             Self::Number => must(value.is_number(), "a number".to_owned()),
@@ -167,6 +174,34 @@ impl Kind {
             }
         }
     }
+}
+
+/// A whole number, however it is written: `3`, `3.0`. One beyond 64 bits is none.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    let whole = |number: &f64| number.fract() == 0.0 && number.abs() < 9.0e15;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
+    value.as_i64().or_else(|| value.as_f64().filter(whole).map(|number| number as i64))
+}
+
+thread_local! {
+    /// Patterns that were compiled last: a result has many values of one kind.
+    static COMPILED: RefCell<Vec<(String, Regex)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether a text fits a pattern; none fits one that cannot be compiled.
+fn is_match(pattern: &str, text: &str) -> bool {
+    COMPILED.with_borrow_mut(|known| {
+        if let Some((_, regex)) = known.iter().find(|(one, _)| one == pattern) {
+            return regex.is_match(text);
+        }
+        let Some(regex) = compiled(pattern) else { return false };
+        let fits = regex.is_match(text);
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.push((pattern.to_owned(), regex));
+        fits
+    })
 }
 
 /// A regular expression of a stranger's: bounded in what it is compiled to, and so in the time that it takes. `None` if it

@@ -243,7 +243,7 @@ impl Action {
     /// A whole-number argument.
     #[must_use]
     pub fn integer(&self, name: &str) -> Option<i64> {
-        self.args.get(name).and_then(Value::as_i64)
+        self.args.get(name).and_then(kind::integer)
     }
 
     /// A yes-or-no argument; absent is `false`.

@@ -66,7 +66,8 @@ impl Reader<'_> {
             kind: self.kind(value, depth + 1),
             required: required.contains(&name.as_str()),
         };
-        properties.into_iter().flatten().take(MAX_FIELDS).map(field).collect()
+        let most = if self.result { usize::MAX } else { MAX_FIELDS };
+        properties.into_iter().flatten().take(most).map(field).collect()
     }
 
     fn kind(&self, value: &Value, depth: u32) -> Kind {
@@ -81,7 +82,9 @@ impl Reader<'_> {
 
     /// The kind of a schema's values but `null`.
     fn named(&self, value: &Value, depth: u32) -> Kind {
-        let any = Kind::Any { max: MAX_ANY };
+        // A result is bounded as a whole; a limit that its server does not name is none.
+        let most = |usual: u64| if self.result { u64::MAX } else { usual };
+        let any = Kind::Any { max: most(MAX_ANY) };
         let is_too_much = depth >= MAX_DEPTH || self.left.get() == 0;
         let Some(schema) = value.as_object().filter(|_| !is_too_much) else { return any };
         self.left.set(self.left.get() - 1);
@@ -108,7 +111,7 @@ impl Reader<'_> {
         match type_of(schema) {
             Some("string") => {
                 let max = number("maxLength").and_then(|max| u64::try_from(max).ok());
-                let max = max.map_or(MAX_TEXT, |max| max.saturating_mul(4).min(MAX_TEXT));
+                let max = max.map_or(most(MAX_TEXT), |max| max.saturating_mul(4).min(most(MAX_TEXT)));
                 // One that cannot be compiled within bounds, or needs more than linear time, is not looked at.
                 let pattern = schema.get("pattern").and_then(Value::as_str).filter(|text| compiled(text).is_some());
                 match pattern {
@@ -116,7 +119,7 @@ impl Reader<'_> {
                     None => Kind::Text { max },
                 }
             }
-            Some("integer") if self.result && number("minimum").or(number("maximum")).is_none() => Kind::Number,
+            Some("integer") if self.result && number("maximum").is_none() => Kind::Number,
             Some("null") if self.result => Kind::Null,
             Some("integer") => {
                 Kind::Integer { min: number("minimum").unwrap_or(i64::MIN), max: number("maximum").unwrap_or(i64::MAX) }
@@ -124,9 +127,9 @@ impl Reader<'_> {
             Some("number") => Kind::Number,
             Some("boolean") => Kind::Boolean,
             Some("array") => {
-                let of = schema.get("items").map_or(Kind::Any { max: MAX_ANY }, |items| self.kind(items, depth + 1));
-                let max = number("maxItems").and_then(|max| u64::try_from(max).ok()).unwrap_or(MAX_MEMBERS);
-                Kind::List { of: Box::new(of), max: max.min(MAX_MEMBERS) }
+                let of = schema.get("items").map_or(any, |items| self.kind(items, depth + 1));
+                let max = number("maxItems").and_then(|max| u64::try_from(max).ok()).unwrap_or(u64::MAX);
+                Kind::List { of: Box::new(of), max: max.min(most(MAX_MEMBERS)) }
             }
             Some("object") => {
                 let open = schema.get("additionalProperties") != Some(&Value::Bool(false));

@@ -326,6 +326,7 @@ fn a_result_is_held_against_the_schema_that_its_tool_declares() {
             "name": {"anyOf": [{"type": "string", "pattern": "^[A-Z]"}, {"type": "null"}]},
             "state": {"enum": ["open", "closed"]},
             "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+            "more_of_them": {"type": "array", "items": {"type": "integer", "minimum": 0}},
             "size": {"oneOf": [{"type": "number"}, {"type": "string"}]},
         },
         "required": ["id", "name"],
@@ -334,7 +335,9 @@ fn a_result_is_held_against_the_schema_that_its_tool_declares() {
     let good = [
         json!({"id": 1, "name": "Ann"}),
         json!({"id": u64::MAX, "name": null, "rank": 5, "state": "open", "tags": ["a"], "size": 1.5}),
-        json!({"id": 3.0, "name": "Ann", "size": "large", "state": null}),
+        json!({"id": 3.0, "rank": 3.0, "name": "Ann", "size": "large", "state": null}),
+        // What the schema does not limit is not limited.
+        json!({"id": 1, "name": format!("A{}", "x".repeat(2_000_000)), "more_of_them": vec![0; 20_000]}),
     ];
     for value in good {
         assert_eq!(fits(&schema, &value), Ok(()), "{value}");

@@ -13,7 +13,6 @@
     reason = "tests"
 )]
 
-mod authors;
 mod clean;
 mod encode;
 mod ensemble;
@@ -22,6 +21,7 @@ mod languages;
 mod linear;
 mod nasty;
 mod prompt;
+mod records;
 mod rules;
 mod screen;
 mod verify;

@@ -34,7 +34,11 @@ fn a_text_is_what_it_is_and_not_what_it_is_called() {
         (Type::Html, "\u{feff} <html lang=en>"),
         (Type::Html, "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'/>"),
         (Type::Xml, "<?xml version='1.0'?><feed/>"),
+        (Type::Html, "<!-- x --> <!-- y -->\n<!doctype html>"),
+        (Type::Html, "<p align=center>A page's part.</p>"),
+        (Type::Html, "Loading... <html><body>"),
         (Type::Text, "Write <b>bold</b> so."),
+        (Type::Text, "<placeholder> stands for a name"),
         (Type::Text, ""),
     ];
     for (expected, text) in table {
@@ -55,11 +59,12 @@ fn a_rule_takes_characters_out_and_refuses_what_its_source_may_not_send() {
         max_depth: Some(2),
         detector: None,
     };
-    let table: [Row; 6] = [
+    let table: [Row; 7] = [
         ("Größe: 12 €\n\tok", Ok(("Größe: 12 €\n\tok", None))),
         ("раy me", Ok(("y me", Some("removed 2 characters outside [\\p{Latin}\\p{Common}]")))),
         ("{\"a\": [\"α\"]}", Ok(("{\"a\": [\"\"]}", Some("removed 1 character outside [\\p{Latin}\\p{Common}]")))),
         ("{\"a\": [[1]]}", Err("it has 3 levels of JSON, and its source may send 2")),
+        ("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", Err("it has 20 levels of JSON, and its source may send 2")),
         ("<html><p>x", Err("it is html, and its source may send json, text only")),
         (&"x".repeat(61), Err("it has 61 bytes, and its source may send 60")),
     ];

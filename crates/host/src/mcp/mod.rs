@@ -248,5 +248,5 @@ fn amiss(schema: &serde_json::Value, called: &Called) -> Option<String> {
         None => "there is no structured content".to_owned(),
         Some(structured) => format!("it has to be {}", fits(schema, structured).err()?),
     };
-    Some(plain(&format!("it is no result that its own server declares: {why}"), MAX_AMISS).text)
+    Some(plain(&format!("by the schema that its server declares, {why}"), MAX_AMISS).text)
 }

@@ -6,6 +6,7 @@ use autoshare_core::StepNo;
 use autoshare_core::document::Hint;
 use autoshare_core::outcome::{Ending, Outcome, Plan};
 use autoshare_core::tool::{Action, Effect, Label, Served, ToolSpec};
+use autoshare_guard::filter::visible;
 use autoshare_guard::rules::Type;
 use autoshare_mcp::{Called, McpError};
 use serde_json::Value;
@@ -49,21 +50,25 @@ impl Driver<'_> {
             Some(refusal) => Answered::of(outcome(refusal.ending, refusal.words.clone())),
             None => self.served(action, spec, served).await,
         };
-        let Answered { mut outcome, structured, label, refused } = served;
-        if spec.effect == Effect::Fetch && Type::of(&outcome.text) == Type::Html {
-            self.render(&mut outcome).await;
+        let Answered { mut outcome, structured, label, mut refused } = served;
+        if spec.effect == Effect::Fetch && Type::of(&visible(&outcome.text).0) == Type::Html {
+            refused = refused.or(self.render(&mut outcome).await);
         }
         let outcome = self.fit(step, outcome).await;
         self.take_in(Unread { step, source, outcome, structured, label, refused, durability }).await
     }
 
-    /// Has a page of the web be read in a cell of its own, as a person would see it. One that cannot be read stays as it came.
-    async fn render(&mut self, outcome: &mut Outcome) {
+    /// Has a page of the web be read in a cell of its own, as a person would see it. Says why if it cannot be read so.
+    async fn render(&mut self, outcome: &mut Outcome) -> Option<String> {
         let reader = Reader::new(Arc::clone(&self.host.launcher), self.host.settings.least_tier);
         let hint = Hint { mime: Some("text/html; charset=utf-8".to_owned()), name: None };
-        if let Ok(document) = reader.read(outcome.text.as_bytes(), &hint).await {
-            self.unseen = unseen(&document);
-            outcome.text = rendered(&document);
+        match reader.read(outcome.text.as_bytes(), &hint).await {
+            Ok(document) => {
+                self.unseen = unseen(&document);
+                outcome.text = rendered(&document);
+                None
+            }
+            Err(error) => Some(error.to_string()),
         }
     }
 

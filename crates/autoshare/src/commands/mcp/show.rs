@@ -78,8 +78,8 @@ pub(super) fn suspicious(
         Some(Profile::Default | Profile::Trusting) => Profile::Trusting,
     };
     let of_tools = tools.iter().map(|(spec, _)| {
-        let mut text = spec.description.clone();
-        descriptions(&spec.json_schema(), &mut text);
+        let mut text = format!("{}\n{}", spec.name, spec.description);
+        all_texts(&spec.json_schema(), &mut text);
         (&spec.name, text)
     });
     let listed = pins.resources().chain(pins.templates()).chain(pins.prompts());
@@ -99,21 +99,22 @@ pub(super) fn suspicious(
     of_tools.chain(of_listed).flat_map(found).collect()
 }
 
-/// The descriptions in a schema, a line each.
-fn descriptions(schema: &Value, into: &mut String) {
+/// All texts in a schema, a line each: names, descriptions, words to choose from, patterns. A model is told all of them.
+fn all_texts(schema: &Value, into: &mut String) {
+    let mut add = |text: &str| {
+        into.push('\n');
+        into.push_str(text);
+    };
     match schema {
+        Value::String(text) => add(text),
+        Value::Array(list) => list.iter().for_each(|inner| all_texts(inner, into)),
         Value::Object(map) => {
-            for (key, value) in map {
-                match value {
-                    Value::String(text) if key == "description" => {
-                        into.push('\n');
-                        into.push_str(text);
-                    }
-                    inner => descriptions(inner, into),
-                }
+            for (key, inner) in map {
+                into.push('\n');
+                into.push_str(key);
+                all_texts(inner, into);
             }
         }
-        Value::Array(list) => list.iter().for_each(|inner| descriptions(inner, into)),
         _ => {}
     }
 }

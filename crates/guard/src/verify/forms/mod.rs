@@ -70,12 +70,32 @@ pub(super) fn encoded(text: &str, see: See<'_>) {
     encoding::find(text, see);
 }
 
-/// The lines of a text with where they begin, without line ends.
+/// Bytes of a line from which it is parted at its fields.
+const LONG: usize = 400;
+
+/// The lines of a text with where they begin, without line ends. A long line is parted where a quoted text ends, so that what
+/// one field of a record hides takes no other away.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
-    text.split_inclusive('\n').map(move |line| {
+    let whole = text.split_inclusive('\n').map(move |line| {
         let start = at;
         at += line.len();
         (start, line.trim_end_matches('\n'))
+    });
+    whole.flat_map(|(start, line)| {
+        let mut rest = Some((start, line));
+        std::iter::from_fn(move || {
+            let (start, line) = rest?;
+            let end = if line.len() > LONG { end_of_field(line) } else { line.len() };
+            let (field, after) = line.split_at_checked(end)?;
+            rest = (!after.is_empty()).then_some((start + end, after));
+            Some((start, field))
+        })
     })
+}
+
+/// Where the first quoted text ends that another value follows, behind its quotation mark.
+fn end_of_field(line: &str) -> usize {
+    let ends = line.as_bytes().windows(2).position(|two| matches!(two, [b'"', b',' | b'}' | b']']));
+    ends.map_or(line.len(), |at| at + 1)
 }

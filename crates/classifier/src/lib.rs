@@ -231,18 +231,15 @@ impl Verifier for Classifier {
 }
 
 /// The runtime of this process. There is one: the first that is named.
-fn environment(runtime: &Path) -> Result<std::sync::Arc<Environment>, String> {
-    let words = |error: &dyn fmt::Display| error.to_string();
+fn environment(runtime: &Path) -> Result<Environment, String> {
     static LOADED: Mutex<Option<PathBuf>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    match loaded.as_ref() {
-        Some(other) if other != runtime => return Err(format!("{} was loaded before it", other.display())),
-        Some(_) => {}
-        None => {}
+    if let Some(other) = loaded.as_ref().filter(|other| *other != runtime) {
+        return Err(format!("{} was loaded before it", other.display()));
     }
-    let environment = ort::init_from(runtime).map_err(|error| words(&error))?;
+    let environment = ort::init_from(runtime).map_err(|error| error.to_string())?;
     *loaded = Some(runtime.to_owned());
-    environment.build().map(std::sync::Arc::new).map_err(|error| words(&error))
+    environment.build().map_err(|error| error.to_string())
 }
 
 #[expect(clippy::disallowed_methods, reason = "files that the operator names; nothing of a tenant's leads here")]

@@ -12,7 +12,7 @@
 //!
 //! [`rules`] is what an operator says of single sources beside that, [`records`] tells who wrote which part of a result.
 //!
-//! Entry points: [`screen()`] for an observation on its way to a model ([`plain`] for a text that is only to be fit to be
+//! Entry points: [`screen()`] for an observation on its way to a model where the detector is the only verifier ([`plain`] for a text that is only to be fit to be
 //! shown), and the functions of [`encode`] for everything that leaves. Filtering is about what enters, encoding about what leaves: the host does the first once per
 //! observation; every face does the second at the last moment.
 //!

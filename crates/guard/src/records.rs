@@ -25,6 +25,8 @@ const AUTHOR: [&str; 12] = [
 ];
 /// Fields that name a person within such a field: those first that nobody chooses freely.
 const IDENTITY: [&str; 7] = ["login", "email", "address", "username", "handle", "id", "name"];
+/// Bytes of the name of a field that can say nothing else.
+const MAX_MERE_NAME: usize = 40;
 /// Bytes of a name at most; a longer one is none.
 const MAX_NAME: usize = 200;
 
@@ -35,6 +37,8 @@ struct Text {
     at: Range<usize>,
     /// Whether it is the name of a field.
     is_key: bool,
+    /// Whether it is one that says nothing else: short, and one word.
+    is_mere_name: bool,
     /// Who wrote the innermost record around it that names its author: a place in [`Records::authors`].
     author: Option<usize>,
 }
@@ -80,7 +84,9 @@ impl Records {
                         }
                         frame.anonymous.push(found.texts.len());
                     }
-                    found.texts.push(Text { at: at + 1..end - 1, is_key, author: None });
+                    let inside = text.get(at + 1..end - 1).unwrap_or_default();
+                    let is_mere_name = is_key && inside.len() <= MAX_MERE_NAME && !inside.contains(char::is_whitespace);
+                    found.texts.push(Text { at: at + 1..end - 1, is_key, is_mere_name, author: None });
                     at = end;
                     continue;
                 }
@@ -149,15 +155,14 @@ impl Records {
         String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
     }
 
-    /// What of these passages stands in values, value by value; in names of fields, where it stands in no value.
+    /// What of these passages stands in texts, text by text: in values, and in names of fields that are no mere names.
     #[must_use]
     pub fn within(&self, passages: Vec<Suspicion>) -> Vec<Suspicion> {
         let cut = |passage: Suspicion| {
             let next = self.texts.partition_point(|text| text.at.end <= passage.span.start);
             let met = self.texts.get(next..).unwrap_or_default();
-            let met: Vec<_> = met.iter().take_while(|text| text.at.start < passage.span.end).collect();
-            let has_value = met.iter().any(|text| !text.is_key);
-            let parts = met.into_iter().filter(|text| !(text.is_key && has_value)).map(|text| {
+            let met = met.iter().take_while(|text| text.at.start < passage.span.end);
+            let parts = met.filter(|text| !text.is_mere_name).map(|text| {
                 let span = text.at.start.max(passage.span.start)..text.at.end.min(passage.span.end);
                 Suspicion { span, ..passage.clone() }
             });

@@ -141,7 +141,7 @@ pub(crate) struct Driver<'h> {
     pub(crate) judge: Judged,
     /// The text that the document which was read last keeps from its readers.
     pub(crate) unseen: String,
-    /// A result that waits for the judge, and what is held back of it if none is heard.
+    /// A result that is being judged, and what is held back of it if a stop comes meanwhile.
     pub(crate) unread: Option<(Unread, Screening)>,
     pub(crate) model: Arc<Model>,
     pub(crate) hands: Option<Hands>,

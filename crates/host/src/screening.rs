@@ -31,6 +31,9 @@ const MAX_DOUBT: usize = 120;
 /// What a model is told of a result that is not as it should be. The rest is for people: it may hold words of the server.
 const NO_SUCH_RESULT: &str = "it is not what its own server says of its results, or a page that cannot be read";
 
+/// Why a result is held back whose verifiers a stop did not wait for.
+const UNJUDGED: &str = "a stop came before it was judged";
+
 /// How what a brain reads is screened.
 #[derive(Debug, Clone)]
 pub struct Guard {
@@ -182,7 +185,7 @@ impl Guard {
     }
 }
 
-/// A result that was not journaled yet: it waits for the judge.
+/// A result that is not journaled yet: it is being judged.
 #[derive(Debug, Clone)]
 pub(crate) struct Unread {
     pub(crate) step: StepNo,
@@ -235,14 +238,16 @@ fn rest_of<'r>(held: &[Held], theirs: impl Iterator<Item = (Range<usize>, &'r st
 }
 
 impl Driver<'_> {
-    /// Has a result pass the guard, and journals it. Where a judge is asked and a stop comes meanwhile, nothing is lost: see
+    /// Has a result pass the guard, and journals it. Where a stop comes while it is judged, nothing is lost: see
     /// [`Driver::take_in_unread`].
     pub(crate) async fn take_in(&mut self, mut unread: Unread) -> Result<(), HostError> {
         let guard = self.host.settings.guard.clone();
         let cap = usize::try_from(self.host.settings.max_text).unwrap_or(usize::MAX).saturating_mul(2);
         let (source, text) = (unread.source.clone(), std::mem::take(&mut unread.outcome.text));
-        let detail = unread.refused.take();
-        let refused = detail.as_ref().map(|_| NO_SUCH_RESULT.to_owned());
+        let refused = unread.refused.as_ref().map(|_| NO_SUCH_RESULT.to_owned());
+        unread.outcome.text = plain(&text, cap).text;
+        let whole = Held::whole(unread.outcome.text.len(), UNJUDGED.to_owned());
+        self.unread = Some((unread, Screening { held: vec![whole], ..Screening::default() }));
         // A classifier takes its time.
         let (guard, sifted) = tokio::task::spawn_blocking(move || {
             let mut sifted = guard.sift(&source, &text, Channel::Content, cap);
@@ -251,11 +256,8 @@ impl Driver<'_> {
         })
         .await
         .map_err(|error| HostError::Task(error.to_string()))?;
+        let Some((mut unread, _)) = self.unread.take() else { return Ok(()) };
         unread.outcome.text.clone_from(&sifted.text);
-        if let Some(detail) = detail {
-            let text = format!("what {} sent was held back: {detail}", unread.source);
-            self.record(vec![Event::Note { kind: NoteKind::Unfit, text }], Durability::Lazy).await?;
-        }
         let asked = guard.asks(&sifted);
         if asked.is_empty() {
             let screening = guard.settle(&sifted, None);
@@ -271,7 +273,7 @@ impl Driver<'_> {
         }
     }
 
-    /// A result whose judge was not waited for: what hung on its word is held back.
+    /// A result that was still judged when a stop came: what hung on that is held back.
     pub(crate) async fn take_in_unread(&mut self) -> Result<(), HostError> {
         match self.unread.take() {
             Some((unread, screening)) => self.journal_result(unread, screening).await,
@@ -280,21 +282,22 @@ impl Driver<'_> {
     }
 
     async fn journal_result(&mut self, unread: Unread, mut screening: Screening) -> Result<(), HostError> {
-        let Unread { step, source, mut outcome, structured, label, durability, .. } = unread;
+        let Unread { step, source, mut outcome, structured, label, refused, durability } = unread;
+        let unfit = refused
+            .map(|why| Event::Note { kind: NoteKind::Unfit, text: format!("what {source} sent was held back: {why}") });
         let of_authors = self.set_authors_aside(&source, &outcome.text, &mut screening);
         let notice = self.set_aside_if_too_much(&source, &outcome, &mut screening);
         keep_unseen(&mut outcome.text, &mut screening, &std::mem::take(&mut self.unseen));
         let result = Event::Observation { step, source, outcome, structured, label, screening };
-        self.record([result].into_iter().chain(of_authors).chain(notice).collect(), durability).await
+        self.record([result].into_iter().chain(unfit).chain(of_authors).chain(notice).collect(), durability).await
     }
 
     /// Holds back all that authors wrote who attack again and again, but for those whom the goal names: whoever can write
     /// under another's name must not be able to silence one that it is about. Gives the notices for a person.
     fn set_authors_aside(&self, source: &str, text: &str, screening: &mut Screening) -> Vec<Event> {
         let limit = self.host.settings.guard.set_aside_after;
-        let Some(records) = Records::read(text).filter(|_| limit > 0 && source.starts_with("mcp:")) else {
-            return Vec::new();
-        };
+        let counts = limit > 0 && source.starts_with("mcp:");
+        let Some(records) = counts.then(|| Records::read(text)).flatten() else { return Vec::new() };
         let found = self.reading.held_by(source, text, screening);
         let was_set_aside = |author: &str| self.reading.is_set_aside(source, author);
         let is_too_much = |author: &str| found.get(author).is_some_and(|(_, now)| *now as u64 >= limit);

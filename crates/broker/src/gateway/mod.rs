@@ -250,6 +250,9 @@ impl Gateway {
     async fn suspicious(&self, operation: Operation, asked: &Asked<'_>) -> u64 {
         let Some(profile) = self.settings.detector else { return 0 };
         let texts = watch::new_texts(operation, asked);
+        if texts.is_empty() {
+            return 0;
+        }
         // Other callers do not wait for that.
         tokio::task::spawn_blocking(move || watch::suspicious(&texts, profile)).await.unwrap_or_default()
     }

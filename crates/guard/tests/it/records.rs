@@ -56,9 +56,10 @@ fn a_passage_takes_away_the_value_that_it_stands_in_and_nothing_beside_it() {
         found.into_iter().map(|part| &text[part.span]).collect()
     };
     assert_eq!(within("ne", "ne"), ["ne"]);
-    assert_eq!(within("}", "two"), ["two"], "names of fields are nobody's words");
-    assert_eq!(within("bad", "key"), ["bad key"], "unless there are no others");
-    assert_eq!(within("one", "two"), ["one", "a", "two"]);
+    assert_eq!(within("}", "two"), ["bad key", "two"], "of names of fields those that say more");
+    assert_eq!(within("bad", "key"), ["bad key"]);
+    assert_eq!(within("body", "one"), ["one"]);
+    assert_eq!(within("one", "two"), ["one", "a", "bad key", "two"]);
     assert_eq!(within("1", "1"), [""; 0]);
     let at = |word: &str| text.find(word).unwrap();
     assert_eq!(records.author_of(&(at("two")..at("two") + 3)), Some("b"));

@@ -6,13 +6,33 @@
 //! **Invariant:** this crate is the only maker of an [`Access`]; it has no public field, no `Default` and cannot be
 //! deserialized. A tenant's *name* is a claim that anybody can write; an `Access` is the right.
 //!
-//! There are two ways to get one. [`Access::local`], for the single tenant of `autoshare run`: its proof is that the data
+//! There are three ways to get one. [`Access::local`], for the tenant of `autoshare run`: its proof is that the data
 //! directory belongs to the user of this process. [`Tokens::authenticate`], for whoever presents a token: its proof is
 //! that the token's mark is on record. Such an `Access` knows its [token](Access::token) and reaches no further than it.
-//! People and roles will be further ways, and will end in the same type.
+//! [`Tenants::access`], for an [`Operator`], who answers for all tenants. People and roles will be further ways, and will
+//! end in the same type.
 //!
-//! This crate does not know what a tenant's data are.
+//! No other way compiles:
+//!
+//! ```compile_fail,E0451
+//! # use autoshare_core::TenantName;
+//! let access = autoshare_access::Access { tenant: TenantName::parse("acme").unwrap(), token: None };
+//! ```
+//! ```compile_fail,E0277
+//! let access: autoshare_access::Access = serde_json::from_str(r#"{"tenant":"acme"}"#).unwrap();
+//! ```
+//! ```compile_fail,E0277
+//! fn made<T: Default>() -> T { T::default() }
+//! let access: autoshare_access::Access = made();
+//! ```
+//! ```compile_fail,E0451
+//! let operator = autoshare_access::Operator { token: None };
+//! ```
+//!
+//! This crate does not know what a tenant's data are, but what it may have of the machine ([`Terms`]).
 
+mod marked;
+mod tenant;
 mod token;
 
 use std::path::Path;
@@ -22,6 +42,7 @@ use autoshare_core::{TenantName, TokenId};
 use autoshare_vault::VaultError;
 use autoshare_vault::private::{Others, PrivateDir};
 
+pub use tenant::{MAX_TENANTS, Operator, TenantRecord, TenantState, Tenants, Terms};
 pub use token::{Bearer, Grant, MAX_DEPTH, MAX_TOKENS, Minted, Scope, TokenRecord, Tokens};
 
 /// The one tenant of `autoshare run`.
@@ -48,6 +69,18 @@ pub enum AccessError {
         /// Which token, where there is one.
         id: Option<TokenId>,
     },
+    /// No such tenant.
+    #[error("there is no tenant {0}: `autoshare tenant list` shows them")]
+    NoTenant(TenantName),
+    /// The name is taken.
+    #[error("there is a tenant {0} already: choose another name")]
+    TenantExists(TenantName),
+    /// The tenant is not served.
+    #[error("the tenant {0} is suspended: `autoshare tenant resume {0}` lets it be served again")]
+    Suspended(TenantName),
+    /// What a tenant should have is malformed.
+    #[error("{0}")]
+    Terms(String),
     /// No token of this tenant.
     #[error("there is no token {0}: `autoshare token list` shows them")]
     NoToken(TokenId),
@@ -92,6 +125,8 @@ pub enum Refusal {
     Expired,
     /// It was revoked, or a token above it was.
     Revoked,
+    /// Its tenant was suspended or removed.
+    Suspended,
 }
 
 impl AccessError {

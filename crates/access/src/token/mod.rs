@@ -13,14 +13,14 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use autoshare_core::TokenId;
 use autoshare_core::budget::Limit;
+use autoshare_core::{TenantName, TokenId};
 use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
 use autoshare_vault::{Sensitive, TokenMarks, Vault};
 
-use crate::{Access, AccessError, Refusal};
+use crate::{Access, AccessError, Operator, Refusal, Tenants};
 pub use record::{Grant, Scope, TokenRecord};
-use shelf::{Kept, Shelf};
+use shelf::{Index, Kept, Shelf};
 
 /// Tokens of one tenant at most, revoked and expired ones included.
 pub const MAX_TOKENS: usize = 10_000;
@@ -33,6 +33,8 @@ const SECRET: &[u8] = b"autoshare/token-secret/1";
 pub struct Tokens {
     data: PrivateDir,
     marks: TokenMarks,
+    index: Index,
+    tenants: Tenants,
     /// What was read, for as long as the file's stamp is the same.
     read: RwLock<HashMap<TokenId, Arc<Read>>>,
 }
@@ -74,6 +76,13 @@ impl Bearer {
         self.token.allows_model(model) && self.above.iter().all(|record| record.allows_model(model))
     }
 
+    /// The right over all tenants, if the token has it.
+    #[must_use]
+    pub fn operator(&self) -> Option<Operator> {
+        let is_owner = self.access.tenant().as_str() == crate::LOCAL;
+        (is_owner && self.has(Scope::Operator)).then(|| Operator { token: Some(self.token.id.clone()) })
+    }
+
     /// Whether the token may be used for `scope`.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
@@ -88,7 +97,9 @@ impl Tokens {
     /// [`AccessError::DataDir`] for a directory that others may touch.
     pub fn open(data_dir: &Path, vault: &Vault) -> Result<Self, AccessError> {
         let data = PrivateDir::open(data_dir, Others::MayRead)?;
-        Ok(Self { data, marks: vault.token_marks(), read: RwLock::default() })
+        let index = Index::open(&data)?;
+        let tenants = Tenants::open(data_dir, vault)?;
+        Ok(Self { data, marks: vault.token_marks(), index, tenants, read: RwLock::default() })
     }
 
     /// Makes a token for the tenant of `access`. If `access` came from a token, the new one is below it and may have
@@ -98,7 +109,7 @@ impl Tokens {
     /// [`AccessError::Beyond`] for more than the issuer has, [`AccessError::Grant`] for a malformed grant.
     pub fn mint(&self, access: &Access, grant: Grant) -> Result<Minted, AccessError> {
         let now_ms = now_ms();
-        grant.check(now_ms)?;
+        grant.check(access.tenant(), now_ms)?;
         let shelf = Shelf::made(&self.data, access.tenant())?;
         let (grant, issuer) = match access.token() {
             None => (grant, None),
@@ -120,7 +131,7 @@ impl Tokens {
         loop {
             let id = TokenId::from_random(random()?);
             // An id names one token, whatever the tenant.
-            if self.find(&id)?.is_some() {
+            if self.index.enter(&id, access.tenant())? == Made::Before {
                 continue;
             }
             let (minted, secret) = self.secret(id.clone())?;
@@ -191,6 +202,9 @@ impl Tokens {
         }
         let (read, above) = self.standing(&id, now_ms())?;
         let token = Arc::clone(&read.record);
+        if !self.tenants.is_served(&token.tenant)? {
+            return Err(refused(Refusal::Suspended, Some(id)));
+        }
         let limits = std::iter::once(&token).chain(&above).map(|record| record.limit()).collect();
         let access = Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)) };
         Ok(Bearer { access, token, limits, above })
@@ -229,6 +243,12 @@ impl Tokens {
         Ok(false)
     }
 
+    /// Forgets the tokens of a tenant that is removed; their files go with its directory.
+    pub(crate) fn forget(&self, tenant: &TenantName) -> Result<(), AccessError> {
+        let Some(shelf) = Shelf::existing(&self.data, tenant)? else { return Ok(()) };
+        shelf.ids()?.iter().try_for_each(|id| self.index.forget(id))
+    }
+
     fn change<T>(
         &self,
         access: &Access,
@@ -261,14 +281,9 @@ impl Tokens {
         {
             return Ok(Some(read));
         }
-        for tenant in Shelf::tenants(&self.data)? {
-            if let Some(shelf) = Shelf::existing(&self.data, &tenant)?
-                && let Some(read) = self.load(&Arc::new(shelf), id)?
-            {
-                return Ok(Some(read));
-            }
-        }
-        Ok(None)
+        let Some(tenant) = self.index.tenant(id)? else { return Ok(None) };
+        let Some(shelf) = Shelf::existing(&self.data, &tenant)? else { return Ok(None) };
+        self.load(&Arc::new(shelf), id)
     }
 
     /// A token of one tenant, read anew if its file is another than it was.
@@ -302,6 +317,6 @@ fn random<const N: usize>() -> Result<[u8; N], AccessError> {
     Ok(bits)
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

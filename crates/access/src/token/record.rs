@@ -4,7 +4,7 @@ use autoshare_core::budget::{Account, Budget, Caps, Limit, ModelPattern, Rate, W
 use autoshare_core::{TenantName, TokenId};
 use serde::{Deserialize, Serialize};
 
-use crate::{AccessError, Refusal};
+use crate::{AccessError, LOCAL, Refusal};
 
 /// Characters of a token's name at most.
 const MAX_NAME: usize = 64;
@@ -19,6 +19,58 @@ pub enum Scope {
     Gateway,
     /// Minting, listing and revoking tokens below itself.
     Tokens,
+    /// Seeing brains, what they did and left, and what was used.
+    Read,
+    /// Starting brains, speaking to them and ending them; bringing files.
+    Brains,
+    /// Answering the questions of brains.
+    Approve,
+    /// Having a step of the Agent Protocol done by a request without a body.
+    EmptySteps,
+    /// Reading the audit trail.
+    Audit,
+    /// Making, changing and removing tenants. Of tokens that the owner of the data directory made, and no other.
+    Operator,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Gateway,
+        Self::Tokens,
+        Self::Read,
+        Self::Brains,
+        Self::Approve,
+        Self::EmptySteps,
+        Self::Audit,
+        Self::Operator,
+    ];
+
+    /// Its name, as it is written in requests and at the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Tokens => "tokens",
+            Self::Read => "read",
+            Self::Brains => "brains",
+            Self::Approve => "approve",
+            Self::EmptySteps => "empty_steps",
+            Self::Audit => "audit",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The scope of a name.
+    ///
+    /// # Errors
+    /// In words, with the names that there are.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("there is no scope {name:?}: use some of {names}")
+        })
+    }
 }
 
 /// What somebody wants a new token to be.
@@ -52,7 +104,7 @@ impl Grant {
         }
     }
 
-    pub(super) fn check(&self, now_ms: u64) -> Result<(), AccessError> {
+    pub(super) fn check(&self, tenant: &TenantName, now_ms: u64) -> Result<(), AccessError> {
         let wrong = |words: String| Err(AccessError::Grant(words));
         let length = self.name.chars().count();
         if !(1..=MAX_NAME).contains(&length) || self.name.chars().any(char::is_control) {
@@ -63,6 +115,9 @@ impl Grant {
         }
         if self.scopes.is_empty() {
             return wrong("a token needs something that it may be used for".to_owned());
+        }
+        if self.scopes.contains(&Scope::Operator) && tenant.as_str() != LOCAL {
+            return wrong(format!("the scope operator is of tokens of the tenant {LOCAL} alone"));
         }
         if self.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
             return wrong("the token would have ended already: give a time to come".to_owned());

@@ -1,7 +1,4 @@
-//! The files of tokens: one a token, in `tenants/<tenant>/tokens/`.
-//!
-//! A file is the mark of the record in hexadecimal, a line break, and the record as JSON. The mark binds the record to
-//! its tenant, so one that was edited, or moved to another tenant, is no token.
+//! The files of tokens: one a token, in `tenants/<tenant>/tokens/`, and an index that says whose each is.
 
 use std::fs::File;
 
@@ -12,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::TokenRecord;
 use crate::AccessError;
+use crate::marked::{self, Kind};
 
-/// Bytes of a token's file at most.
-const MAX_FILE: usize = 64 * 1024;
 const LABEL: &[u8] = b"autoshare/token-record/1";
-const LOCK: &str = ".lock";
 const ENDING: &str = ".token";
+const INDEX: &str = "token-index";
+/// Says that the index holds all tokens that were made before there was one.
+const WHOLE: &str = ".whole";
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,12 +51,6 @@ impl Shelf {
         Ok(Self { tenant: tenant.clone(), dir })
     }
 
-    /// All tenants that have a directory.
-    pub(super) fn tenants(data: &PrivateDir) -> Result<Vec<TenantName>, AccessError> {
-        let Some(tenants) = data.existing("tenants", Others::MayRead)? else { return Ok(Vec::new()) };
-        Ok(tenants.names()?.iter().filter_map(|name| TenantName::parse(name).ok()).collect())
-    }
-
     /// Whether both are the same tenant's.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.tenant == other.tenant
@@ -75,46 +67,79 @@ impl Shelf {
     }
 
     pub(super) fn read(&self, marks: &TokenMarks, id: &TokenId) -> Result<Option<Kept>, AccessError> {
-        let Some(bytes) = self.dir.read(&name(id), Others::Nothing, MAX_FILE)? else { return Ok(None) };
-        let wrong = |why| AccessError::Record { path: self.dir.path().join(name(id)), why };
-        let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is no text"))?;
-        let (mark, json) = text.split_once('\n').ok_or_else(|| wrong("it is cut off"))?;
-        if !marks.is_mark(mark, &self.parts(json))? {
-            return Err(wrong("its mark does not fit"));
-        }
-        let kept: Kept = serde_json::from_str(json).map_err(|_| wrong("a newer autoshare wrote it"))?;
+        let Some(kept) = self.kind().read::<Kept>(marks, &self.dir, &name(id))? else { return Ok(None) };
         // Under its own name, in its own tenant's directory.
-        if kept.record.id == *id && kept.record.tenant == self.tenant { Ok(Some(kept)) } else { Err(wrong("its name")) }
+        if kept.record.id == *id && kept.record.tenant == self.tenant {
+            Ok(Some(kept))
+        } else {
+            Err(AccessError::Record { path: self.dir.path().join(name(id)), why: "its name" })
+        }
     }
 
     /// Makes a token's file, unless the id is taken.
     pub(super) fn create(&self, marks: &TokenMarks, kept: &Kept) -> Result<Made, AccessError> {
-        Ok(self.dir.create(&name(&kept.record.id), self.text(marks, kept)?.as_bytes())?)
+        self.kind().create(marks, &self.dir, &name(&kept.record.id), kept)
     }
 
     /// Replaces a token's file.
     pub(super) fn replace(&self, marks: &TokenMarks, kept: &Kept) -> Result<(), AccessError> {
-        Ok(self.dir.replace(&name(&kept.record.id), self.text(marks, kept)?.as_bytes())?)
+        self.kind().replace(marks, &self.dir, &name(&kept.record.id), kept)
     }
 
-    /// Keeps everybody else from changing tokens here until it is dropped: a change is read, change, write.
     pub(super) fn lock(&self) -> Result<File, AccessError> {
-        let file = self.dir.open_or_create(LOCK, Others::Nothing)?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-            .map_err(|errno| AccessError::Lock { path: self.dir.path().join(LOCK), source: errno.into() })?;
-        Ok(file)
+        marked::lock(&self.dir)
     }
 
-    fn text(&self, marks: &TokenMarks, kept: &Kept) -> Result<String, AccessError> {
-        let json = serde_json::to_string(kept).map_err(|error| AccessError::Grant(error.to_string()))?;
-        Ok(format!("{}\n{json}", marks.mark(&self.parts(&json))?))
-    }
-
-    fn parts<'a>(&'a self, json: &'a str) -> [&'a [u8]; 3] {
-        [LABEL, self.tenant.as_str().as_bytes(), json.as_bytes()]
+    fn kind(&self) -> Kind<'_> {
+        Kind { label: LABEL, tenant: &self.tenant }
     }
 }
 
 fn name(id: &TokenId) -> String {
     format!("{id}{ENDING}")
+}
+
+/// Which tenant a token belongs to: a file for each id, which holds the tenant's name. It is no authority: the token's own
+/// record is. It spares a search through all tenants, and keeps an id from being given twice.
+#[derive(Debug)]
+pub(super) struct Index(PrivateDir);
+
+impl Index {
+    /// The index; made of the tokens that there are, where there is none that is whole.
+    pub(super) fn open(data: &PrivateDir) -> Result<Self, AccessError> {
+        let index = Self(data.sub(INDEX, Others::Nothing)?);
+        if index.0.check(WHOLE, Others::Nothing)? {
+            return Ok(index);
+        }
+        for tenant in tenants(data)? {
+            for id in Shelf::existing(data, &tenant)?.map(|shelf| shelf.ids()).transpose()?.unwrap_or_default() {
+                index.enter(&id, &tenant)?;
+            }
+        }
+        index.0.create(WHOLE, b"")?;
+        Ok(index)
+    }
+
+    /// Enters an id, unless it is taken.
+    pub(super) fn enter(&self, id: &TokenId, tenant: &TenantName) -> Result<Made, AccessError> {
+        Ok(self.0.create(id.as_str(), tenant.as_str().as_bytes())?)
+    }
+
+    /// Whose a token is said to be.
+    pub(super) fn tenant(&self, id: &TokenId) -> Result<Option<TenantName>, AccessError> {
+        let Some(bytes) = self.0.read(id.as_str(), Others::Nothing, 64)? else { return Ok(None) };
+        Ok(std::str::from_utf8(&bytes).ok().and_then(|name| TenantName::parse(name).ok()))
+    }
+
+    /// Forgets an id.
+    pub(super) fn forget(&self, id: &TokenId) -> Result<(), AccessError> {
+        self.0.remove(id.as_str())?;
+        Ok(())
+    }
+}
+
+/// All tenants that have a directory.
+fn tenants(data: &PrivateDir) -> Result<Vec<TenantName>, AccessError> {
+    let Some(tenants) = data.existing("tenants", Others::MayRead)? else { return Ok(Vec::new()) };
+    Ok(tenants.names()?.iter().filter_map(|name| TenantName::parse(name).ok()).collect())
 }

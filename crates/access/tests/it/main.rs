@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod tenants;
 mod tokens;
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -311,6 +311,9 @@ fn cve_2026_47102_a_record_that_its_owner_edited_is_no_token() {
         std::fs::set_permissions(house.dir.path().join(dir), std::fs::Permissions::from_mode(0o700)).unwrap();
     }
     std::fs::rename(house.file(&minted.id), foreign.join(format!("{}.token", minted.id))).unwrap();
+    assert_eq!(refusal(house.tokens.authenticate(minted.token.expose())), Refusal::Unknown);
+    let index = house.dir.path().join(format!("token-index/{}", minted.id));
+    std::fs::write(&index, "bolt").unwrap();
     assert!(matches!(house.tokens.authenticate(minted.token.expose()), Err(AccessError::Record { .. })));
     let second = house.mint(Grant::gateway("y"));
     std::fs::rename(foreign.join(format!("{}.token", minted.id)), house.file(&second.id)).unwrap();

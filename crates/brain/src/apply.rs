@@ -306,6 +306,8 @@ impl Brain {
             NoteKind::Undone if matches!(self.phase, Phase::Finished { .. }) => Ok(()),
             NoteKind::Undone => self.told_by_a_person(text),
             NoteKind::Cell
+            | NoteKind::Uploaded
+            | NoteKind::Rested
             | NoteKind::Secret
             | NoteKind::SetAside
             | NoteKind::Doubt

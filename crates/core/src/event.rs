@@ -10,7 +10,7 @@ use crate::tool::{Action, Label, ToolSpec};
 use crate::usage::{Limits, Usage};
 use crate::verdict::Verdict;
 use crate::warrant::Warrant;
-use crate::{Digest, StepNo, TurnNo};
+use crate::{Digest, StepNo, TokenId, TurnNo};
 
 /// When a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,6 +66,9 @@ pub struct Goal {
     /// What came with the words and is not the person's own: files, pasted text. Content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Attached>,
+    /// The token that began it: what the brain uses is charged to it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenId>,
 }
 
 /// Material that came with a goal.
@@ -193,6 +196,10 @@ pub enum NoteKind {
     SetAside,
     /// The brain was paused, because it kept asking for what its goal does not need; the text names the source.
     Paused,
+    /// A person put a file into the workspace; the text is its path.
+    Uploaded,
+    /// The brain rests until somebody wakes it; the text says why.
+    Rested,
 }
 
 /// One call to a model that went through the gateway. No content: that is the caller's.

@@ -109,11 +109,17 @@ fn no_path(_: &Case<'_>, site: Option<&Site>) -> Finding {
 }
 
 /// What lies in a protected path is closed. What holds one is closed from the outside; from the inside it is open, and
-/// the cell shows nothing where the protected path would be.
+/// the cell shows nothing where the protected path would be. A root that lies in a protected path itself was opened by whoever
+/// answers for that path (a workspace that the host made), so that inside it only what lies below the root counts.
 fn protected_path(case: &Case<'_>, site: Option<&Site>) -> Finding {
     let site = site?;
     let holds = |path: &&String| site.is_outside() && !site.is_home() && is_below(&site.absolute, path);
-    if case.protected.iter().any(|path| site.lies_in(path)) {
+    let root = match &site.place {
+        Place::Inside { root, .. } => case.roots.get(*root),
+        Place::Outside { .. } | Place::Nowhere { .. } => None,
+    };
+    let is_opened = |path: &String| root.is_some_and(|root| is_below(path, &root.path));
+    if case.protected.iter().any(|path| site.lies_in(path) && !is_opened(path)) {
         return deny(format!("{} is protected: it holds keys, settings or the state of brains", shown(&site.named)));
     }
     let held = case.protected.iter().find(|path| holds(path))?;

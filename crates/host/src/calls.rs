@@ -275,6 +275,7 @@ impl Pages {
             ask: AskMode::Default,
             trusted: Vec::new(),
             attached: Vec::new(),
+            token: None,
         });
         self.store.append(&self.access, &lease, &[goal], Durability::Lazy)?;
         self.open = Some(Page { lease, calls: 0 });

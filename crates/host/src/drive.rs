@@ -30,7 +30,7 @@ use crate::judging::{Judging, is_planned};
 use crate::mcp::Servers;
 use crate::programs::ProgramCell;
 use crate::screening::Unread;
-use crate::switchboard::{Question, Stop};
+use crate::switchboard::{Question, Stop, Told};
 use crate::undo::{Keeping, UndoError};
 use crate::{Host, HostError, Progress, Questions, Reading, spill_path};
 
@@ -57,14 +57,45 @@ pub struct Standing {
     pub grounds: gate::Grounds,
 }
 
+/// How far a brain is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Until it finishes, is stopped, or cannot go on.
+    End,
+    /// The same, or until what its model wants next has been done.
+    Turn,
+}
+
+/// How a brain is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Driving {
+    /// How far.
+    pub until: Until,
+    /// Whether questions wait for an answer.
+    pub questions: Questions,
+}
+
 impl Host {
     /// Drives a brain from the end of its journal until it finishes, is stopped, or cannot go on. `feed` hears of
     /// everything; a closed feed does not stop the brain.
     ///
     /// # Errors
+    /// As [`Host::drive_as`].
+    pub async fn drive(&self, brain: &BrainId, feed: UnboundedSender<Progress>) -> Result<Standing, HostError> {
+        self.drive_as(brain, Driving { until: Until::End, questions: self.settings.questions }, feed).await
+    }
+
+    /// The same, as far and in the way that `driving` says.
+    ///
+    /// # Errors
     /// When another process drives it, the journal fails, or its model or workspace is not to be had: nothing that was
     /// journaled is lost, and `resume` goes on from there.
-    pub async fn drive(&self, brain: &BrainId, feed: UnboundedSender<Progress>) -> Result<Standing, HostError> {
+    pub async fn drive_as(
+        &self,
+        brain: &BrainId,
+        driving: Driving,
+        feed: UnboundedSender<Progress>,
+    ) -> Result<Standing, HostError> {
         let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
         let mut state = Brain::new();
         let mut reading = Reading::of(&events);
@@ -94,6 +125,7 @@ impl Host {
         let model = Arc::new(self.broker.model(&goal.model)?);
         let mut driver = Driver {
             host: self,
+            questions: driving.questions,
             id: brain.clone(),
             goal,
             journal,
@@ -113,13 +145,19 @@ impl Host {
             canary,
             keeping: Keeping::new(self.access.tenant(), brain, &self.settings.undo),
         };
-        let is_new = |event: &Event| {
-            let doubt = matches!(event, Event::Note { kind: NoteKind::Doubt, .. });
-            doubt || matches!(event, Event::Goal(_) | Event::Policy(_) | Event::Warrant(_))
+        let is_new = |event: &Event| match event {
+            Event::Goal(_) | Event::Policy(_) | Event::Warrant(_) => true,
+            Event::Note { kind, .. } => {
+                matches!(kind, NoteKind::Doubt | NoteKind::Feedback | NoteKind::Uploaded | NoteKind::Rested)
+            }
+            _ => false,
         };
         let is_over = matches!(driver.brain.status(), Status::Finished(_));
-        let resumed = !is_over && !events.iter().all(is_new);
-        let result = driver.run(resumed, changed.filter(|_| !is_over)).await;
+        // Between two turns it rested because it was driven no further.
+        let rested =
+            driving.until == Until::Turn && driver.is_between_turns() && driver.brain.status() == Status::Thinking;
+        let resumed = !is_over && !rested && !events.iter().all(is_new);
+        let result = driver.run(resumed, changed.filter(|_| !is_over), driving.until).await;
         self.switchboard.forget(brain);
         result
     }
@@ -127,6 +165,7 @@ impl Host {
 
 pub(crate) struct Driver<'h> {
     pub(crate) host: &'h Host,
+    pub(crate) questions: Questions,
     pub(crate) id: BrainId,
     pub(crate) goal: Goal,
     journal: Journal,
@@ -156,7 +195,12 @@ pub(crate) struct Driver<'h> {
 }
 
 impl Driver<'_> {
-    async fn run(&mut self, resumed: bool, changed: Option<PolicyInForce>) -> Result<Standing, HostError> {
+    async fn run(
+        &mut self,
+        resumed: bool,
+        changed: Option<PolicyInForce>,
+        until: Until,
+    ) -> Result<Standing, HostError> {
         if let Some(policy) = changed {
             self.record(vec![Event::Policy(policy)], Durability::Synced).await?;
         }
@@ -170,7 +214,14 @@ impl Driver<'_> {
         }
         let switchboard = self.host.switchboard();
         let id = self.id.clone();
+        let mut has_thought = false;
         loop {
+            self.hear().await?;
+            if until == Until::Turn && has_thought && self.is_between_turns() {
+                let text = "It rests after this turn.".to_owned();
+                self.record(vec![Event::Note { kind: NoteKind::Rested, text }], Durability::Lazy).await?;
+                break;
+            }
             if switchboard.stop_of(&id) >= Stop::AfterStep && !matches!(self.brain.status(), Status::Finished(_)) {
                 self.note_stop().await?;
             }
@@ -179,6 +230,7 @@ impl Driver<'_> {
                 self.draw_warrant().await?;
                 continue;
             }
+            has_thought |= matches!(command, Command::Think { .. });
             let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
             let urgency = if waits { Stop::AfterStep } else { Stop::Now };
             let stopped = tokio::select! {
@@ -201,6 +253,26 @@ impl Driver<'_> {
             steps: self.brain.steps(),
             grounds: self.brain.answer().map(|text| gate::grounds(text, self.reading.history())).unwrap_or_default(),
         })
+    }
+
+    /// Whether its model is asked next.
+    fn is_between_turns(&self) -> bool {
+        matches!(self.brain.pending().first(), Some(Command::Think { .. }))
+    }
+
+    /// Journals what it was told from outside.
+    async fn hear(&mut self) -> Result<(), HostError> {
+        for told in self.host.switchboard.take_told(&self.id) {
+            if matches!(self.brain.status(), Status::Finished(_)) {
+                return Ok(());
+            }
+            let events = match told {
+                Told::Words(text) => crate::say::said(text, self.brain.warrant(), &self.goal.tools).0,
+                Told::File(text) => vec![Event::Note { kind: NoteKind::Uploaded, text }],
+            };
+            self.record(events, Durability::Synced).await?;
+        }
+        Ok(())
     }
 
     async fn note_stop(&mut self) -> Result<(), HostError> {
@@ -398,7 +470,7 @@ impl Driver<'_> {
             return self.pause(&action, &verdict).await;
         }
         let by_rule = gate::answer_by_rule(&verdict, self.goal.ask);
-        let (answer, by) = match (by_rule, self.host.settings.questions) {
+        let (answer, by) = match (by_rule, self.questions) {
             (Some(answered), _) => answered,
             (None, Questions::Deny) => (Answer::No, Answerer::Nobody),
             (None, Questions::Wait) => {

@@ -225,6 +225,7 @@ fn intent(program: &Program, roots: Vec<Root>) -> Vec<Event> {
             ask: AskMode::Default,
             trusted: Vec::new(),
             attached: Vec::new(),
+            token: None,
         }),
         Event::Thought(thought(1, String::new(), vec![call])),
         Event::Proposal { step: STEP, call_id, action },

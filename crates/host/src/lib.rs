@@ -37,6 +37,7 @@ mod progress;
 pub mod reader;
 mod reading;
 mod recover;
+pub mod resident;
 mod say;
 mod screening;
 mod secrets;
@@ -51,10 +52,11 @@ use std::time::Duration;
 
 use autoshare_access::Access;
 use autoshare_broker::Broker;
+use autoshare_core::budget::Limit;
 use autoshare_core::event::{Event, Goal, PolicyInForce};
 use autoshare_core::usage::Quota;
 use autoshare_core::warrant::Warrant;
-use autoshare_core::{BrainId, StepNo};
+use autoshare_core::{BrainId, StepNo, TokenId};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_store::ledger::Ledger;
 use autoshare_store::{Durability, Store};
@@ -63,7 +65,7 @@ use autoshare_vault::Sensitive;
 pub use cells::expect;
 pub use context::{Frame, estimate_tokens, request_for};
 pub use documents::rendered;
-pub use drive::Standing;
+pub use drive::{Driving, Standing, Until};
 pub use error::HostError;
 pub use judge::{Asks, JudgeSettings};
 pub use judging::{Judged, Unknown, rejudge};
@@ -72,9 +74,9 @@ pub use programs::{Job, ProgramCell, StartError};
 pub use progress::Progress;
 pub use reader::Reader;
 pub use reading::Reading;
-pub use screening::{Guard, Sifted};
+pub use screening::{Guard, MAX_ATTACHED, Sifted};
 pub use spend::SOFT_CAP;
-pub use switchboard::{AnswerError, Question, Stop, Switchboard};
+pub use switchboard::{AnswerError, Question, Stop, Switchboard, Told};
 
 /// What the host needs to know beside its parts. Every limit has a number.
 #[derive(Debug, Clone)]
@@ -149,7 +151,11 @@ pub struct Host {
     switchboard: Arc<Switchboard>,
     mcp: Option<Arc<mcp::Mcp>>,
     secrets: Vec<Sensitive>,
+    limits_of: Option<LimitsOf>,
 }
+
+/// What holds for the calls that are charged to a token; `None` if it has ended.
+pub type LimitsOf = Box<dyn Fn(&TokenId) -> Option<Arc<[Limit]>> + Send + Sync>;
 
 impl Host {
     /// A host over its parts.
@@ -172,7 +178,14 @@ impl Host {
             switchboard: Arc::default(),
             mcp: None,
             secrets: Vec::new(),
+            limits_of: None,
         }
+    }
+
+    /// The same with what says which limits a token has: brains that it began are charged to it.
+    #[must_use]
+    pub fn with_limits_of(self, limits_of: LimitsOf) -> Self {
+        Self { limits_of: Some(limits_of), ..self }
     }
 
     /// The same with the servers that its brains' tools may belong to.
@@ -200,19 +213,36 @@ impl Host {
     /// # Errors
     /// When no randomness or no disk is to be had.
     pub fn admit(&self, goal: Goal, warrant: Option<Warrant>) -> Result<BrainId, HostError> {
-        let mut bits = [0u8; 5];
-        getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
-        let brain = BrainId::from_random(bits);
+        let brain = new_brain_id()?;
         self.store.create(&self.access, &brain)?;
-        let lease = self.store.lease(&self.access, &brain)?;
+        self.begin(&brain, goal, warrant, None)?;
+        Ok(brain)
+    }
+
+    /// Journals a brain's first events: those of [`Host::admit`].
+    pub(crate) fn begin(
+        &self,
+        brain: &BrainId,
+        goal: Goal,
+        warrant: Option<Warrant>,
+        last: Option<Event>,
+    ) -> Result<(), HostError> {
+        let lease = self.store.lease(&self.access, brain)?;
         let events: Vec<Event> = [Event::Goal(goal)]
             .into_iter()
             .chain(self.settings.policy_in_force.clone().map(Event::Policy))
             .chain(warrant.map(Event::Warrant))
+            .chain(last)
             .collect();
         self.store.append(&self.access, &lease, &events, Durability::Synced)?;
-        Ok(brain)
+        Ok(())
     }
+}
+
+pub(crate) fn new_brain_id() -> Result<BrainId, HostError> {
+    let mut bits = [0u8; 5];
+    getrandom::fill(&mut bits).map_err(|e| HostError::Randomness(e.to_string()))?;
+    Ok(BrainId::from_random(bits))
 }
 
 /// The workspace file that holds the whole result of a step.

@@ -3,6 +3,7 @@
 use autoshare_brain::{Brain, Status};
 use autoshare_core::BrainId;
 use autoshare_core::event::{Event, NoteKind};
+use autoshare_core::tool::ToolSpec;
 use autoshare_core::warrant::Warrant;
 use autoshare_gate as gate;
 use autoshare_store::Durability;
@@ -26,10 +27,15 @@ impl Host {
         if matches!(state.status(), Status::Finished(_)) {
             return Err(HostError::Ended(brain.clone()));
         }
-        let widened = gate::widen(state.warrant(), words, &goal.tools);
-        let said = Event::Note { kind: NoteKind::Feedback, text: words.to_owned() };
-        let events: Vec<Event> = [said].into_iter().chain(widened.clone().map(Event::Warrant)).collect();
+        let (events, widened) = said(words.to_owned(), state.warrant(), &goal.tools);
         journal.append(&events, Durability::Synced).await?;
         Ok(widened)
     }
+}
+
+/// What is journaled of a person's words, and the warrant where they widen it.
+pub(crate) fn said(words: String, warrant: Option<&Warrant>, tools: &[ToolSpec]) -> (Vec<Event>, Option<Warrant>) {
+    let widened = gate::widen(warrant, &words, tools);
+    let said = Event::Note { kind: NoteKind::Feedback, text: words };
+    ([said].into_iter().chain(widened.clone().map(Event::Warrant)).collect(), widened)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use autoshare_core::StepNo;
 use autoshare_core::document::MAX_HIDDEN;
-use autoshare_core::event::{Event, NoteKind};
+use autoshare_core::event::{Attached, Event, NoteKind};
 use autoshare_core::outcome::Outcome;
 use autoshare_core::screening::{Held, Screening};
 use autoshare_core::tool::Label;
@@ -82,7 +82,24 @@ pub struct Sifted {
     doubtful: Vec<Suspicion>,
 }
 
+/// Bytes of one text that comes with a goal, at most.
+pub const MAX_ATTACHED: usize = 1024 * 1024;
+
 impl Guard {
+    /// A text that comes with a goal, without what is held back; and how it was screened. There is no brain yet that could
+    /// pay a judge: the others decide. What a person vouches for ([`Channel::User`]) is filtered alone.
+    #[must_use]
+    pub fn attach(&self, text: Attached, channel: Channel) -> (Attached, Sifted, Screening) {
+        let guard = match channel {
+            Channel::User => Self { detector: None, verifiers: Vec::new(), judge: None, ..Self::default() },
+            _ => Self { judge: None, ..self.clone() },
+        };
+        let sifted = guard.sift(&format!("attached:{}", text.name), &text.text, Channel::Content, MAX_ATTACHED);
+        let screening = guard.settle(&sifted, None);
+        let shown = autoshare_guard::shown(&sifted.text, &screening).into_owned();
+        (Attached { text: shown, ..text }, sifted, screening)
+    }
+
     /// Filters a text of at most `max_bytes` bytes that came from `source`, and has its verifiers vote. Takes as long as they
     /// take.
     #[must_use]

@@ -1,5 +1,7 @@
 //! What a model call may cost: set aside in the tenant's ledger before it, and a person asked where a soft cap is passed.
 
+use std::sync::Arc;
+
 use autoshare_core::StepNo;
 use autoshare_core::event::{Answer, Answerer, Event, FaultKind, FinishReason, NoteKind};
 use autoshare_core::tool::Action;
@@ -18,9 +20,20 @@ pub const SOFT_CAP: &str = "pass-soft-cap";
 impl Driver<'_> {
     /// Sets aside what a call of `model` may take. `None`: it is not to be made, and the journal says why.
     pub(crate) async fn set_aside(&mut self, model: &str, wanted: Usage) -> Result<Option<Reservation>, HostError> {
-        let payer = Payer { token: None, brain: Some(self.id.clone()), model: model.to_owned() };
+        let token = self.goal.token.clone();
+        let payer = Payer { token: token.clone(), brain: Some(self.id.clone()), model: model.to_owned() };
         loop {
-            match self.host.ledger.reserve(&payer, &[], wanted) {
+            let limits = match (&token, &self.host.limits_of) {
+                (Some(token), Some(limits_of)) => limits_of(token),
+                _ => Some(Arc::default()),
+            };
+            let Some(limits) = limits else {
+                let text =
+                    "the token that began it has ended, and nobody else pays: begin anew with another".to_owned();
+                self.fault(FaultKind::Host, text).await?;
+                return Ok(None);
+            };
+            match self.host.ledger.reserve(&payer, &limits, wanted) {
                 Ok(reservation) => return Ok(Some(reservation)),
                 Err(LedgerError::Store(error)) => return Err(error.into()),
                 Err(error @ LedgerError::Soft { .. }) => {
@@ -45,7 +58,7 @@ impl Driver<'_> {
     /// Asks for leave to pass a soft cap. Without one the brain ends; where nobody can be asked, it can be resumed by
     /// somebody who can.
     async fn may_pass(&mut self, passed: &Passed, words: String) -> Result<bool, HostError> {
-        if self.host.settings.questions == Questions::Deny {
+        if self.questions == Questions::Deny {
             let text =
                 format!("{words}; or say yes to it: `autoshare resume {}` at a terminal, or with --wait", self.id);
             self.fault(FaultKind::Host, text).await?;

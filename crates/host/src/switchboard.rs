@@ -67,6 +67,15 @@ pub enum AnswerError {
     },
 }
 
+/// What a brain that is being driven is told from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A person's words: they count as that person's.
+    Words(String),
+    /// A person put a file into the workspace: its path.
+    File(String),
+}
+
 struct Waiting {
     question: Question,
     reply: oneshot::Sender<(Answer, Answerer)>,
@@ -77,6 +86,7 @@ struct Waiting {
 pub struct Switchboard {
     waiting: Mutex<HashMap<BrainId, Waiting>>,
     stops: Mutex<HashMap<BrainId, Stop>>,
+    told: Mutex<HashMap<BrainId, Vec<Told>>>,
     stop_asked: Notify,
 }
 
@@ -131,6 +141,16 @@ impl Switchboard {
         *entry = (*entry).max(how);
         drop(stops);
         self.stop_asked.notify_waiters();
+    }
+
+    /// Tells a brain something; it hears of it before its next command.
+    pub fn tell(&self, brain: &BrainId, told: Told) {
+        held(&self.told).entry(brain.clone()).or_default().push(told);
+    }
+
+    /// What a brain was told and has not heard yet.
+    pub(crate) fn take_told(&self, brain: &BrainId) -> Vec<Told> {
+        held(&self.told).remove(brain).unwrap_or_default()
     }
 
     /// What was asked for.

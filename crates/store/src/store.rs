@@ -103,22 +103,37 @@ impl Store {
         let mut statement = reader
             .prepare_cached("SELECT id, created_ms, updated_ms, records FROM brain ORDER BY created_ms, id")
             .map_err(&sqlite)?;
-        let rows = statement
-            .query_map((), |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
-            })
+        let rows = statement.query_map((), columns).map_err(&sqlite)?;
+        rows.map(|row| self.brain_row(row.map_err(&sqlite)?)).collect()
+    }
+
+    /// Brains, newest first: those that are older than `before`, `limit` at most. None where there is no brain `before`.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn newest(&self, access: &Access, before: Option<&BrainId>, limit: usize) -> Result<Vec<BrainRow>, StoreError> {
+        self.admit(access)?;
+        let reader = self.reader();
+        let sqlite = StoreError::sqlite(&self.path);
+        let mut statement = reader
+            .prepare_cached(
+                "SELECT id, created_ms, updated_ms, records FROM brain WHERE ?1 IS NULL OR (created_ms, id) < \
+                 (SELECT created_ms, id FROM brain WHERE id = ?1) ORDER BY created_ms DESC, id DESC LIMIT ?2",
+            )
             .map_err(&sqlite)?;
-        rows.map(|row| {
-            let (id, created_ms, updated_ms, records) = row.map_err(&sqlite)?;
-            let id = self.brain_id(&id)?;
-            match (uint(created_ms), uint(updated_ms), uint(records)) {
-                (Some(created_ms), Some(updated_ms), Some(records)) => {
-                    Ok(BrainRow { id, created_ms, updated_ms, records })
-                }
-                _ => Err(self.corrupt(format!("the row of brain {id} counts below 0"))),
-            }
-        })
-        .collect()
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map((before.map(BrainId::as_str), limit), columns).map_err(&sqlite)?;
+        rows.map(|row| self.brain_row(row.map_err(&sqlite)?)).collect()
+    }
+
+    /// How many brains there are.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn count(&self, access: &Access) -> Result<u64, StoreError> {
+        self.admit(access)?;
+        let count = self.reader().query_row("SELECT count(*) FROM brain", (), |row| row.get::<_, i64>(0));
+        Ok(uint(count.map_err(StoreError::sqlite(&self.path))?).unwrap_or(0))
     }
 
     /// The one brain whose id begins with `prefix`.
@@ -277,6 +292,14 @@ impl Store {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn brain_row(&self, (id, [created_ms, updated_ms, records]): Columns) -> Result<BrainRow, StoreError> {
+        let id = self.brain_id(&id)?;
+        match (uint(created_ms), uint(updated_ms), uint(records)) {
+            (Some(created_ms), Some(updated_ms), Some(records)) => Ok(BrainRow { id, created_ms, updated_ms, records }),
+            _ => Err(self.corrupt(format!("the row of brain {id} counts below 0"))),
+        }
+    }
+
     fn brain_id(&self, text: &str) -> Result<BrainId, StoreError> {
         BrainId::parse(text).map_err(|e| self.corrupt(e.to_string()))
     }
@@ -284,4 +307,11 @@ impl Store {
     fn corrupt(&self, detail: String) -> StoreError {
         StoreError::Corrupt { path: self.path.clone(), detail }
     }
+}
+
+/// The columns of a brain's row: its id, and the numbers of [`BrainRow`] in their order.
+type Columns = (String, [i64; 3]);
+
+fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]))
 }

@@ -30,6 +30,7 @@
 
 mod beneath;
 mod error;
+mod files;
 mod find;
 mod limits;
 mod read;
@@ -48,8 +49,9 @@ pub use autoshare_core::special::{Protected, protected};
 pub use autoshare_core::usage::Quota;
 pub use beneath::ask_kernel;
 pub use error::WorkspaceError;
+pub use files::FileEntry;
 pub use find::Found;
-pub use limits::{MAX_READ, MAX_RESULTS, MAX_SCAN, MAX_VISITED};
+pub use limits::{MAX_LISTED, MAX_READ, MAX_RESULTS, MAX_SCAN, MAX_VISITED};
 pub use read::Reader;
 pub use search::{Hit, Matches};
 pub use usage::Usage;

@@ -8,6 +8,8 @@ pub const MAX_SCAN: u64 = 128 * 1024 * 1024;
 pub const MAX_VISITED: u64 = 200_000;
 /// Paths or lines that one find or search returns at most; the rest is counted.
 pub const MAX_RESULTS: usize = 1_000;
+/// Files that are listed to people at most.
+pub const MAX_LISTED: usize = 10_000;
 /// Bytes of a glob or regular expression at most.
 pub(crate) const MAX_PATTERN: usize = 1_000;
 /// Bytes of a found line that are returned at most.

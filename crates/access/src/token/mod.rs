@@ -205,9 +205,24 @@ impl Tokens {
         if !self.tenants.is_served(&token.tenant)? {
             return Err(refused(Refusal::Suspended, Some(id)));
         }
-        let limits = std::iter::once(&token).chain(&above).map(|record| record.limit()).collect();
+        let limits = limits(&token, &above);
         let access = Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)) };
         Ok(Bearer { access, token, limits, above })
+    }
+
+    /// What holds for calls that are charged to a token, as [`Bearer::limits`]; `None` if it has ended, or its tenant is not
+    /// served.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn limits(&self, id: &TokenId) -> Result<Option<Arc<[Limit]>>, AccessError> {
+        let (read, above) = match self.standing(id, now_ms()) {
+            Ok(standing) => standing,
+            Err(AccessError::Refused { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let is_served = self.tenants.is_served(&read.record.tenant)?;
+        Ok(is_served.then(|| limits(&read.record, &above)))
     }
 
     /// A token that has not ended, and those above it, none of which has.
@@ -309,6 +324,10 @@ impl Tokens {
         let mark = self.marks.mark(&[SECRET, id.as_str().as_bytes(), secret.expose().as_bytes()])?;
         Ok((Minted { token: text::spell(&id, &secret), id }, mark))
     }
+}
+
+fn limits(token: &Arc<TokenRecord>, above: &[Arc<TokenRecord>]) -> Arc<[Limit]> {
+    std::iter::once(token).chain(above).map(|record| record.limit()).collect()
 }
 
 fn random<const N: usize>() -> Result<[u8; N], AccessError> {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use autoshare_broker::Broker;
 use autoshare_core::event::{AskMode, Attached, Event, Goal};
 use autoshare_core::{BrainId, Seq};
+use autoshare_guard::encode;
 use autoshare_guard::verify::Channel;
-use autoshare_guard::{encode, shown};
 use autoshare_host::Guard;
 use autoshare_sandbox::Launcher;
 
@@ -18,8 +18,6 @@ use crate::exit::{Failure, SETTINGS, UNFINISHED};
 use crate::screen::{Look, err};
 use crate::settings::{Settings, parse_cost, read_text};
 
-/// Bytes of one text that comes with a goal, at most.
-const MAX_ATTACHED: usize = 1024 * 1024;
 /// Bytes of a goal at most.
 const MAX_GOAL: usize = 100_000;
 
@@ -58,10 +56,10 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         (_, true) => AskMode::Yes,
         _ => AskMode::Default,
     };
-    let trusted = attached(&flags.judging.trust, &Guard { detector: None, ..Guard::default() })?;
     settings.guard = assemble::guard(&settings)?;
-    let attached = attached(&flags.judging.attach, &settings.guard)?;
-    let goal = Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted, attached };
+    let trusted = attached(&flags.judging.trust, &settings.guard, Channel::User)?;
+    let attached = attached(&flags.judging.attach, &settings.guard, Channel::Content)?;
+    let goal = Goal { text: flags.goal, model: name, tools, limits, roots, ask, trusted, attached, token: None };
     let Some(warrant) = super::warrant::given(&how, &goal, look)? else { return Ok(ExitCode::from(UNFINISHED)) };
     let data = assemble::data(&settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
@@ -72,19 +70,16 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     drive::drive(&host, &brain, &settings.data_dir, &settings.login, look)
 }
 
-/// Texts that come with a goal, without what `guard` holds back. There is no brain yet that could pay a judge: the others
-/// decide.
-fn attached(files: &[PathBuf], guard: &Guard) -> Result<Vec<Attached>, Failure> {
-    let guard = Guard { judge: None, ..guard.clone() };
+/// Texts that come with a goal, without what `guard` holds back.
+fn attached(files: &[PathBuf], guard: &Guard, channel: Channel) -> Result<Vec<Attached>, Failure> {
     let read = |path: &PathBuf| {
         let name = path.display().to_string();
-        let sifted = guard.sift(&format!("attached:{name}"), &read_text(path)?, Channel::Content, MAX_ATTACHED);
-        let screening = guard.settle(&sifted, None);
+        let (attached, sifted, screening) = guard.attach(Attached { name, text: read_text(path)? }, channel);
         if let Some(words) = crate::screen::guarded(&screening, &sifted.text) {
-            let name = encode::terminal_line(&name, 200);
+            let name = encode::terminal_line(&attached.name, 200);
             err(&format!("{name}: {words} (`autoshare scan` shows what)"));
         }
-        Ok(Attached { name, text: shown(&sifted.text, &screening).into_owned() })
+        Ok(attached)
     };
     files.iter().map(read).collect()
 }

@@ -43,6 +43,7 @@ pub(crate) fn goal_with(max_steps: u64) -> Event {
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),
+        token: None,
     })
 }
 

@@ -38,6 +38,7 @@ fn goal(max_output: u64) -> Goal {
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),
+        token: None,
     }
 }
 

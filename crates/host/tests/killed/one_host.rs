@@ -111,5 +111,6 @@ fn goal(workspace: &std::path::Path) -> Goal {
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),
+        token: None,
     }
 }

@@ -150,6 +150,7 @@ fn goal(workspace: &Path) -> Goal {
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),
+        token: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn c6_no_plaintext_is_in_any_file() {
         roots: vec![Root { path: format!("/{CANARY}"), mode: RootMode::Write }],
         ask: AskMode::Default,
         trusted: vec![Attached { name: format!("trusted {CANARY}"), text: CANARY.to_owned() }],
+        token: None,
         attached: vec![Attached { name: format!("attached {CANARY}"), text: CANARY.to_owned() }],
     });
     house.store.append(&house.access, &lease, &[goal, note(CANARY)], Durability::Synced).unwrap();

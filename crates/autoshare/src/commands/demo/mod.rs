@@ -131,6 +131,7 @@ fn goal(flags: &Demo, settings: &Settings, scene: &Scene, model: &Model) -> Resu
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),
+        token: None,
     })
 }
 

@@ -1,0 +1,132 @@
+//! The files of a brain's workspace, for people.
+
+use autoshare_core::event::{Event, Goal, NoteKind};
+use autoshare_core::{BrainId, Digest, Seq};
+use autoshare_store::{Durability, StoreError};
+use autoshare_workspace::{FileEntry, Tag, WorkspaceError};
+
+use super::{Resident, ResidentError};
+use crate::HostError;
+use crate::journal::Journal;
+use crate::switchboard::Told;
+
+/// A file of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its id: of this path, in this brain.
+    pub id: String,
+    /// The file.
+    pub file: FileEntry,
+    /// Whether a person put it there.
+    pub is_uploaded: bool,
+}
+
+impl Resident {
+    /// The files of a brain's workspace, and whether those are all.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoBrain`], and those of the disk.
+    pub fn artifacts(&self, brain: &BrainId) -> Result<(Vec<Artifact>, bool), ResidentError> {
+        let records = self.records(brain, Seq(1))?;
+        let goal = goal_of(records.iter().map(|record| &record.event));
+        let goal = goal.ok_or_else(|| ResidentError::NoBrain(brain.clone()))?;
+        let uploads: Vec<&str> = records
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::Note { kind: NoteKind::Uploaded, text } => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        let (files, whole) = self.touch(goal, |workspace| Ok(workspace.files()))?.map_err(wrong)?;
+        let artifact = |file: FileEntry| Artifact {
+            id: id(brain, &file.path),
+            is_uploaded: uploads.contains(&file.path.as_str()),
+            file,
+        };
+        Ok((files.into_iter().map(artifact).collect(), whole))
+    }
+
+    /// One of them by its id.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoArtifact`].
+    pub fn artifact(&self, brain: &BrainId, id: &str) -> Result<Artifact, ResidentError> {
+        let found = self.artifacts(brain)?.0.into_iter().find(|artifact| artifact.id == id);
+        found.ok_or(ResidentError::NoArtifact)
+    }
+
+    /// What a file holds.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoArtifact`] if it is none that may be read.
+    pub fn read_artifact(&self, brain: &BrainId, path: &str) -> Result<Vec<u8>, ResidentError> {
+        let records = self.records(brain, Seq(1))?;
+        let goal = goal_of(records.iter().map(|record| &record.event));
+        let goal = goal.ok_or_else(|| ResidentError::NoBrain(brain.clone()))?;
+        self.touch(goal, |workspace| Ok(workspace.read(path)))?.map_err(|error| match error {
+            WorkspaceError::NotFound { .. } => ResidentError::NoArtifact,
+            other => wrong(other),
+        })
+    }
+
+    /// Puts a file into the workspace, in place of one that is there.
+    ///
+    /// # Errors
+    /// [`ResidentError::Wrong`] where it cannot be put there, with the reason.
+    pub async fn upload(&self, brain: &BrainId, path: &str, bytes: &[u8]) -> Result<Artifact, ResidentError> {
+        let records = self.records(brain, Seq(1))?;
+        let goal = goal_of(records.iter().map(|record| &record.event));
+        let goal = goal.ok_or_else(|| ResidentError::NoBrain(brain.clone()))?;
+        let written = self.touch(goal, |workspace| {
+            Ok((|| {
+                let target = workspace.target(path)?;
+                workspace.write(path, bytes, target.before.as_ref(), Tag(Digest::of(bytes)))?;
+                Ok(target.path)
+            })())
+        })?;
+        let path = written.map_err(wrong)?;
+        if !self.tell_awake(brain, Told::File(path.clone())) {
+            let note = Event::Note { kind: NoteKind::Uploaded, text: path.clone() };
+            match Journal::open(&self.parts.host.store, self.access(), brain) {
+                Ok((journal, _)) => {
+                    let seqs = journal.append(&[note], Durability::Synced).await?;
+                    seqs.into_iter().for_each(|seq| self.tell_grown(brain, seq));
+                }
+                // It was woken meanwhile.
+                Err(HostError::Store(StoreError::Driven { .. })) => {
+                    self.tell_awake(brain, Told::File(path.clone()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut artifact = self.artifact(brain, &id(brain, &path))?;
+        artifact.is_uploaded = true;
+        Ok(artifact)
+    }
+
+    fn touch<T: Send>(
+        &self,
+        goal: &Goal,
+        what: impl FnOnce(&autoshare_workspace::Workspace) -> Result<T, HostError> + Send,
+    ) -> Result<T, ResidentError> {
+        let root = goal.roots.first().ok_or_else(|| ResidentError::State("the brain has no workspace".to_owned()))?;
+        Ok(self.parts.homes.touch(&root.path, what)?)
+    }
+}
+
+fn goal_of<'e>(mut events: impl Iterator<Item = &'e Event>) -> Option<&'e Goal> {
+    events.find_map(|event| match event {
+        Event::Goal(goal) => Some(goal),
+        _ => None,
+    })
+}
+
+fn wrong(error: WorkspaceError) -> ResidentError {
+    ResidentError::Wrong(error.to_string())
+}
+
+/// 128 bits: no two paths of a brain, nor of two brains, share one.
+fn id(brain: &BrainId, path: &str) -> String {
+    let digest = Digest::of_parts(&[b"autoshare/artifact/1", brain.as_str().as_bytes(), path.as_bytes()]);
+    digest.as_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,505 @@
+//! A tenant whose files are open: its brains, awake and at rest, and its gateway.
+//!
+//! [`Residents`] opens tenants when somebody asks for them, a bounded number at once, and closes those that nobody needs. A
+//! [`Resident`] admits, drives, stops and shows the brains of its tenant, and of no other: it is got with an [`Access`], and
+//! holds nothing of anybody else's.
+
+mod artifacts;
+mod awake;
+mod homes;
+mod house;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use autoshare_access::{Access, TenantRecord};
+use autoshare_broker::gateway::Gateway;
+use autoshare_core::event::{Answer, Answerer, AskMode, Attached, Event, Goal, NoteKind, Root, RootMode};
+use autoshare_core::tool::ToolSpec;
+use autoshare_core::usage::Limits;
+use autoshare_core::warrant::Warrant;
+use autoshare_core::{BrainId, Digest, Seq, TokenId};
+use autoshare_guard::verify::Channel;
+use autoshare_store::ledger::Ledger;
+use autoshare_store::{BrainRow, Record, StoreError};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::calls::Calls;
+use crate::switchboard::Told;
+use crate::{AnswerError, Driving, Host, HostError, Progress, Question, Questions, Standing, Stop, Until};
+
+pub use artifacts::Artifact;
+pub use awake::AwakeIndex;
+pub use homes::Homes;
+pub use house::{Open, Residents, ResidentsSettings};
+pub use view::{BrainView, Phase, StepView, TurnView};
+
+/// Records that a follower may lag behind before it reads again from where it was.
+const FOLLOW_QUEUE: usize = 1_024;
+/// Brains whose trouble is kept in words.
+const MAX_TROUBLES: usize = 1_000;
+
+/// What goes wrong at a resident, beside what goes wrong while a brain is driven.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResidentError {
+    /// The host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The tenant has no such brain.
+    #[error("there is no brain {0}")]
+    NoBrain(BrainId),
+    /// The tenant has no such artifact.
+    #[error("there is no such artifact")]
+    NoArtifact,
+    /// A limit of the tenant's is reached; what to do.
+    #[error("{0}")]
+    Limit(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    State(String),
+    /// An answer was not taken.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// What was asked for is malformed.
+    #[error("{0}")]
+    Wrong(String),
+    /// So many tenants are busy that no further one can be opened.
+    #[error("{0} tenants are busy, which is all that this host serves at once ([serve] residents): try again later")]
+    Full(usize),
+}
+
+impl From<StoreError> for ResidentError {
+    fn from(error: StoreError) -> Self {
+        Self::Host(HostError::Store(error))
+    }
+}
+
+/// A brain that somebody wants.
+#[derive(Debug, Clone)]
+pub struct NewBrain {
+    /// Its id, where whoever wants it twice must get it once.
+    pub id: Option<BrainId>,
+    /// The goal, in a person's words.
+    pub text: String,
+    /// The model.
+    pub model: String,
+    /// Its tools; `None`: all that its tenant has.
+    pub tools: Option<Vec<String>>,
+    /// When a person is asked.
+    pub ask: AskMode,
+    /// Its caps.
+    pub limits: Limits,
+    /// Texts that count as the person's words.
+    pub trusted: Vec<Attached>,
+    /// Texts of others.
+    pub attached: Vec<Attached>,
+    /// What a person says that the goal needs.
+    pub warrant: Option<Warrant>,
+    /// The token that wants it.
+    pub token: Option<TokenId>,
+    /// Whether it is to be driven as soon as it can be, or to rest until somebody wakes it.
+    pub begin: Begin,
+}
+
+/// What becomes of a brain that was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// It is woken.
+    Awake,
+    /// It rests.
+    AtRest,
+}
+
+/// The parts of a resident.
+pub struct ResidentParts {
+    /// The tenant as it was when this was opened.
+    pub record: Arc<TenantRecord>,
+    /// What its brains are driven with.
+    pub host: Host,
+    /// Models for its programs.
+    pub gateway: Gateway,
+    /// The records of these.
+    pub calls: Calls,
+    /// What tools it has.
+    pub tools: Vec<ToolSpec>,
+    /// Where its workspaces lie.
+    pub homes: Homes,
+    /// Where it is entered whom to wake.
+    pub index: Arc<AwakeIndex>,
+}
+
+/// A tenant whose files are open.
+pub struct Resident {
+    parts: ResidentParts,
+    awake: Mutex<BTreeMap<BrainId, watch::Receiver<()>>>,
+    /// Why brains could not be driven on, by brain: their journals cannot say so.
+    troubles: Mutex<BTreeMap<BrainId, String>>,
+    grown: broadcast::Sender<(BrainId, Seq)>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Maps of plain values are as good after a panic elsewhere as before.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Resident {
+    /// A resident over its parts.
+    #[must_use]
+    pub fn new(parts: ResidentParts) -> Self {
+        let grown = broadcast::channel(FOLLOW_QUEUE).0;
+        Self { parts, awake: Mutex::default(), troubles: Mutex::default(), grown }
+    }
+
+    /// The tenant as it was when this was opened.
+    #[must_use]
+    pub fn record(&self) -> &TenantRecord {
+        &self.parts.record
+    }
+
+    /// Models for its programs.
+    #[must_use]
+    pub const fn gateway(&self) -> &Gateway {
+        &self.parts.gateway
+    }
+
+    /// The records of calls through the gateway.
+    #[must_use]
+    pub const fn calls(&self) -> &Calls {
+        &self.parts.calls
+    }
+
+    /// What was used.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.parts.host.ledger
+    }
+
+    /// The tools that a brain may have.
+    #[must_use]
+    pub fn tools(&self) -> &[ToolSpec] {
+        &self.parts.tools
+    }
+
+    const fn access(&self) -> &Access {
+        &self.parts.host.access
+    }
+
+    /// Admits a brain with a workspace of its own. With an id that was admitted before with the same goal it is that brain.
+    ///
+    /// # Errors
+    /// [`ResidentError::Limit`], [`ResidentError::Wrong`], and those of the disk.
+    pub fn admit(&self, new: NewBrain) -> Result<BrainId, ResidentError> {
+        let terms = &self.record().terms;
+        if !terms.allows_model(&new.model) {
+            return Err(ResidentError::Wrong(format!("the model {:?} is none of this tenant's", new.model)));
+        }
+        let host = &self.parts.host;
+        let id = match new.id {
+            Some(id) => id,
+            None => crate::new_brain_id()?,
+        };
+        let model = host.broker.model(&new.model).map_err(HostError::from)?;
+        let limits = Limits { window: model.window(), max_output: model.max_output(), ..new.limits };
+        match host.store.create(self.access(), &id) {
+            Ok(()) => {}
+            Err(StoreError::Exists { .. }) => {
+                let records = host.store.read(self.access(), &id, Seq(1))?;
+                match records.first().map(|record| &record.event) {
+                    Some(Event::Goal(goal)) if goal.text == new.text && goal.model == new.model => return Ok(id),
+                    Some(_) => {
+                        return Err(ResidentError::State("this idempotency key was used for another goal".into()));
+                    }
+                    // It was interrupted while it was admitted, and nobody was told of it.
+                    None => {}
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let tools = self.offered(new.tools.as_deref())?;
+        let path = self.parts.homes.make(self.record(), &id)?;
+        let guard = &host.settings.guard;
+        let attached = |texts: Vec<Attached>, channel| {
+            texts.into_iter().map(move |text| guard.attach(text, channel).0).collect::<Vec<_>>()
+        };
+        let goal = Goal {
+            text: new.text,
+            model: new.model,
+            tools,
+            limits,
+            roots: vec![Root { path, mode: RootMode::Write }],
+            ask: new.ask,
+            trusted: attached(new.trusted, Channel::User),
+            attached: attached(new.attached, Channel::Content),
+            token: new.token,
+        };
+        let rested = Event::Note { kind: NoteKind::Rested, text: "It rests until it is woken.".to_owned() };
+        host.begin(&id, goal, new.warrant, (new.begin == Begin::AtRest).then_some(rested))?;
+        self.tell_grown(&id, Seq(1));
+        Ok(id)
+    }
+
+    fn offered(&self, named: Option<&[String]>) -> Result<Vec<ToolSpec>, ResidentError> {
+        let Some(named) = named else { return Ok(self.parts.tools.clone()) };
+        let find = |name: &String| self.parts.tools.iter().find(|tool| tool.name == *name).cloned();
+        let unknown = |name: &String| ResidentError::Wrong(format!("there is no tool {name:?}"));
+        named.iter().map(|name| find(name).ok_or_else(|| unknown(name))).collect()
+    }
+
+    /// Brains, newest first: those before `before`, `limit` at most.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn brains(&self, before: Option<&BrainId>, limit: usize) -> Result<Vec<BrainRow>, ResidentError> {
+        Ok(self.parts.host.store.newest(self.access(), before, limit)?)
+    }
+
+    /// How many brains there are.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn count(&self) -> Result<u64, ResidentError> {
+        Ok(self.parts.host.store.count(self.access())?)
+    }
+
+    /// A brain as people are shown it.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoBrain`].
+    pub fn view(&self, brain: &BrainId) -> Result<BrainView, ResidentError> {
+        let records = self.records(brain, Seq(1))?;
+        BrainView::of(brain, &records).ok_or_else(|| ResidentError::NoBrain(brain.clone()))
+    }
+
+    /// The records of a brain's journal from a number on.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoBrain`].
+    pub fn records(&self, brain: &BrainId, from: Seq) -> Result<Vec<Record>, ResidentError> {
+        match self.parts.host.store.read(self.access(), brain, from) {
+            Err(StoreError::Unknown { .. }) => Err(ResidentError::NoBrain(brain.clone())),
+            other => Ok(other?),
+        }
+    }
+
+    /// Hears of every record that is journaled from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<(BrainId, Seq)> {
+        self.grown.subscribe()
+    }
+
+    fn tell_grown(&self, brain: &BrainId, seq: Seq) {
+        // Nobody following is no reason to stop.
+        let _ = self.grown.send((brain.clone(), seq));
+    }
+
+    /// Whether a brain is awake.
+    #[must_use]
+    pub fn is_awake(&self, brain: &BrainId) -> bool {
+        held(&self.awake).contains_key(brain)
+    }
+
+    /// How many brains are awake.
+    #[must_use]
+    pub fn awake(&self) -> usize {
+        held(&self.awake).len()
+    }
+
+    /// Why a brain could not be driven on, where its journal does not say so.
+    #[must_use]
+    pub fn trouble(&self, brain: &BrainId) -> Option<String> {
+        held(&self.troubles).get(brain).cloned()
+    }
+
+    /// The questions that wait.
+    #[must_use]
+    pub fn questions(&self) -> Vec<Question> {
+        self.parts.host.switchboard.questions()
+    }
+
+    /// Answers the question of a brain about exactly the action that `digest` names.
+    ///
+    /// # Errors
+    /// [`ResidentError::Answer`].
+    pub fn answer(&self, brain: &BrainId, digest: &Digest, answer: Answer, who: String) -> Result<(), ResidentError> {
+        Ok(self.parts.host.switchboard.answer(brain, digest, answer, Answerer::Person { name: who })?)
+    }
+
+    /// Tells a brain what a person says. One at rest hears it when it is woken.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoBrain`]; [`HostError::Ended`] for one that has ended.
+    pub async fn say(&self, brain: &BrainId, words: &str) -> Result<(), ResidentError> {
+        if self.tell_awake(brain, Told::Words(words.to_owned())) {
+            return Ok(());
+        }
+        match self.parts.host.say(brain, words).await {
+            Err(HostError::Store(StoreError::Unknown { .. })) => Err(ResidentError::NoBrain(brain.clone())),
+            other => Ok(other.map(|_| ())?),
+        }
+    }
+
+    fn tell_awake(&self, brain: &BrainId, told: Told) -> bool {
+        let awake = held(&self.awake);
+        let is_awake = awake.contains_key(brain);
+        if is_awake {
+            self.parts.host.switchboard.tell(brain, told);
+        }
+        is_awake
+    }
+
+    /// Asks a brain to stop.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoBrain`]; [`ResidentError::State`] for one that is not awake.
+    pub fn stop(&self, brain: &BrainId, how: Stop) -> Result<(), ResidentError> {
+        let awake = held(&self.awake);
+        if awake.contains_key(brain) {
+            self.parts.host.switchboard.stop(brain, how);
+            return Ok(());
+        }
+        drop(awake);
+        self.view(brain)?;
+        Err(ResidentError::State("the brain is not awake".to_owned()))
+    }
+
+    /// Wakes a brain: it is driven from the end of its journal, in the background, until it ends or rests.
+    ///
+    /// # Errors
+    /// [`ResidentError::NoBrain`], [`ResidentError::Limit`] where as many are awake as may be.
+    pub fn wake(self: &Arc<Self>, brain: &BrainId) -> Result<(), ResidentError> {
+        let driving = Driving { until: Until::End, questions: Questions::Wait };
+        let Some(place) = self.place(brain)? else { return Ok(()) };
+        let (this, brain) = (Arc::clone(self), brain.clone());
+        tokio::spawn(async move {
+            // What goes wrong is kept where people look.
+            let _ = this.drive(&brain, driving).await;
+            drop(place);
+        });
+        Ok(())
+    }
+
+    /// Has a brain do one turn: what its model wants next is done, and then it rests. Nobody is asked.
+    ///
+    /// # Errors
+    /// As [`Resident::wake`]; [`ResidentError::State`] for one that is awake.
+    pub async fn turn(self: &Arc<Self>, brain: &BrainId) -> Result<Standing, ResidentError> {
+        let driving = Driving { until: Until::Turn, questions: Questions::Deny };
+        let place = self.place(brain)?;
+        let place = place.ok_or_else(|| ResidentError::State("the brain is at a step already".to_owned()))?;
+        let (this, brain) = (Arc::clone(self), brain.clone());
+        // Whoever asked may go away; the turn is finished all the same.
+        let turn = tokio::spawn(async move {
+            let standing = this.drive(&brain, driving).await;
+            drop(place);
+            standing
+        });
+        turn.await.map_err(|error| HostError::Task(error.to_string()))?
+    }
+
+    /// A place among those that are awake; `None` if the brain has one already.
+    fn place(self: &Arc<Self>, brain: &BrainId) -> Result<Option<Place>, ResidentError> {
+        let mut awake = held(&self.awake);
+        if awake.contains_key(brain) {
+            return Ok(None);
+        }
+        let most = self.record().terms.awake;
+        if awake.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+            return Err(ResidentError::Limit(format!(
+                "{most} brains of this tenant are awake, which is all it may have (its term awake): wait for one to end"
+            )));
+        }
+        let (ends, ended) = watch::channel(());
+        awake.insert(brain.clone(), ended);
+        drop(awake);
+        let place = Place { resident: Arc::clone(self), brain: brain.clone(), _ends: ends };
+        self.parts.index.enter(&self.record().name, brain).map_err(|error| HostError::Store(error.into()))?;
+        Ok(Some(place))
+    }
+
+    async fn drive(&self, brain: &BrainId, driving: Driving) -> Result<Standing, ResidentError> {
+        held(&self.troubles).remove(brain);
+        let (feed, mut heard) = mpsc::unbounded_channel();
+        let drive = self.parts.host.drive_as(brain, driving, feed);
+        tokio::pin!(drive);
+        let standing = loop {
+            tokio::select! {
+                biased;
+                Some(progress) = heard.recv() => self.pass_on(progress),
+                standing = &mut drive => break standing,
+            }
+        };
+        while let Ok(progress) = heard.try_recv() {
+            self.pass_on(progress);
+        }
+        match standing {
+            Err(HostError::Store(StoreError::Unknown { .. })) => Err(ResidentError::NoBrain(brain.clone())),
+            Err(error) => {
+                let mut troubles = held(&self.troubles);
+                if troubles.len() >= MAX_TROUBLES {
+                    troubles.pop_first();
+                }
+                troubles.insert(brain.clone(), error.to_string());
+                Err(error.into())
+            }
+            Ok(standing) => Ok(standing),
+        }
+    }
+
+    fn pass_on(&self, progress: Progress) {
+        if let Progress::Recorded { brain, seq, .. } = progress {
+            self.tell_grown(&brain, seq);
+        }
+    }
+
+    /// Has all brains rest: after their steps, or at once when that takes longer than `within`. They are entered as awake
+    /// still, so that they go on when the host is started again.
+    pub async fn rest(&self, within: Duration) {
+        let waiting: Vec<_> = held(&self.awake).iter().map(|(brain, ended)| (brain.clone(), ended.clone())).collect();
+        let switchboard = self.parts.host.switchboard();
+        let all = |how| waiting.iter().for_each(|(brain, _)| switchboard.stop(brain, how));
+        all(Stop::AfterStep);
+        let ended = async {
+            for (_, ended) in &waiting {
+                // Nothing is ever sent: the sender is dropped at the end.
+                let _ = ended.clone().changed().await;
+            }
+        };
+        tokio::pin!(ended);
+        if tokio::time::timeout(within, &mut ended).await.is_err() {
+            all(Stop::Now);
+            let _ = tokio::time::timeout(within.max(LAST), ended).await;
+        }
+        for (brain, _) in &waiting {
+            // Its journal tells whether there is anything left to do.
+            let _ = self.parts.index.enter(&self.record().name, brain);
+        }
+    }
+
+    /// Closes what is open. Brains must be at rest.
+    pub async fn close(self) {
+        self.parts.calls.finish().await;
+        let ledger = Arc::clone(&self.parts.host.ledger);
+        // What is not written down is met again, and told, by whoever needs the disk next.
+        let _ = tokio::task::spawn_blocking(move || ledger.flush()).await;
+    }
+}
+
+/// How long brains may take to end at once.
+const LAST: Duration = Duration::from_secs(5);
+
+/// A place among the brains that are awake, until it is dropped.
+struct Place {
+    resident: Arc<Resident>,
+    brain: BrainId,
+    _ends: watch::Sender<()>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.resident.parts.index.leave(&self.resident.record().name, &self.brain);
+        held(&self.resident.awake).remove(&self.brain);
+    }
+}

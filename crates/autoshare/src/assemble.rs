@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use autoshare_access::{Access, LOCAL, Tokens};
-use autoshare_broker::{Broker, Credentials};
+use autoshare_access::{Access, Operator, Tenants, Tokens};
+use autoshare_broker::{Broker, Claims, Credentials};
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::origin::Origin;
 use autoshare_core::special;
@@ -30,10 +30,27 @@ pub(crate) struct Data {
     pub(crate) store: Arc<Store>,
 }
 
+/// The right to act for the tenant that the command line names, whose owner is at the terminal.
+pub(crate) fn access(settings: &Settings) -> Result<Access, Failure> {
+    match &settings.tenant {
+        None => Ok(Access::local(&settings.data_dir)?),
+        Some(name) => {
+            let (operator, tenants) = tenants(settings)?;
+            Ok(tenants.access(&operator, name)?)
+        }
+    }
+}
+
+/// All tenants, with the right over them.
+pub(crate) fn tenants(settings: &Settings) -> Result<(Operator, Tenants), Failure> {
+    let operator = Operator::local(&settings.data_dir)?;
+    Ok((operator, Tenants::open(&settings.data_dir, &Vault::open(&settings.data_dir)?)?))
+}
+
 /// The tokens, with the right to make them.
 pub(crate) fn tokens(settings: &Settings) -> Result<(Access, Tokens), Failure> {
     let vault = Vault::open(&settings.data_dir)?;
-    Ok((Access::local(&settings.data_dir)?, Tokens::open(&settings.data_dir, &vault)?))
+    Ok((access(settings)?, Tokens::open(&settings.data_dir, &vault)?))
 }
 
 /// The ledger over the settings' budgets.
@@ -43,16 +60,22 @@ pub(crate) fn ledger(settings: &Settings, access: &Access) -> Result<Arc<Ledger>
 
 /// Opens the data directory, making it at first use.
 pub(crate) fn data(settings: &Settings) -> Result<Data, Failure> {
+    data_of(settings, access(settings)?)
+}
+
+fn data_of(settings: &Settings, access: Access) -> Result<Data, Failure> {
     let vault = Vault::open(&settings.data_dir)?;
-    let access = Access::local(&settings.data_dir)?;
     let store = Arc::new(Store::open(&settings.data_dir, &access, &vault)?);
     Ok(Data { access, store })
 }
 
 /// The tenant's credentials.
 pub(crate) fn secrets(settings: &Settings) -> Result<Secrets, Failure> {
+    secrets_of(settings, &access(settings)?)
+}
+
+fn secrets_of(settings: &Settings, access: &Access) -> Result<Secrets, Failure> {
     let vault = Vault::open(&settings.data_dir)?;
-    let access = Access::local(&settings.data_dir)?;
     Ok(Secrets::open(&settings.data_dir, &vault, access.tenant())?)
 }
 
@@ -88,28 +111,43 @@ impl Credentials for Kept {
 
 /// The broker over the settings. A provider's key is the one of the environment or of a file, else the secret of that name,
 /// if it is for the endpoint.
-pub(crate) fn broker(settings: &mut Settings) -> Result<Arc<Broker>, Failure> {
-    let models = std::mem::take(&mut settings.models);
-    let mut parts = autoshare_broker::Settings {
-        providers: models.providers,
-        default_provider: models.default_provider,
-        base_url: models.base_url,
-        api_key: models.api_key,
-        credentials: Box::new(models.credentials),
-        fallbacks: models.fallbacks,
-        breaker: models.breaker,
-        ..autoshare_broker::Settings::default()
-    };
+pub(crate) fn broker(settings: &Settings) -> Result<Arc<Broker>, Failure> {
+    broker_of(settings, &access(settings)?, Arc::default(), First::Settings)
+}
+
+/// Whose key is used where both have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// Who started the program.
+    Settings,
+    /// The tenant.
+    Tenant,
+}
+
+fn broker_of(settings: &Settings, access: &Access, claims: Arc<Claims>, first: First) -> Result<Arc<Broker>, Failure> {
+    let models = &settings.models;
+    let mut keys: Vec<Box<dyn Credentials>> = vec![Box::new(models.credentials.clone())];
     // Nothing is made on disk for somebody who keeps no secrets.
     if settings.data_dir.join("secrets").exists() {
-        let kept: Box<dyn Credentials> = Box::new(Kept { secrets: secrets(settings)?, found: Mutex::default() });
-        parts.credentials = Box::new(vec![parts.credentials, kept]);
+        let kept = Kept { secrets: secrets_of(settings, access)?, found: Mutex::default() };
+        keys.insert(if first == First::Tenant { 0 } else { 1 }, Box::new(kept));
     }
+    let mut parts = autoshare_broker::Settings {
+        providers: models.providers.clone(),
+        default_provider: models.default_provider.clone(),
+        base_url: models.base_url.clone(),
+        api_key: models.api_key.as_ref().map(|key| Sensitive::new(key.expose().to_owned())),
+        credentials: Box::new(keys),
+        fallbacks: models.fallbacks.clone(),
+        breaker: models.breaker,
+        tenant: access.tenant().to_string(),
+        claims,
+        ..autoshare_broker::Settings::default()
+    };
     // The same in every process, so that a server's cache of this tenant's prompts is of use to the next one.
     if settings.data_dir.join("keys").exists() {
-        let salt =
-            Vault::open(&settings.data_dir)?.token_marks().mark(&[b"autoshare/cache-salt/1", LOCAL.as_bytes()])?;
-        parts.cache_salt = Some(salt);
+        let label = [b"autoshare/cache-salt/1", access.tenant().as_str().as_bytes()];
+        parts.cache_salt = Some(Vault::open(&settings.data_dir)?.token_marks().mark(&label)?);
     }
     if let Some(text) = &settings.prices {
         parts.prices = autoshare_broker::Prices::parse(text)?;
@@ -125,23 +163,31 @@ pub(crate) fn host(
     launcher: Launcher,
     wait: Questions,
 ) -> Result<Host, Failure> {
-    let (policy, in_force) = (settings.gate.policy()?, settings.gate.in_force());
-    let guard = guard(settings)?;
     let parts = autoshare_host::Settings {
-        policy: Some(policy),
-        policy_in_force: Some(in_force),
-        guard,
+        policy: Some(settings.gate.policy()?),
+        policy_in_force: Some(settings.gate.in_force()),
+        guard: guard(settings)?,
         ..parts(settings, wait)
     };
-    let ledger = ledger(settings, &data.access)?;
-    let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, Arc::new(launcher), broker, parts);
-    let host = match known_mcp(settings)? {
+    host_of(settings, data, broker, Arc::new(launcher), ledger(settings, &data.access)?, parts)
+}
+
+fn host_of(
+    settings: &Settings,
+    data: &Data,
+    broker: Arc<Broker>,
+    launcher: Arc<Launcher>,
+    ledger: Arc<Ledger>,
+    parts: autoshare_host::Settings,
+) -> Result<Host, Failure> {
+    let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, launcher, broker, parts);
+    let host = match known_mcp_of(settings, &data.access)? {
         Some(mcp) => host.with_mcp(Arc::new(mcp)),
         None => host,
     };
     // Nothing is made on disk for somebody who keeps no secrets.
     let is_kept = settings.data_dir.join("secrets").exists();
-    Ok(if is_kept { host.with_secrets(secrets(settings)?.values()?) } else { host })
+    Ok(if is_kept { host.with_secrets(secrets_of(settings, &data.access)?.values()?) } else { host })
 }
 
 /// The guard with every verifier that the settings name. A classifier is read once.
@@ -173,11 +219,14 @@ fn classifier(named: &ClassifierSettings) -> Result<Arc<dyn Verifier>, Failure> 
 
 /// The servers of tools, and what they are reached with.
 pub(crate) fn mcp(settings: &Settings) -> Result<Mcp, Failure> {
-    let access = Access::local(&settings.data_dir)?;
+    mcp_of(settings, &access(settings)?)
+}
+
+fn mcp_of(settings: &Settings, access: &Access) -> Result<Mcp, Failure> {
     let kept = settings.data_dir.join("secrets").exists();
     Ok(Mcp {
         shelf: Shelf::open(&settings.data_dir, access.tenant())?,
-        secrets: kept.then(|| secrets(settings)).transpose()?,
+        secrets: kept.then(|| secrets_of(settings, access)).transpose()?,
         ca: settings.network.ca.clone(),
         timeouts: autoshare_broker::Timeouts::default(),
         data_dir: settings.data_dir.clone(),
@@ -189,7 +238,11 @@ pub(crate) fn mcp(settings: &Settings) -> Result<Mcp, Failure> {
 
 /// The same, where a server was ever added: nothing is made on disk for somebody who has none.
 pub(crate) fn known_mcp(settings: &Settings) -> Result<Option<Mcp>, Failure> {
-    settings.data_dir.join("mcp").exists().then(|| mcp(settings)).transpose()
+    known_mcp_of(settings, &access(settings)?)
+}
+
+fn known_mcp_of(settings: &Settings, access: &Access) -> Result<Option<Mcp>, Failure> {
+    settings.data_dir.join("mcp").exists().then(|| mcp_of(settings, access)).transpose()
 }
 
 /// What the host needs to know.
@@ -362,6 +415,13 @@ pub(crate) fn root(settings: &Settings, path: &Path, mode: RootMode) -> Result<R
     })?;
     settings.check_workspace(&real)?;
     check_program(&real)?;
+    // The gate takes a root for opened by whoever answers for what it lies in; a person at a terminal does not.
+    if let Some(path) = hidden(settings).iter().find(|path| real.starts_with(path)) {
+        return Err(wrong(format!(
+            "{} holds keys, settings or the state of brains; name a folder elsewhere",
+            path.display()
+        )));
+    }
     Ok(Root { path: text(&real)?, mode })
 }
 

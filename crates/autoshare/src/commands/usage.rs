@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use autoshare_access::Access;
 use autoshare_core::usage::Usage as Used;
 use autoshare_guard::encode;
 use autoshare_store::ledger::UsageRow;
@@ -39,7 +38,7 @@ impl Sum {
 
 /// `autoshare usage`.
 pub(crate) fn usage(settings: &Settings, flags: &Usage, look: Look) -> Result<ExitCode, Failure> {
-    let access = Access::local(&settings.data_dir)?;
+    let access = assemble::access(settings)?;
     let ledger = assemble::ledger(settings, &access)?;
     let (today, clock) = ledger.today();
     if today > clock {

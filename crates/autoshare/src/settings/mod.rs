@@ -15,6 +15,7 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use autoshare_core::TenantName;
 use autoshare_core::event::PolicyInForce;
 use autoshare_core::usage::{Limits, MicroUsd, Quota};
 use autoshare_gate::Commands;
@@ -55,6 +56,8 @@ pub(crate) enum SettingsError {
 /// Everything that was set, resolved.
 pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
+    /// For whom; `None` for the owner of the data directory.
+    pub(crate) tenant: Option<TenantName>,
     pub(crate) config_dir: Option<PathBuf>,
     pub(crate) home: Option<PathBuf>,
     pub(crate) login: String,
@@ -109,6 +112,9 @@ pub(crate) struct GlobalFlags {
     /// A .env file as AutoGPT's, read only when named here
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
+    /// The tenant to act for [default: your own, `local`]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tenant: Option<TenantName>,
 }
 
 /// The variables of AutoGPT and of other programs that are understood.
@@ -226,6 +232,7 @@ impl Settings {
         let gateway_detector = guard.detector;
         Ok(Self {
             data_dir,
+            tenant: flags.tenant.clone(),
             config_dir,
             home,
             login: os("LOGNAME").or_else(|| os("USER")).unwrap_or_else(|| "somebody".to_owned()),

@@ -2,13 +2,16 @@
 //!
 //! Served are the gateway ([`autoshare_broker::gateway`]), `/livez` and `/readyz`.
 
+mod connection;
 mod patient;
+mod peer;
+mod tls;
+mod watch;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use autoshare_access::{Bearer, Scope, Tokens};
@@ -16,19 +19,17 @@ use autoshare_broker::gateway::{Answer, Caller, Gateway, ROOT, Refusal};
 use autoshare_host::calls::Calls;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
+use self::connection::{Answering, Server};
 use self::patient::Patient;
+pub use self::peer::PeerCertificate;
+use self::tls::HTTP_2;
+pub use self::tls::{Certificate, ClientCa, Demand, TlsPair};
 
-/// Bytes of a request's head at most.
-const MAX_HEAD: usize = 64 * 1024;
 /// Anthropic's header for a key.
 const X_API_KEY: &str = "x-api-key";
 
@@ -47,6 +48,41 @@ pub struct HttpSettings {
     pub write_timeout: Duration,
     /// How long answers that are under way may take when it is to end: 30 s.
     pub drain: Duration,
+    /// What HTTP/2 needs beside.
+    pub http2: Http2Settings,
+}
+
+/// What an HTTP/2 connection may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http2Settings {
+    /// Requests at once: 100. The protocol has others wait, or be asked again.
+    pub streams: u32,
+    /// Bytes of a request's fields, 32 more counted for each: 32,768.
+    pub header_list: u32,
+    /// Bytes that may come of one request before they are read: 262,144.
+    pub stream_window: u32,
+    /// The same of all requests of a connection: 1,048,576.
+    pub connection_window: u32,
+    /// Requests that may be taken back in ten seconds: 100. Whoever takes back more has them begun for nothing (CVE-2023-44487).
+    pub resets: u32,
+    /// How long a connection may stay without a request: 60 s.
+    pub idle: Duration,
+    /// How often it is asked whether the other side is still there: 20 s. It has [`HttpSettings::head_timeout`] to answer.
+    pub ping: Duration,
+}
+
+impl Default for Http2Settings {
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            header_list: 32 * 1024,
+            stream_window: 256 * 1024,
+            connection_window: 1024 * 1024,
+            resets: 100,
+            idle: Duration::from_secs(60),
+            ping: Duration::from_secs(20),
+        }
+    }
 }
 
 impl Default for HttpSettings {
@@ -58,6 +94,7 @@ impl Default for HttpSettings {
             head_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(30),
+            http2: Http2Settings::default(),
         }
     }
 }
@@ -80,6 +117,12 @@ pub enum HttpError {
         /// What the system says.
         error: io::Error,
     },
+    /// What was handed over is no listener.
+    #[error(
+        "the socket that was handed over is no TCP socket that listens ({0}): name one with ListenStream= in the .socket \
+         unit"
+    )]
+    Given(io::Error),
     /// The certificate or its key cannot be used.
     #[error("{file}: {why}")]
     Tls {
@@ -88,14 +131,6 @@ pub enum HttpError {
         /// What is wrong.
         why: String,
     },
-}
-
-/// A certificate chain and its key, both PEM.
-pub struct TlsPair<'a> {
-    /// The certificate's file and text, the leaf first.
-    pub cert: (&'a str, &'a [u8]),
-    /// The key's file and text.
-    pub key: (&'a str, &'a [u8]),
 }
 
 /// What answers.
@@ -115,26 +150,6 @@ pub struct Http {
     settings: HttpSettings,
 }
 
-/// The certificate with which connections are accepted from now on. Those that stand keep the one that they began with.
-#[derive(Clone)]
-pub struct Certificate(Arc<Mutex<TlsAcceptor>>);
-
-impl Certificate {
-    /// Takes another one into use.
-    ///
-    /// # Errors
-    /// [`HttpError::Tls`] if it cannot be used; the one before stays.
-    pub fn renew(&self, pair: &TlsPair<'_>) -> Result<(), HttpError> {
-        let renewed = acceptor(pair)?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
-        Ok(())
-    }
-
-    fn acceptor(&self) -> TlsAcceptor {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 impl Http {
     /// Takes the address.
     ///
@@ -143,12 +158,37 @@ impl Http {
     /// [`HttpError::Tls`].
     pub async fn bind(settings: HttpSettings, tls: Option<TlsPair<'_>>) -> Result<Self, HttpError> {
         let at = settings.listen;
-        if tls.is_none() && !at.ip().is_loopback() {
-            return Err(HttpError::Open(at));
-        }
-        let tls = tls.map(|pair| acceptor(&pair)).transpose()?;
-        let tls = tls.map(|acceptor| Certificate(Arc::new(Mutex::new(acceptor))));
+        // Said before the address is taken, and not after.
+        protected(at, tls.as_ref())?;
         let listener = TcpListener::bind(at).await.map_err(|error| HttpError::Listen { at, error })?;
+        Self::over(listener, settings, tls)
+    }
+
+    /// Takes a listener that somebody has made, such as systemd; its address goes before that of the settings.
+    ///
+    /// # Errors
+    /// [`HttpError::Given`] if it is no TCP socket that listens, [`HttpError::Open`], [`HttpError::Tls`].
+    pub fn given(
+        listener: std::net::TcpListener,
+        mut settings: HttpSettings,
+        tls: Option<TlsPair<'_>>,
+    ) -> Result<Self, HttpError> {
+        let given = || {
+            use rustix::net::{SocketType, sockopt};
+            settings.listen = listener.local_addr()?;
+            if sockopt::socket_type(&listener)? != SocketType::STREAM || !sockopt::socket_acceptconn(&listener)? {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        };
+        let listener = given().map_err(HttpError::Given)?;
+        Self::over(listener, settings, tls)
+    }
+
+    fn over(listener: TcpListener, settings: HttpSettings, tls: Option<TlsPair<'_>>) -> Result<Self, HttpError> {
+        protected(settings.listen, tls.as_ref())?;
+        let tls = tls.map(|pair| Certificate::new(&pair)).transpose()?;
         Ok(Self { listener, tls, settings })
     }
 
@@ -170,8 +210,11 @@ impl Http {
     pub async fn serve(self, faces: Arc<Faces>, stop: impl Future<Output = ()>) {
         let Self { listener, tls, settings } = self;
         let places = Arc::new(Semaphore::new(settings.connections));
-        let site = Arc::new(Site { faces, hosts: settings.hosts, is_open: !settings.listen.ip().is_loopback() });
-        let (ending, ended) = watch::channel(());
+        let site =
+            Arc::new(Site { faces, hosts: settings.hosts.clone(), is_open: !settings.listen.ip().is_loopback() });
+        let (ending, ended) = tokio::sync::watch::channel(());
+        let settings = Arc::new(settings);
+        let server = Server { site, settings: Arc::clone(&settings), ended };
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
         loop {
@@ -190,14 +233,20 @@ impl Http {
             };
             let _ = stream.set_nodelay(true);
             let stream = Patient::new(stream, settings.write_timeout);
-            let (site, tls, ended, limit) =
-                (Arc::clone(&site), tls.as_ref().map(Certificate::acceptor), ended.clone(), settings.head_timeout);
+            let (server, tls, limit) = (server.clone(), tls.as_ref().map(Certificate::acceptor), settings.head_timeout);
             connections.spawn(async move {
                 match tls {
-                    None => connection(stream, site, ended, limit).await,
+                    // Without TLS nothing says beforehand that it is HTTP/2.
+                    None => server.http1(stream, None).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) = tokio::time::timeout(limit, tls.accept(stream)).await {
-                            connection(stream, site, ended, limit).await;
+                            let (_, session) = stream.get_ref();
+                            let peer =
+                                session.peer_certificates().and_then(|chain| PeerCertificate::of(chain.first()?));
+                            match session.alpn_protocol() {
+                                Some(HTTP_2) => server.http2(stream, peer).await,
+                                _ => server.http1(stream, peer).await,
+                            }
                         }
                     }
                 }
@@ -205,7 +254,7 @@ impl Http {
             });
         }
         drop(listener);
-        drop(ended);
+        drop(server);
         let _ = ending.send(());
         let all = async { while connections.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(settings.drain, all).await;
@@ -214,51 +263,9 @@ impl Http {
     }
 }
 
-fn acceptor(pair: &TlsPair<'_>) -> Result<TlsAcceptor, HttpError> {
-    use tokio_rustls::rustls::ServerConfig;
-    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let wrong = |file: &str, why: String| HttpError::Tls { file: file.to_owned(), why };
-    let chain = CertificateDer::pem_slice_iter(pair.cert.1)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong(pair.cert.0, format!("no certificate in PEM form: {error}")))?;
-    if chain.is_empty() {
-        return Err(wrong(pair.cert.0, "no certificate in PEM form".to_owned()));
-    }
-    let key = PrivateKeyDer::from_pem_slice(pair.key.1)
-        .map_err(|error| wrong(pair.key.0, format!("no private key in PEM form: {error}")))?;
-    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(pair.cert.0, error.to_string()))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| wrong(pair.key.0, format!("it does not belong to the certificate: {error}")))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-async fn connection<S>(stream: S, site: Arc<Site>, mut ended: watch::Receiver<()>, head_timeout: Duration)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(site.answer(request).await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        _ = ended.changed() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
-        }
-    }
+/// Refuses an address that others reach, where nothing is between them and what passes.
+fn protected(at: SocketAddr, tls: Option<&TlsPair<'_>>) -> Result<(), HttpError> {
+    if tls.is_none() && !at.ip().is_loopback() { Err(HttpError::Open(at)) } else { Ok(()) }
 }
 
 struct Site {
@@ -268,7 +275,7 @@ struct Site {
     is_open: bool,
 }
 
-impl Site {
+impl Answering for Site {
     async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         if let Some(refused) = self.is_foreign(request.headers()) {
             return plain(StatusCode::FORBIDDEN, refused);
@@ -287,7 +294,9 @@ impl Site {
             _ => plain(StatusCode::NOT_FOUND, "nothing here"),
         }
     }
+}
 
+impl Site {
     async fn gateway(&self, request: Request<Incoming>) -> Response<Answer> {
         match self.caller(request.headers()) {
             Ok(caller) => self.faces.gateway.answer(&caller, request).await,

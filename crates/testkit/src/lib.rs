@@ -27,4 +27,4 @@ pub use errand::{ERRAND_ANSWER, ERRAND_EFFECTS, ERRAND_GOAL, errand};
 pub use network::{PUBLIC, is_own_network};
 pub use script::{Call, Choose, Fault, Planned, Reported, Script, ScriptError, Turn};
 pub use server::{Recorded, ScriptedModel};
-pub use tls::Certified;
+pub use tls::{Certified, CertifiedClient};

@@ -11,7 +11,7 @@ use autoshare_core::budget::{Budget, Cap, Caps, ModelPattern, Rate};
 use autoshare_core::event::{Event, Exchange};
 use autoshare_core::{Digest, Seq};
 use autoshare_host::calls::Calls;
-use autoshare_server::http::{Faces, Http, HttpSettings};
+use autoshare_server::http::{Faces, Http, HttpSettings, TlsPair};
 use autoshare_store::Store;
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_testkit::Canary;
@@ -51,6 +51,17 @@ impl Place {
         settings: GatewaySettings,
         budgets: Budgets,
     ) -> Self {
+        let http = HttpSettings { write_timeout: Duration::from_millis(500), ..HttpSettings::default() };
+        Self::over(answers, settings, budgets, http, None).await
+    }
+
+    pub(crate) async fn over(
+        answers: impl Fn(&Came) -> Says + Send + Sync + 'static,
+        settings: GatewaySettings,
+        budgets: Budgets,
+        http: HttpSettings,
+        tls: Option<TlsPair<'_>>,
+    ) -> Self {
         let upstream = Upstream::start(answers).await;
         let data = tempfile::tempdir().unwrap();
         let vault = Vault::open(data.path()).unwrap();
@@ -87,18 +98,10 @@ impl Place {
             calls: Calls::new(access.clone(), Arc::clone(&store)),
         });
         let listen = "127.0.0.1:0".parse().unwrap();
-        let http = Http::bind(
-            HttpSettings {
-                listen,
-                drain: Duration::from_millis(500),
-                write_timeout: Duration::from_millis(500),
-                ..HttpSettings::default()
-            },
-            None,
-        )
-        .await
-        .unwrap();
-        let base = format!("http://{}/gateway", http.at().unwrap());
+        let http = HttpSettings { listen, drain: Duration::from_millis(500), ..http };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let http = Http::bind(http, tls).await.unwrap();
+        let base = format!("{scheme}://{}/gateway", http.at().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&faces);
         let serving = tokio::spawn(async move {

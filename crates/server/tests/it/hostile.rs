@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use crate::gateway::{KEY, PARTS, Place, WHOLE, hello};
 use crate::upstream::Says;
 
-const FOREVER: Duration = Duration::from_secs(3_600);
+pub(crate) const FOREVER: Duration = Duration::from_secs(3_600);
 const CHUNKED: &str = "transfer-encoding: chunked";
 
 /// Sends a request by hand; `head` is its last header.
@@ -35,7 +35,7 @@ async fn ask(place: &Place, path: &str, token: &str, body: &Value) -> TcpStream 
     send(place, path, token, &format!("content-length: {}", body.len()), &body).await
 }
 
-async fn until(what: impl Fn() -> bool) {
+pub(crate) async fn until(what: impl Fn() -> bool) {
     for _ in 0..200 {
         if what() {
             return;
@@ -45,10 +45,10 @@ async fn until(what: impl Fn() -> bool) {
     panic!("it did not come about in 4 s");
 }
 
-const CHAT: &str = "/openai/v1/chat/completions";
+pub(crate) const CHAT: &str = "/openai/v1/chat/completions";
 const MESSAGES: &str = "/anthropic/v1/messages";
 
-fn streamed(model: &str) -> Value {
+pub(crate) fn streamed(model: &str) -> Value {
     let mut body = hello(model);
     body["stream"] = json!(true);
     body

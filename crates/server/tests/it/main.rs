@@ -13,6 +13,7 @@
 
 mod gateway;
 mod hostile;
+mod http2;
 mod upstream;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -27,7 +27,6 @@ use tokio::task::JoinSet;
 use self::connection::{Answering, Server};
 use self::patient::Patient;
 pub use self::peer::PeerCertificate;
-use self::tls::HTTP_2;
 pub use self::tls::{Certificate, ClientCa, Demand, TlsPair};
 
 /// Anthropic's header for a key.
@@ -240,13 +239,7 @@ impl Http {
                     None => server.http1(stream, None).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) = tokio::time::timeout(limit, tls.accept(stream)).await {
-                            let (_, session) = stream.get_ref();
-                            let peer =
-                                session.peer_certificates().and_then(|chain| PeerCertificate::of(chain.first()?));
-                            match session.alpn_protocol() {
-                                Some(HTTP_2) => server.http2(stream, peer).await,
-                                _ => server.http1(stream, peer).await,
-                            }
+                            server.over_tls(stream).await;
                         }
                     }
                 }

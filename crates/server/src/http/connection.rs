@@ -24,8 +24,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_rustls::server::TlsStream;
 
 use super::peer::PeerCertificate;
+use super::tls::HTTP_2;
 use super::watch::{Standing, Watch, Watched};
 use super::{HttpSettings, plain};
 
@@ -56,6 +58,19 @@ impl<A> Clone for Server<A> {
 }
 
 impl<A: Answering> Server<A> {
+    /// In the version that TLS has agreed on.
+    pub(super) async fn over_tls<S>(self, stream: TlsStream<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (_, session) = stream.get_ref();
+        let peer = session.peer_certificates().and_then(|chain| PeerCertificate::of(chain.first()?));
+        match session.alpn_protocol() {
+            Some(HTTP_2) => self.http2(stream, peer).await,
+            _ => self.http1(stream, peer).await,
+        }
+    }
+
     pub(super) async fn http1<S>(mut self, stream: S, peer: Option<PeerCertificate>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -80,7 +95,7 @@ impl<A: Answering> Server<A> {
         }
     }
 
-    pub(super) async fn http2<S>(mut self, stream: S, peer: Option<PeerCertificate>)
+    async fn http2<S>(mut self, stream: S, peer: Option<PeerCertificate>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -204,7 +219,106 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
+    use autoshare_testkit::{Certified, CertifiedClient};
+    use hyper::body::Bytes;
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
     use super::*;
+    use crate::http::{Certificate, ClientCa, Demand, TlsPair};
+
+    /// Says whom it sees.
+    struct Mirror;
+
+    impl Answering for Mirror {
+        async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+            let seen = request
+                .extensions()
+                .get::<PeerCertificate>()
+                .map(|peer| format!("{} {:?} {:?}", peer.common_name().unwrap_or("-"), peer.dns_names(), peer.uris()));
+            Response::new(Answer::from(Bytes::from(seen.unwrap_or_else(|| "nobody".to_owned()))))
+        }
+    }
+
+    /// What a client with this certificate is told over `protocol`; `None` if it is not let in.
+    async fn told(
+        server: &Certified,
+        pair: &TlsPair<'_>,
+        shown: Option<&CertifiedClient>,
+        protocol: &[u8],
+    ) -> Option<String> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let acceptor = Certificate::new(pair).unwrap().acceptor();
+        let (_ending, ended) = watch::channel(());
+        let serving = Server { site: Arc::new(Mirror), settings: Arc::default(), ended };
+        tokio::spawn(async move {
+            let tcp = listener.accept().await.unwrap().0;
+            if let Ok(stream) = acceptor.accept(tcp).await {
+                serving.over_tls(stream).await;
+            }
+        });
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(server.ca.as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        let mut config = match shown {
+            None => config.with_no_client_auth(),
+            Some(client) => {
+                let chain = vec![CertificateDer::from_pem_slice(client.certificate.as_bytes()).unwrap()];
+                config
+                    .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(client.key.as_bytes()).unwrap())
+                    .unwrap()
+            }
+        };
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let name = ServerName::try_from("localhost").unwrap();
+        let tcp = tokio::net::TcpStream::connect(at).await.unwrap();
+        let stream = TokioIo::new(TlsConnector::from(Arc::new(config)).connect(name, tcp).await.ok()?);
+        let request = Request::get("https://localhost/").body(String::new()).unwrap();
+        let response = if protocol == b"h2" {
+            let executor = hyper_util::rt::TokioExecutor::new();
+            let (mut client, connection) = hyper::client::conn::http2::handshake(executor, stream).await.ok()?;
+            tokio::spawn(connection);
+            client.send_request(request).await.ok()?
+        } else {
+            let (mut client, connection) = hyper::client::conn::http1::handshake(stream).await.ok()?;
+            tokio::spawn(connection);
+            client.send_request(request).await.ok()?
+        };
+        let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+        Some(String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_service_is_told_whose_certificate_was_verified() {
+        let server = Certified::new(&["localhost"]);
+        let ann = CertifiedClient::new("ann", &["ann.example.org", "spiffe://example.org/ann"]);
+        let stranger = CertifiedClient::new("ann", &["ann.example.org"]);
+        let ann_seen = Some("ann [\"ann.example.org\"] [\"spiffe://example.org/ann\"]");
+        let cases = [
+            (Demand::Required, Some(&ann), ann_seen),
+            (Demand::Required, Some(&stranger), None),
+            (Demand::Required, None, None),
+            (Demand::Optional, Some(&ann), ann_seen),
+            (Demand::Optional, Some(&stranger), None),
+            (Demand::Optional, None, Some("nobody")),
+        ];
+        for protocol in [&b"h2"[..], b"http/1.1"] {
+            for (demand, shown, wanted) in &cases {
+                let clients = Some(ClientCa { roots: ("ca.pem", ann.ca.as_bytes()), demand: *demand });
+                let cert = ("cert.pem", server.certificate.as_bytes());
+                let pair = TlsPair { cert, key: ("key.pem", server.key.as_bytes()), clients };
+                let seen = told(&server, &pair, *shown, protocol).await;
+                assert_eq!(seen.as_deref(), *wanted, "{demand:?} {protocol:?} {:?}", shown.map(|shown| &shown.ca));
+            }
+        }
+        let cert = ("cert.pem", server.certificate.as_bytes());
+        let none = Some(ClientCa { roots: ("ca.pem", b"nothing"), demand: Demand::Required });
+        let error = Certificate::new(&TlsPair { cert, key: ("key.pem", server.key.as_bytes()), clients: none });
+        assert_eq!(error.err().unwrap().to_string(), "ca.pem: no certificate in PEM form");
+    }
 
     #[test]
     fn f4_a_request_has_one_name() {

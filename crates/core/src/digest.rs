@@ -99,3 +99,11 @@ impl TryFrom<String> for Digest {
         Ok(Self(bytes))
     }
 }
+
+impl std::str::FromStr for Digest {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.to_owned().try_into()
+    }
+}

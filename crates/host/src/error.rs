@@ -50,3 +50,11 @@ pub enum HostError {
     #[error("an inner task ended unexpectedly: {0}; run `autoshare resume` to go on")]
     Task(String),
 }
+
+impl HostError {
+    /// Whether another process drives the brain.
+    #[must_use]
+    pub const fn is_driven(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Driven { .. }))
+    }
+}

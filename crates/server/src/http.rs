@@ -1,36 +1,32 @@
 //! HTTP: the listener, who may speak to it, and what lies under which path.
 //!
-//! Served are the gateway ([`autoshare_broker::gateway`]), `/livez` and `/readyz`.
+//! Served are the native API and the Agent Protocol ([`crate::api`]), the gateway ([`autoshare_broker::gateway`]), `/livez`
+//! and `/readyz`.
 
 mod connection;
 mod patient;
 mod peer;
+pub(crate) mod reply;
+mod site;
 mod tls;
 mod watch;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use autoshare_access::{Bearer, Scope, Tokens};
-use autoshare_broker::gateway::{Answer, Caller, Gateway, ROOT, Refusal};
-use autoshare_host::calls::Calls;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
-use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::connection::{Answering, Server};
+use self::connection::Server;
 use self::patient::Patient;
 pub use self::peer::PeerCertificate;
+use self::site::{Site, plain};
 pub use self::tls::{Certificate, ClientCa, Demand, TlsPair};
-
-/// Anthropic's header for a key.
-const X_API_KEY: &str = "x-api-key";
+use crate::api::Faces;
 
 /// Where and how to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,16 +126,6 @@ pub enum HttpError {
         /// What is wrong.
         why: String,
     },
-}
-
-/// What answers.
-pub struct Faces {
-    /// Who may.
-    pub tokens: Tokens,
-    /// Models for programs.
-    pub gateway: Gateway,
-    /// Its records.
-    pub calls: Calls,
 }
 
 /// A listener that stands; nobody is served yet.
@@ -259,118 +245,4 @@ impl Http {
 /// Refuses an address that others reach, where nothing is between them and what passes.
 fn protected(at: SocketAddr, tls: Option<&TlsPair<'_>>) -> Result<(), HttpError> {
     if tls.is_none() && !at.ip().is_loopback() { Err(HttpError::Open(at)) } else { Ok(()) }
-}
-
-struct Site {
-    faces: Arc<Faces>,
-    hosts: Vec<String>,
-    /// Whether other machines reach it: then any name may be its.
-    is_open: bool,
-}
-
-impl Answering for Site {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
-        if let Some(refused) = self.is_foreign(request.headers()) {
-            return plain(StatusCode::FORBIDDEN, refused);
-        }
-        let path = request.uri().path();
-        match path {
-            "/livez" | "/readyz" if request.method() != Method::GET => {
-                plain(StatusCode::METHOD_NOT_ALLOWED, "GET only")
-            }
-            "/livez" => plain(StatusCode::OK, "alive"),
-            "/readyz" => match self.faces.calls.broken() {
-                None => plain(StatusCode::OK, "ready"),
-                Some(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: calls cannot be recorded"),
-            },
-            path if path.starts_with(ROOT) => self.gateway(request).await,
-            _ => plain(StatusCode::NOT_FOUND, "nothing here"),
-        }
-    }
-}
-
-impl Site {
-    async fn gateway(&self, request: Request<Incoming>) -> Response<Answer> {
-        match self.caller(request.headers()) {
-            Ok(caller) => self.faces.gateway.answer(&caller, request).await,
-            Err(refusal) => refusal.response_for(request.uri().path()).map(Answer::from),
-        }
-    }
-
-    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let bearer: Bearer = presented(headers)
-            .and_then(|token| self.faces.tokens.authenticate(token).ok())
-            // Tokens of all tenants lie in one place; keys, budgets and records here are one tenant's.
-            .filter(|bearer| bearer.access.tenant() == self.faces.calls.tenant())
-            .filter(|bearer| bearer.has(Scope::Gateway))
-            .ok_or_else(Refusal::stranger)?;
-        let records = self.faces.calls.of(&bearer.token.id, &bearer.token.name).map_err(|_| Refusal::unrecorded())?;
-        let (token, limits) = (Some(bearer.token.id.clone()), Arc::clone(&bearer.limits));
-        let allows = Arc::new(move |model: &str| bearer.allows_model(model));
-        Ok(Caller { token, brain: None, limits, allows, records })
-    }
-
-    /// A page in a browser may send requests here by another name for this address, and always says where it comes from.
-    fn is_foreign(&self, headers: &HeaderMap) -> Option<&'static str> {
-        if headers.contains_key(ORIGIN) {
-            return Some("requests of web pages are not answered");
-        }
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let name = match host.strip_prefix('[') {
-            Some(rest) => rest.split(']').next().unwrap_or_default(),
-            None => host.split(':').next().unwrap_or_default(),
-        };
-        let is_ours = self.is_open
-            || name.eq_ignore_ascii_case("localhost")
-            || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-            || self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name));
-        (!is_ours).then_some("this name is none of this server's ([serve] hosts)")
-    }
-}
-
-/// The one token that a request shows.
-fn presented(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(X_API_KEY));
-    let mut tokens = all.by_ref().map(|value| {
-        let text = value.to_str().unwrap_or_default();
-        let scheme = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-        if scheme { text.get(7..).unwrap_or_default().trim() } else { text }
-    });
-    let first = tokens.next()?;
-    // SDKs that send a key in both ways send the same one.
-    tokens.all(|other| other == first).then_some(first)
-}
-
-fn plain(status: StatusCode, words: &'static str) -> Response<Answer> {
-    let mut response = Response::new(Answer::from(Bytes::from_static(words.as_bytes())));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_shows_one_token() {
-        type Headers = &'static [(&'static str, &'static str)];
-        let cases: [(Headers, Option<&str>); 8] = [
-            (&[], None),
-            (&[("authorization", "Bearer as_x")], Some("as_x")),
-            (&[("authorization", "bearer as_x")], Some("as_x")),
-            (&[("x-api-key", "as_x")], Some("as_x")),
-            (&[("x-api-key", "as_x"), ("authorization", "Bearer as_x")], Some("as_x")),
-            (&[("x-api-key", "as_x"), ("authorization", "Bearer as_y")], None),
-            (&[("authorization", "Bearer as_x"), ("authorization", "Bearer as_y")], None),
-            (&[("cookie", "token=as_x")], None),
-        ];
-        for (given, wanted) in cases {
-            let mut headers = HeaderMap::new();
-            for (name, value) in given {
-                headers.append(hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
-            }
-            assert_eq!(presented(&headers), wanted, "{given:?}");
-        }
-    }
 }

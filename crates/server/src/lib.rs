@@ -9,5 +9,7 @@
 //! This crate does not know how a brain is driven; it hands words to the host's switchboard and answers with what that
 //! says. No journal content passes a socket: a follower is told that there is something to read.
 
+mod ap;
+pub mod api;
 pub mod control;
 pub mod http;

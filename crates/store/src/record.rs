@@ -193,6 +193,18 @@ impl Journal<'_> {
         Ok(records)
     }
 
+    /// The first record alone, checked as far as itself; `None` where there is none yet.
+    pub(crate) fn first(&self) -> Result<Option<Record>, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached("SELECT seq, at_ms, kind, epoch, hash, sealed FROM record WHERE brain = ?1 AND seq = 1")
+            .and_then(|mut s| s.query_row([self.brain.as_str()], Stored::of).optional())
+            .map_err(StoreError::sqlite(self.path))?;
+        let Some(row) = row else { return self.head().map(|_| None) };
+        let opened = self.open(Seq(1), &self.genesis(), &row);
+        opened.map(|(record, _)| Some(record)).map_err(|why| self.broken(Seq(1), &why))
+    }
+
     fn open(&self, seq: Seq, previous: &Digest, row: &Stored) -> Result<(Record, Digest), String> {
         let (Some(at_ms), Some(epoch)) = (uint(row.at_ms), uint(row.epoch)) else {
             return Err("has a time or epoch below 0".to_owned());

@@ -259,6 +259,15 @@ impl Store {
         self.journal(&snapshot, brain).read(from)
     }
 
+    /// The first record of `brain`, for whoever needs to know what it is; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn first(&self, access: &Access, brain: &BrainId) -> Result<Option<Record>, StoreError> {
+        self.admit(access)?;
+        self.journal(&self.reader(), brain).first()
+    }
+
     /// Lets go of the journal without tidying up, for a process that is about to end. What was appended stands in the log
     /// beside the file, where whoever opens it next finds it; only a long log is put in its place, as when this is
     /// dropped, which waits for the disk three times.

@@ -146,6 +146,20 @@ impl Residents {
         Ok(left)
     }
 
+    /// Wakes the brains of a tenant that were awake when it was suspended.
+    ///
+    /// # Errors
+    /// Those of opening it, and of the index.
+    pub async fn wake_tenant(&self, operator: &Operator, tenant: &TenantName) -> Result<(), ResidentError> {
+        let all = self.index.all().map_err(|error| HostError::Store(autoshare_store::StoreError::Vault(error)))?;
+        let own = all.into_iter().filter(|(of, _)| of == tenant);
+        let Some(resident) = self.for_waking(operator, tenant).await? else { return Ok(()) };
+        for (_, brain) in own {
+            resident.wake(&brain)?;
+        }
+        Ok(())
+    }
+
     async fn for_waking(
         &self,
         operator: &Operator,
@@ -194,7 +208,7 @@ fn unfinished(resident: &Resident, known: &[BrainId]) -> Result<Vec<BrainId>, Re
         for row in rows.iter().filter(|row| row.records > 0 && !known.contains(&row.id)) {
             let records = resident.records(&row.id, Seq(1))?;
             let view = BrainView::of(&row.id, &records);
-            if view.is_some_and(|view| matches!(view.phase, Phase::Open | Phase::Asking) && view.is_drivable()) {
+            if view.is_some_and(|view| matches!(view.phase, Phase::Open | Phase::Asking)) {
                 found.push(row.id.clone());
             }
         }

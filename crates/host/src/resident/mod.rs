@@ -10,7 +10,7 @@ mod homes;
 mod house;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,8 +22,9 @@ use autoshare_core::usage::Limits;
 use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, Digest, Seq, TokenId};
 use autoshare_guard::verify::Channel;
+pub use autoshare_store::Record;
 use autoshare_store::ledger::Ledger;
-use autoshare_store::{BrainRow, Record, StoreError};
+use autoshare_store::{BrainRow, StoreError};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::calls::Calls;
@@ -38,6 +39,8 @@ pub use view::{BrainView, Phase, StepView, TurnView};
 
 /// Records that a follower may lag behind before it reads again from where it was.
 const FOLLOW_QUEUE: usize = 1_024;
+/// Brains of one tenant that wait to be woken at most.
+const MAX_WAITING: usize = 1_000;
 /// Brains whose trouble is kept in words.
 const MAX_TROUBLES: usize = 1_000;
 
@@ -135,6 +138,10 @@ pub struct ResidentParts {
 pub struct Resident {
     parts: ResidentParts,
     awake: Mutex<BTreeMap<BrainId, watch::Receiver<()>>>,
+    /// Brains that are woken as soon as there is a place, the first first. Locked before `awake`.
+    waiting: Mutex<VecDeque<BrainId>>,
+    /// Whether journals are brains, as far as that was looked at.
+    kinds: Mutex<BTreeMap<BrainId, bool>>,
     /// Why brains could not be driven on, by brain: their journals cannot say so.
     troubles: Mutex<BTreeMap<BrainId, String>>,
     grown: broadcast::Sender<(BrainId, Seq)>,
@@ -150,7 +157,14 @@ impl Resident {
     #[must_use]
     pub fn new(parts: ResidentParts) -> Self {
         let grown = broadcast::channel(FOLLOW_QUEUE).0;
-        Self { parts, awake: Mutex::default(), troubles: Mutex::default(), grown }
+        Self {
+            parts,
+            awake: Mutex::default(),
+            waiting: Mutex::default(),
+            kinds: Mutex::default(),
+            troubles: Mutex::default(),
+            grown,
+        }
     }
 
     /// The tenant as it was when this was opened.
@@ -197,6 +211,12 @@ impl Resident {
             return Err(ResidentError::Wrong(format!("the model {:?} is none of this tenant's", new.model)));
         }
         let host = &self.parts.host;
+        if self.count()? >= terms.brains {
+            return Err(ResidentError::Limit(format!(
+                "{} brains are all that this tenant may have (its term brains)",
+                terms.brains
+            )));
+        }
         let id = match new.id {
             Some(id) => id,
             None => crate::new_brain_id()?,
@@ -248,29 +268,68 @@ impl Resident {
         named.iter().map(|name| find(name).ok_or_else(|| unknown(name))).collect()
     }
 
-    /// Brains, newest first: those before `before`, `limit` at most.
+    /// Brains, newest first: those before `before`, `limit` at most. Journals that are no brains are passed over.
     ///
     /// # Errors
     /// Those of the disk.
     pub fn brains(&self, before: Option<&BrainId>, limit: usize) -> Result<Vec<BrainRow>, ResidentError> {
-        Ok(self.parts.host.store.newest(self.access(), before, limit)?)
+        let (mut found, mut before) = (Vec::new(), before.cloned());
+        loop {
+            let rows = self.parts.host.store.newest(self.access(), before.as_ref(), limit.max(1))?;
+            let Some(last) = rows.last() else { return Ok(found) };
+            before = Some(last.id.clone());
+            for row in rows {
+                if found.len() == limit {
+                    return Ok(found);
+                }
+                if row.records > 0 && self.is_brain(&row.id)? {
+                    found.push(row);
+                }
+            }
+        }
     }
 
-    /// How many brains there are.
+    /// All brains, newest first.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn count(&self) -> Result<u64, ResidentError> {
+    pub fn all_brains(&self) -> Result<Vec<BrainId>, ResidentError> {
+        let rows = self.parts.host.store.brains(self.access())?;
+        let mut found = Vec::new();
+        for row in rows.into_iter().rev() {
+            if row.records > 0 && self.is_brain(&row.id)? {
+                found.push(row.id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a journal is a brain's, and not that of programs.
+    fn is_brain(&self, id: &BrainId) -> Result<bool, ResidentError> {
+        if let Some(known) = held(&self.kinds).get(id) {
+            return Ok(*known);
+        }
+        let first = self.parts.host.store.first(self.access(), id)?;
+        let is_brain = match first.map(|record| record.event) {
+            Some(Event::Goal(goal)) => goal.model != crate::exec::EXEC && goal.model != crate::calls::GATEWAY,
+            _ => return Ok(false),
+        };
+        held(&self.kinds).insert(id.clone(), is_brain);
+        Ok(is_brain)
+    }
+
+    fn count(&self) -> Result<u64, ResidentError> {
         Ok(self.parts.host.store.count(self.access())?)
     }
 
     /// A brain as people are shown it.
     ///
     /// # Errors
-    /// [`ResidentError::NoBrain`].
+    /// [`ResidentError::NoBrain`], also for the journal of programs.
     pub fn view(&self, brain: &BrainId) -> Result<BrainView, ResidentError> {
         let records = self.records(brain, Seq(1))?;
-        BrainView::of(brain, &records).ok_or_else(|| ResidentError::NoBrain(brain.clone()))
+        let view = BrainView::of(brain, &records).filter(BrainView::is_drivable);
+        view.ok_or_else(|| ResidentError::NoBrain(brain.clone()))
     }
 
     /// The records of a brain's journal from a number on.
@@ -355,30 +414,82 @@ impl Resident {
     /// # Errors
     /// [`ResidentError::NoBrain`]; [`ResidentError::State`] for one that is not awake.
     pub fn stop(&self, brain: &BrainId, how: Stop) -> Result<(), ResidentError> {
-        let awake = held(&self.awake);
-        if awake.contains_key(brain) {
-            self.parts.host.switchboard.stop(brain, how);
-            return Ok(());
+        {
+            let mut waiting = held(&self.waiting);
+            if let Some(at) = waiting.iter().position(|one| one == brain) {
+                waiting.remove(at);
+                self.parts.index.leave(&self.record().name, brain);
+                return Ok(());
+            }
+            if held(&self.awake).contains_key(brain) {
+                self.parts.host.switchboard.stop(brain, how);
+                return Ok(());
+            }
         }
-        drop(awake);
         self.view(brain)?;
         Err(ResidentError::State("the brain is not awake".to_owned()))
     }
 
-    /// Wakes a brain: it is driven from the end of its journal, in the background, until it ends or rests.
+    /// Wakes a brain: it is driven from the end of its journal, in the background, until it ends or rests. Where as many are
+    /// awake as may be, it waits for its turn.
     ///
     /// # Errors
-    /// [`ResidentError::NoBrain`], [`ResidentError::Limit`] where as many are awake as may be.
+    /// [`ResidentError::Limit`] where too many wait.
     pub fn wake(self: &Arc<Self>, brain: &BrainId) -> Result<(), ResidentError> {
+        let mut waiting = held(&self.waiting);
+        if waiting.contains(brain) {
+            return Ok(());
+        }
+        match self.place(brain) {
+            Ok(None) => Ok(()),
+            Ok(Some(place)) => {
+                drop(waiting);
+                self.drive_in(place);
+                Ok(())
+            }
+            Err(ResidentError::Limit(_)) if waiting.len() < MAX_WAITING => {
+                self.enter(brain)?;
+                waiting.push_back(brain.clone());
+                Ok(())
+            }
+            Err(ResidentError::Limit(words)) => {
+                Err(ResidentError::Limit(format!("{words}; {MAX_WAITING} more wait already")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a brain waits for a place among those that are awake.
+    #[must_use]
+    pub fn is_waiting(&self, brain: &BrainId) -> bool {
+        held(&self.waiting).contains(brain)
+    }
+
+    fn drive_in(self: &Arc<Self>, place: Place) {
         let driving = Driving { until: Until::End, questions: Questions::Wait };
-        let Some(place) = self.place(brain)? else { return Ok(()) };
-        let (this, brain) = (Arc::clone(self), brain.clone());
+        let this = Arc::clone(self);
         tokio::spawn(async move {
             // What goes wrong is kept where people look.
-            let _ = this.drive(&brain, driving).await;
+            let _ = this.drive(&place.brain, driving).await;
             drop(place);
+            this.wake_next();
         });
-        Ok(())
+    }
+
+    /// Wakes the one that has waited longest.
+    fn wake_next(self: &Arc<Self>) {
+        let mut waiting = held(&self.waiting);
+        let Some(next) = waiting.front().cloned() else { return };
+        if let Ok(place) = self.place(&next) {
+            waiting.pop_front();
+            drop(waiting);
+            place.into_iter().for_each(|place| self.drive_in(place));
+        }
+    }
+
+    fn enter(&self, brain: &BrainId) -> Result<(), ResidentError> {
+        let entered = self.parts.index.enter(&self.record().name, brain);
+        Ok(entered.map_err(|error| HostError::Store(error.into()))?)
     }
 
     /// Has a brain do one turn: what its model wants next is done, and then it rests. Nobody is asked.
@@ -394,6 +505,7 @@ impl Resident {
         let turn = tokio::spawn(async move {
             let standing = this.drive(&brain, driving).await;
             drop(place);
+            this.wake_next();
             standing
         });
         turn.await.map_err(|error| HostError::Task(error.to_string()))?
@@ -415,7 +527,7 @@ impl Resident {
         awake.insert(brain.clone(), ended);
         drop(awake);
         let place = Place { resident: Arc::clone(self), brain: brain.clone(), _ends: ends };
-        self.parts.index.enter(&self.record().name, brain).map_err(|error| HostError::Store(error.into()))?;
+        self.enter(brain)?;
         Ok(Some(place))
     }
 
@@ -457,6 +569,7 @@ impl Resident {
     /// Has all brains rest: after their steps, or at once when that takes longer than `within`. They are entered as awake
     /// still, so that they go on when the host is started again.
     pub async fn rest(&self, within: Duration) {
+        held(&self.waiting).clear();
         let waiting: Vec<_> = held(&self.awake).iter().map(|(brain, ended)| (brain.clone(), ended.clone())).collect();
         let switchboard = self.parts.host.switchboard();
         let all = |how| waiting.iter().for_each(|(brain, _)| switchboard.stop(brain, how));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use autoshare_brain::{Brain, Status};
-use autoshare_core::event::{Answer, Answerer, Event, FinishReason, NoteKind};
+use autoshare_core::event::{Answer, Answerer, Attached, Event, FinishReason, NoteKind};
 use autoshare_core::outcome::Ending;
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Verdict};
@@ -83,6 +83,8 @@ pub struct BrainView {
     pub phase: Phase,
     /// The goal, in a person's words.
     pub goal: String,
+    /// What came with it and is not the person's own.
+    pub attached: Vec<Attached>,
     /// The model.
     pub model: String,
     /// The token that began it.
@@ -127,6 +129,7 @@ impl BrainView {
             id: id.clone(),
             phase,
             goal: goal.text.clone(),
+            attached: goal.attached.clone(),
             model: goal.model.clone(),
             token: goal.token.clone(),
             created_ms: first.at_ms,

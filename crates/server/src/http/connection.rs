@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use autoshare_broker::gateway::Answer;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
@@ -27,6 +26,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_rustls::server::TlsStream;
 
 use super::peer::PeerCertificate;
+use super::reply::Reply;
 use super::tls::HTTP_2;
 use super::watch::{Standing, Watch, Watched};
 use super::{HttpSettings, plain};
@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Who answers requests.
 pub(super) trait Answering: Send + Sync + 'static {
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Answer>> + Send;
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Reply>> + Send;
 }
 
 /// What a connection needs.
@@ -154,7 +154,7 @@ async fn answer<A: Answering>(
     site: &A,
     mut request: Request<Incoming>,
     peer: Option<PeerCertificate>,
-) -> Response<Answer> {
+) -> Response<Reply> {
     if let Err(refused) = settle_name(&mut request) {
         return plain(StatusCode::BAD_REQUEST, refused);
     }
@@ -233,12 +233,12 @@ mod tests {
     struct Mirror;
 
     impl Answering for Mirror {
-        async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+        async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
             let seen = request
                 .extensions()
                 .get::<PeerCertificate>()
                 .map(|peer| format!("{} {:?} {:?}", peer.common_name().unwrap_or("-"), peer.dns_names(), peer.uris()));
-            Response::new(Answer::from(Bytes::from(seen.unwrap_or_else(|| "nobody".to_owned()))))
+            Response::new(Reply::from(Bytes::from(seen.unwrap_or_else(|| "nobody".to_owned()))))
         }
     }
 

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use autoshare_broker::gateway::Answer;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::HttpSettings;
+use super::reply::Reply;
 
 /// Over which time requests that were taken back are counted.
 const RESETS_IN: Duration = Duration::from_secs(10);
@@ -161,14 +161,14 @@ impl Drop for Call {
 /// An answer of which it is known since when its caller has no room for more: it is not asked for the next piece before
 /// there is some.
 pub(super) struct Watched {
-    inner: Answer,
+    inner: Reply,
     /// What has not been handed over yet.
     rest: Bytes,
     call: Call,
 }
 
 impl Watched {
-    pub(super) fn new(inner: Answer, mut call: Call) -> Self {
+    pub(super) fn new(inner: Reply, mut call: Call) -> Self {
         call.is_done = inner.is_end_stream();
         call.waits();
         Self { inner, rest: Bytes::new(), call }

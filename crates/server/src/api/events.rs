@@ -1,0 +1,134 @@
+//! Events as they happen: server-sent events (HTML Standard, section 9.2).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use autoshare_core::{BrainId, Seq, TenantName};
+use autoshare_host::resident::Resident;
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+
+use super::ask::Ask;
+use super::problem::Problem;
+use super::route::Answered;
+use super::words::time;
+use super::{Done, Faces, blocking};
+
+/// Pieces that may wait for whoever follows.
+const PIECES: usize = 16;
+/// How often something is said when nothing happens, so that what stands between does not take the stream for dead.
+const BEAT: Duration = Duration::from_secs(15);
+
+/// The streams that are open, by tenant: so many of each, so that one of them leaves room for the others.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    each: usize,
+    open: Arc<Mutex<HashMap<TenantName, usize>>>,
+}
+
+/// One stream among them, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    open: Arc<Mutex<HashMap<TenantName, usize>>>,
+    tenant: TenantName,
+}
+
+fn held(open: &Mutex<HashMap<TenantName, usize>>) -> MutexGuard<'_, HashMap<TenantName, usize>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Streams {
+    pub(crate) fn new(each: usize) -> Self {
+        Self { each, open: Arc::default() }
+    }
+
+    fn enter(&self, tenant: &TenantName) -> Result<Place, Problem> {
+        let mut open = held(&self.open);
+        let own = open.entry(tenant.clone()).or_default();
+        if *own >= self.each {
+            let words =
+                format!("{own} streams of this tenant are open, which is all it may have ([serve] streams_each)");
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "streams", words).later(5));
+        }
+        *own += 1;
+        Ok(Place { open: Arc::clone(&self.open), tenant: tenant.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = held(&self.open);
+        match open.get_mut(&self.tenant) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => {
+                open.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+pub(crate) async fn stream(faces: Arc<Faces>, ask: Ask) -> Answered {
+    let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
+    let last = ask.headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let last = last.map(|id| id.parse().map_err(|_| Problem::bad("Last-Event-ID is no number"))).transpose()?;
+    let known = Arc::clone(&resident);
+    let of = brain.clone();
+    blocking(move || super::brains::words(&known, &of)).await?;
+    let place = faces.streams.enter(ask.bearer.access.tenant())?;
+    let (pieces, live) = mpsc::channel(PIECES);
+    tokio::spawn(async move {
+        // One who goes away has nobody to be told.
+        let _ = follow(&resident, &brain, Seq(last.unwrap_or(0)), &pieces).await;
+        drop(place);
+    });
+    Ok(Done::live("text/event-stream", live))
+}
+
+/// Whoever follows is gone, or what is followed cannot be read any more.
+struct Gone;
+
+async fn follow(
+    resident: &Arc<Resident>,
+    brain: &BrainId,
+    mut known: Seq,
+    pieces: &mpsc::Sender<Bytes>,
+) -> Result<(), Gone> {
+    // Before the first look, so that nothing comes between.
+    let mut grown = resident.follow();
+    loop {
+        // In this order: what is journaled before it falls asleep is seen in the look that follows.
+        let is_awake = resident.is_awake(brain) || resident.is_waiting(brain);
+        let (reading, of, from) = (Arc::clone(resident), brain.clone(), known.next());
+        let records = blocking(move || Ok(reading.records(&of, from)?)).await.map_err(|_| Gone)?;
+        for record in records {
+            known = record.seq;
+            let event =
+                json!({"seq": known, "at": time(record.at_ms), "kind": record.kind.name(), "event": record.event});
+            // JSON of ours has no line break in it.
+            say(pieces, format!("id: {known}\nevent: {}\ndata: {event}\n\n", record.kind.name())).await?;
+        }
+        if !is_awake {
+            return say(pieces, "event: rest\ndata: {}\n\n".to_owned()).await;
+        }
+        loop {
+            match tokio::time::timeout(BEAT, grown.recv()).await {
+                Ok(Ok((of, seq))) if of == *brain && seq > known => break,
+                Ok(Ok(_)) => {}
+                Ok(Err(RecvError::Lagged(_))) => break,
+                Ok(Err(RecvError::Closed)) => return Ok(()),
+                Err(_) => {
+                    say(pieces, ":\n\n".to_owned()).await?;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn say(pieces: &mpsc::Sender<Bytes>, text: String) -> Result<(), Gone> {
+    pieces.send(Bytes::from(text)).await.map_err(|_| Gone)
+}

@@ -1,0 +1,521 @@
+//! The native API, `/api/v1`, and the Agent Protocol, `/ap/v1`: one table of routes.
+//!
+//! Every handler starts from an [`Ask`], which is made in one place ([`answer`]), of a token that was taken. What it reaches is
+//! the tenant of that token, through its [`Resident`]: an id of another tenant names nothing there.
+
+mod artifacts;
+pub(crate) mod ask;
+mod brains;
+mod events;
+pub(crate) mod once;
+pub mod openapi;
+pub(crate) mod problem;
+pub(crate) mod route;
+mod tenants;
+mod tokens;
+mod usage;
+pub(crate) mod words;
+
+pub(crate) use self::artifacts::file;
+pub(crate) use self::brains::check_words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoshare_access::{Bearer, Operator, Scope, Tenants, Tokens};
+use autoshare_core::Digest;
+use autoshare_core::usage::Limits;
+use autoshare_host::resident::{Homes, Resident, Residents};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::{Semaphore, mpsc};
+
+use self::ask::{Ask, is_json};
+use self::once::Once;
+use self::problem::Problem;
+use self::route::{Needs, Route, Takes};
+use crate::http::reply::Reply;
+
+/// Bounds of the API. Every one has a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Bytes of a request's body of JSON at most: 4 MiB.
+    pub max_body: usize,
+    /// Bytes of a file that is put into a workspace at most: 16 MiB.
+    pub max_upload: usize,
+    /// Bytes of all requests' bodies together: 256 MiB.
+    pub max_bodies: usize,
+    /// How long a request's body may take to come: 60 s.
+    pub body_timeout: Duration,
+    /// Streams of events of one tenant at once: 100.
+    pub streams_each: usize,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            max_body: 4 << 20,
+            max_upload: 16 << 20,
+            max_bodies: 256 << 20,
+            body_timeout: Duration::from_secs(60),
+            streams_each: 100,
+        }
+    }
+}
+
+/// What answers.
+pub struct Faces {
+    /// Who may.
+    pub tokens: Tokens,
+    /// For whom.
+    pub tenants: Arc<Tenants>,
+    /// The tenants that are open.
+    pub residents: Residents,
+    /// The owner of the machine, for what nobody in particular asks for.
+    pub operator: Operator,
+    /// Where workspaces lie.
+    pub homes: Homes,
+    /// What a brain may use unless less is asked for.
+    pub limits: Limits,
+    /// The model of brains for which neither they nor their tenant name one.
+    pub model: Option<String>,
+    /// Bounds.
+    pub settings: ApiSettings,
+    /// What a tenant's removal does beside: destroys its key and its files, and says in words what is left of it.
+    pub destroy: Destroy,
+    pub(crate) once: Once,
+    pub(crate) bodies: Semaphore,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) streams: events::Streams,
+}
+
+/// Removes what a tenant has on disk. Waits for the disk.
+pub type Destroy = Box<dyn Fn(&autoshare_core::TenantName) -> Result<Vec<String>, String> + Send + Sync>;
+
+/// The parts of [`Faces`].
+pub struct FacesParts {
+    /// Who may.
+    pub tokens: Tokens,
+    /// For whom.
+    pub tenants: Arc<Tenants>,
+    /// The tenants that are open.
+    pub residents: Residents,
+    /// The owner of the machine.
+    pub operator: Operator,
+    /// Where workspaces lie.
+    pub homes: Homes,
+    /// What a brain may use unless less is asked for.
+    pub limits: Limits,
+    /// The model of brains for which neither they nor their tenant name one.
+    pub model: Option<String>,
+    /// Bounds.
+    pub settings: ApiSettings,
+    /// What a tenant's removal does beside.
+    pub destroy: Destroy,
+}
+
+impl Faces {
+    /// The faces over their parts.
+    #[must_use]
+    pub fn new(parts: FacesParts) -> Self {
+        let FacesParts { tokens, tenants, residents, operator, homes, limits, model, settings, destroy } = parts;
+        let bodies = Semaphore::new(settings.max_bodies / 1_024);
+        let (once, routes, streams) = (Once::default(), routes(), events::Streams::new(settings.streams_each));
+        Self {
+            tokens,
+            tenants,
+            residents,
+            operator,
+            homes,
+            limits,
+            model,
+            settings,
+            destroy,
+            once,
+            bodies,
+            routes,
+            streams,
+        }
+    }
+
+    /// The tenant of whoever asks.
+    pub(crate) async fn resident(&self, ask: &Ask) -> Result<Arc<Resident>, Problem> {
+        Ok(self.residents.of(&ask.bearer.access).await?)
+    }
+}
+
+/// All routes.
+fn routes() -> Vec<Route> {
+    let mut all = native();
+    all.extend(crate::ap::routes());
+    all
+}
+
+fn native() -> Vec<Route> {
+    use words::{ArtifactWords, BrainWords, Page, QuestionWords, StepWords};
+    const PAGE: &[(&str, &str)] = &[("limit", "items at most: 1 to 100; 20"), ("cursor", "`next` of the page before")];
+    vec![
+        Route::new(Method::GET, "/api/v1/me", "me", usage::me).gives::<usage::MeWords>(200).says("Who this token is"),
+        Route::new(Method::POST, "/api/v1/brains", "create_brain", brains::create)
+            .needs(Scope::Brains)
+            .asks::<brains::NewBrainWords>()
+            .gives::<BrainWords>(201)
+            .says("Begin a brain"),
+        Route::new(Method::GET, "/api/v1/brains", "list_brains", brains::list)
+            .needs(Scope::Read)
+            .query(PAGE)
+            .gives::<Page<BrainWords>>(200)
+            .says("The brains, newest first"),
+        Route::new(Method::GET, "/api/v1/brains/{brain}", "show_brain", brains::show)
+            .needs(Scope::Read)
+            .gives::<BrainWords>(200)
+            .says("A brain"),
+        Route::new(Method::POST, "/api/v1/brains/{brain}/say", "say", brains::say)
+            .needs(Scope::Brains)
+            .asks::<brains::SayWords>()
+            .gives_nothing()
+            .says("Tell a brain something; it hears it before its next command, or when it is woken"),
+        Route::new(Method::POST, "/api/v1/brains/{brain}/stop", "stop_brain", brains::stop)
+            .needs(Scope::Brains)
+            .may_ask::<brains::StopWords>()
+            .gives_nothing()
+            .says("Stop a brain; it can be woken again"),
+        Route::new(Method::POST, "/api/v1/brains/{brain}/wake", "wake_brain", brains::wake)
+            .needs(Scope::Brains)
+            .takes(Takes::Nothing)
+            .gives_status(202)
+            .says("Wake a brain that rests"),
+        Route::new(Method::GET, "/api/v1/brains/{brain}/steps", "list_steps", brains::steps)
+            .needs(Scope::Read)
+            .query(PAGE)
+            .gives::<Page<StepWords>>(200)
+            .says("Its actions, the first first"),
+        Route::new(Method::GET, "/api/v1/brains/{brain}/steps/{step}", "show_step", brains::step)
+            .needs(Scope::Read)
+            .gives::<StepWords>(200)
+            .says("An action"),
+        Route::new(Method::GET, "/api/v1/brains/{brain}/events", "list_events", brains::events)
+            .needs(Scope::Read)
+            .query(PAGE)
+            .gives::<Page<serde_json::Value>>(200)
+            .says("What its journal says, as it is written; the form of an event may grow"),
+        Route::new(Method::GET, "/api/v1/brains/{brain}/stream", "stream_events", events::stream)
+            .needs(Scope::Read)
+            .gives_stream()
+            .says("The same as server-sent events, until the brain rests; `Last-Event-ID` goes on after that event"),
+        Route::new(Method::GET, "/api/v1/questions", "list_questions", brains::questions)
+            .needs(Scope::Read)
+            .query(&[("brain", "of this brain alone")])
+            .gives::<Page<QuestionWords>>(200)
+            .says("The questions that wait for a person"),
+        Route::new(Method::POST, "/api/v1/brains/{brain}/questions/{digest}", "answer", brains::answer)
+            .needs(Scope::Approve)
+            .asks::<brains::AnswerWords>()
+            .gives_nothing()
+            .says("Answer the question about exactly the action of this digest"),
+        Route::new(Method::GET, "/api/v1/brains/{brain}/artifacts", "list_artifacts", artifacts::list)
+            .needs(Scope::Read)
+            .query(PAGE)
+            .gives::<Page<ArtifactWords>>(200)
+            .says("The files of its workspace, by path"),
+        Route::new(Method::POST, "/api/v1/brains/{brain}/artifacts", "upload_artifact", artifacts::upload)
+            .needs(Scope::Brains)
+            .takes(Takes::File)
+            .query(&[("path", "where it is put, below the workspace")])
+            .gives::<ArtifactWords>(201)
+            .says("Put a file into its workspace, in place of one that is there"),
+        Route::new(
+            Method::GET,
+            "/api/v1/brains/{brain}/artifacts/{artifact}",
+            "download_artifact",
+            artifacts::download,
+        )
+        .needs(Scope::Read)
+        .gives_stream()
+        .says("What a file holds"),
+        Route::new(Method::GET, "/api/v1/usage", "usage", usage::usage)
+            .needs(Scope::Read)
+            .query(&[
+                ("by", "what a line stands for: day, model, brain or token; day"),
+                ("since", "the first day (UTC), such as 2026-11-01; 30 days ago"),
+            ])
+            .gives::<Page<usage::LineWords>>(200)
+            .says("What was used"),
+        Route::new(Method::GET, "/api/v1/tokens", "list_tokens", tokens::list)
+            .needs(Scope::Tokens)
+            .gives::<Page<tokens::TokenWords>>(200)
+            .says("This token and those that it made"),
+        Route::new(Method::POST, "/api/v1/tokens", "create_token", tokens::create)
+            .needs(Scope::Tokens)
+            .asks::<tokens::NewTokenWords>()
+            .gives::<tokens::MintedWords>(201)
+            .says("Make a token that may have no more than this one; it is shown once"),
+        Route::new(Method::DELETE, "/api/v1/tokens/{token}", "revoke_token", tokens::revoke)
+            .needs(Scope::Tokens)
+            .gives_nothing()
+            .says("End a token and those that it made"),
+        Route::new(Method::POST, "/api/v1/tokens/{token}/rotate", "rotate_token", tokens::rotate)
+            .needs(Scope::Tokens)
+            .gives::<tokens::MintedWords>(200)
+            .says("Give a token a new secret"),
+        Route::new(Method::GET, "/api/v1/tenants", "list_tenants", tenants::list)
+            .needs(Scope::Operator)
+            .query(PAGE)
+            .gives::<Page<tenants::TenantWords>>(200)
+            .says("The tenants, by name"),
+        Route::new(Method::POST, "/api/v1/tenants", "create_tenant", tenants::create)
+            .needs(Scope::Operator)
+            .asks::<tenants::NewTenantWords>()
+            .gives::<tenants::TenantWords>(201)
+            .says("Make a tenant"),
+        Route::new(Method::GET, "/api/v1/tenants/{tenant}", "show_tenant", tenants::show)
+            .needs(Scope::Operator)
+            .gives::<tenants::TenantWords>(200)
+            .says("A tenant"),
+        Route::new(Method::PATCH, "/api/v1/tenants/{tenant}", "change_tenant", tenants::change)
+            .needs(Scope::Operator)
+            .asks::<tenants::ChangeTenantWords>()
+            .gives::<tenants::TenantWords>(200)
+            .says("Change a tenant's terms, suspend it, or have it served again"),
+        Route::new(Method::DELETE, "/api/v1/tenants/{tenant}", "remove_tenant", tenants::remove)
+            .needs(Scope::Operator)
+            .gives::<tenants::RemovedWords>(200)
+            .says("Remove a tenant with its key and all that it has"),
+        Route::new(Method::POST, "/api/v1/tenants/{tenant}/tokens", "create_tenant_token", tenants::create_token)
+            .needs(Scope::Operator)
+            .asks::<tokens::NewTokenWords>()
+            .gives::<tokens::MintedWords>(201)
+            .says("Make a token of a tenant; it is shown once"),
+    ]
+}
+
+/// What a request that was done is answered with.
+#[derive(Debug, Clone)]
+pub(crate) struct Done {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Whether the answer may be given again to whoever sends the same request with the same key.
+    pub(crate) is_kept: bool,
+    /// What is still to come.
+    pub(crate) live: Option<Live>,
+}
+
+/// Pieces that come; given away once.
+#[derive(Debug, Clone)]
+pub(crate) struct Live(Arc<std::sync::Mutex<Option<mpsc::Receiver<Bytes>>>>);
+
+impl Done {
+    pub(crate) fn status(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Bytes::new(), is_kept: true, live: None }
+    }
+
+    pub(crate) fn json(value: &impl Serialize) -> Self {
+        // What is serialized here are values of our own, whose keys are texts.
+        let body = serde_json::to_vec(value).unwrap_or_default();
+        let done = Self { body: Bytes::from(body), ..Self::status(StatusCode::OK) };
+        done.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    }
+
+    pub(crate) fn created(at: String, value: &impl Serialize) -> Self {
+        let done = Self { status: StatusCode::CREATED, ..Self::json(value) };
+        match HeaderValue::from_str(&at) {
+            Ok(at) => done.header(LOCATION, at),
+            Err(_) => done,
+        }
+    }
+
+    /// A file, to be kept and never shown as a page of this server.
+    pub(crate) fn file(name: &str, bytes: Vec<u8>) -> Self {
+        let name = autoshare_guard::encode::file_name(name);
+        let plain: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
+        let whole = name.bytes().map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        });
+        let disposition = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", whole.collect::<String>());
+        let mut done = Self { body: Bytes::from(bytes), ..Self::status(StatusCode::OK) };
+        if let Ok(value) = HeaderValue::from_str(&disposition) {
+            done = done.header(CONTENT_DISPOSITION, value);
+        }
+        done.header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+    }
+
+    pub(crate) fn live(kind: &'static str, pieces: mpsc::Receiver<Bytes>) -> Self {
+        let live = Some(Live(Arc::new(std::sync::Mutex::new(Some(pieces)))));
+        let done = Self { is_kept: false, live, ..Self::status(StatusCode::OK) };
+        done.header(CONTENT_TYPE, HeaderValue::from_static(kind))
+    }
+
+    /// The same, with a secret in it: it is shown this once.
+    pub(crate) fn secret(self) -> Self {
+        Self { is_kept: false, ..self }
+    }
+
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// Does what waits for the disk away from the threads that serve.
+pub(crate) async fn blocking<T: Send + 'static>(
+    what: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(what).await.map_err(|error| Problem::trouble(&error))?
+}
+
+/// Whether a path is of these faces.
+pub(crate) fn is_ours(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/") || path == "/ap" || path.starts_with("/ap/")
+}
+
+/// Answers a request of whoever shows a token.
+pub(crate) async fn answer(faces: &Arc<Faces>, token: Option<&str>, request: Request<Incoming>) -> Response<Reply> {
+    let done = match authenticate(faces, token) {
+        Ok(bearer) => perform(faces, bearer, request).await,
+        Err(problem) => Err(problem),
+    };
+    response(done)
+}
+
+fn authenticate(faces: &Faces, token: Option<&str>) -> Result<Bearer, Problem> {
+    let refused = match faces.tokens.authenticate(token.unwrap_or_default()) {
+        Ok(bearer) => return Ok(bearer),
+        Err(error) => error,
+    };
+    tracing::info!(why = %refused.for_the_log(), "a request without a token that is accepted");
+    Err(refused.into())
+}
+
+async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>) -> Result<Done, Problem> {
+    let path = request.uri().path();
+    let fitting = || faces.routes.iter().filter_map(|route| route.fits(path).map(|found| (route, found)));
+    let Some((route, segments)) = fitting().find(|(route, _)| route.method == *request.method()) else {
+        if fitting().next().is_none() {
+            return Err(Problem::nothing());
+        }
+        let words = format!("this path does not answer {}", request.method());
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words));
+    };
+    if let Needs::Scope(scope) = route.needs
+        && !bearer.has(scope)
+    {
+        // Of what the operator alone may know, others are told nothing.
+        return Err(if scope == Scope::Operator { Problem::nothing() } else { Problem::forbidden(scope.name()) });
+    }
+    let query = parameters(request.uri().query().unwrap_or_default())?;
+    let (head, body) = request.into_parts();
+    let body = take(faces, route, &bearer, &head.headers, body).await?;
+    let key = head.headers.get(once::HEADER).filter(|_| head.method == Method::POST);
+    let key = key.map(|key| key.to_str().map_err(|_| Problem::bad("Idempotency-Key is no text"))).transpose()?;
+    let asked = Digest::of_parts(&[
+        head.method.as_str().as_bytes(),
+        head.uri.path_and_query().map_or("", |path| path.as_str()).as_bytes(),
+        bearer.token.id.as_str().as_bytes(),
+        &body,
+    ]);
+    let doing = match key.map(|key| faces.once.begin(bearer.access.tenant(), key, asked)).transpose()? {
+        Some(Err(done)) => return Ok(done),
+        Some(Ok(doing)) => Some(doing),
+        None => None,
+    };
+    let ask = Ask { bearer, path: segments, query, headers: head.headers, body };
+    let answered = (route.handler)(Arc::clone(faces), ask).await;
+    if let Some(doing) = doing {
+        doing.end(&answered);
+    }
+    answered
+}
+
+/// The body of a request, of the kind and the size that its route takes.
+async fn take(
+    faces: &Faces,
+    route: &Route,
+    bearer: &Bearer,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Bytes, Problem> {
+    let is_empty = body.is_end_stream();
+    let most = match route.takes {
+        Takes::Nothing if is_empty => return Ok(Bytes::new()),
+        Takes::Nothing => faces.settings.max_body.min(1_024),
+        Takes::Json { may_be_empty } => {
+            let may_be_empty = may_be_empty || bearer.has(Scope::EmptySteps) && route.path.starts_with("/ap/");
+            if !(is_empty && may_be_empty) {
+                is_json(headers)?;
+            }
+            faces.settings.max_body
+        }
+        Takes::File => faces.settings.max_upload,
+        // The form around it.
+        Takes::Form => faces.settings.max_upload.saturating_add(64 * 1_024),
+    };
+    let words = format!("a body has {most} bytes at most here");
+    let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words.clone());
+    let told = body.size_hint().exact();
+    if told.is_some_and(|bytes| bytes > most as u64) {
+        return Err(too_large());
+    }
+    let places = u32::try_from(told.map_or(most, |bytes| usize::try_from(bytes).unwrap_or(most)) / 1_024 + 1);
+    let busy = || {
+        let words = "too much is being sent to this server just now ([serve] max_bodies)";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", words).later(1)
+    };
+    let _held = faces.bodies.try_acquire_many(places.unwrap_or(u32::MAX)).map_err(|_| busy())?;
+    let read = tokio::time::timeout(faces.settings.body_timeout, Limited::new(body, most).collect());
+    match read.await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::bad("the body broke off")),
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body took too long to come")),
+    }
+}
+
+/// The parameters of a query, none of them twice.
+fn parameters(query: &str) -> Result<Vec<(String, String)>, Problem> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if found.iter().any(|(known, _)| *known == name) {
+            return Err(Problem::bad(format!("{name:?} stands twice in the query")));
+        }
+        found.push((name.into_owned(), value.into_owned()));
+    }
+    Ok(found)
+}
+
+fn response(answered: Result<Done, Problem>) -> Response<Reply> {
+    let done = match answered {
+        Ok(done) => done,
+        Err(problem) => refused(&problem),
+    };
+    let live = done.live.and_then(|live| live.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    let mut response = Response::new(live.map_or_else(|| Reply::from(done.body), Reply::Live));
+    *response.status_mut() = done.status;
+    *response.headers_mut() = done.headers;
+    let headers = response.headers_mut();
+    // Nothing of a tenant's is kept on the way, and nothing is taken for a page.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert("content-security-policy", HeaderValue::from_static("default-src 'none'; sandbox"));
+    response
+}
+
+fn refused(problem: &Problem) -> Done {
+    let mut done = Done { status: problem.status, ..Done::json(&problem.body()) };
+    done = done.header(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(seconds) = problem.retry_after {
+        done = done.header(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if problem.status == StatusCode::UNAUTHORIZED {
+        done = done.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    done
+}

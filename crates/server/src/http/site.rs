@@ -1,0 +1,153 @@
+//! What lies under which path, and who may speak to it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use autoshare_access::{Bearer, Scope};
+use autoshare_broker::gateway::{Caller, ROOT, Refusal};
+use autoshare_host::resident::Resident;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::connection::Answering;
+use super::reply::Reply;
+use crate::api::{self, Faces};
+
+/// Anthropic's header for a key.
+const X_API_KEY: &str = "x-api-key";
+
+pub(super) struct Site {
+    pub(super) faces: Arc<Faces>,
+    pub(super) hosts: Vec<String>,
+    /// Whether other machines reach it: then any name may be its.
+    pub(super) is_open: bool,
+}
+
+impl Answering for Site {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
+        if let Some(refused) = self.is_foreign(request.headers()) {
+            return plain(StatusCode::FORBIDDEN, refused);
+        }
+        let path = request.uri().path();
+        match path {
+            "/livez" | "/readyz" if request.method() != Method::GET => {
+                plain(StatusCode::METHOD_NOT_ALLOWED, "GET only")
+            }
+            "/livez" => plain(StatusCode::OK, "alive"),
+            "/readyz" => self.ready().await,
+            path if path.starts_with(ROOT) => self.gateway(request).await,
+            path if api::is_ours(path) => {
+                let token = bearer(request.headers()).map(str::to_owned);
+                api::answer(&self.faces, token.as_deref(), request).await
+            }
+            _ => plain(StatusCode::NOT_FOUND, "nothing here"),
+        }
+    }
+}
+
+impl Site {
+    /// Whether all that is open can be served. Whose trouble it is, is nobody's business here.
+    async fn ready(&self) -> Response<Reply> {
+        let broken = self.faces.residents.open_now().await.iter().any(|resident| resident.calls().broken().is_some());
+        if broken {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: calls cannot be recorded");
+        }
+        plain(StatusCode::OK, "ready")
+    }
+
+    async fn gateway(&self, request: Request<Incoming>) -> Response<Reply> {
+        let path = request.uri().path().to_owned();
+        match self.caller(request.headers()).await {
+            Ok((resident, caller)) => resident.gateway().answer(&caller, request).await.map(Reply::from),
+            Err(refusal) => refusal.response_for(&path).map(Reply::from),
+        }
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Result<(Arc<Resident>, Caller), Refusal> {
+        let bearer: Bearer = presented(headers)
+            .and_then(|token| self.faces.tokens.authenticate(token).ok())
+            .filter(|bearer| bearer.has(Scope::Gateway))
+            .ok_or_else(Refusal::stranger)?;
+        let resident = self.faces.residents.of(&bearer.access).await.map_err(|_| Refusal::unrecorded())?;
+        let records = resident.calls().of(&bearer.token.id, &bearer.token.name).map_err(|_| Refusal::unrecorded())?;
+        let (token, limits) = (Some(bearer.token.id.clone()), Arc::clone(&bearer.limits));
+        let terms = resident.record().terms.clone();
+        let allows = Arc::new(move |model: &str| bearer.allows_model(model) && terms.allows_model(model));
+        Ok((resident, Caller { token, brain: None, limits, allows, records }))
+    }
+
+    /// A page in a browser may send requests here by another name for this address, and always says where it comes from.
+    fn is_foreign(&self, headers: &HeaderMap) -> Option<&'static str> {
+        if headers.contains_key(ORIGIN) {
+            return Some("requests of web pages are not answered");
+        }
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let name = match host.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let is_ours = self.is_open
+            || name.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            || self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+        (!is_ours).then_some("this name is none of this server's ([serve] hosts)")
+    }
+}
+
+/// The one token that a request to the API shows.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    if headers.contains_key(X_API_KEY) {
+        return None;
+    }
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let is_bearer = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    presented(headers).filter(|_| is_bearer)
+}
+
+/// The one token that a request shows.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(X_API_KEY));
+    let mut tokens = all.by_ref().map(|value| {
+        let text = value.to_str().unwrap_or_default();
+        let scheme = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        if scheme { text.get(7..).unwrap_or_default().trim() } else { text }
+    });
+    let first = tokens.next()?;
+    // SDKs that send a key in both ways send the same one.
+    tokens.all(|other| other == first).then_some(first)
+}
+
+pub(super) fn plain(status: StatusCode, words: &'static str) -> Response<Reply> {
+    let mut response = Response::new(Reply::from(Bytes::from_static(words.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_shows_one_token() {
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(Headers, Option<&str>); 8] = [
+            (&[], None),
+            (&[("authorization", "Bearer as_x")], Some("as_x")),
+            (&[("authorization", "bearer as_x")], Some("as_x")),
+            (&[("x-api-key", "as_x")], Some("as_x")),
+            (&[("x-api-key", "as_x"), ("authorization", "Bearer as_x")], Some("as_x")),
+            (&[("x-api-key", "as_x"), ("authorization", "Bearer as_y")], None),
+            (&[("authorization", "Bearer as_x"), ("authorization", "Bearer as_y")], None),
+            (&[("cookie", "token=as_x")], None),
+        ];
+        for (given, wanted) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.append(hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+            }
+            assert_eq!(presented(&headers), wanted, "{given:?}");
+        }
+    }
+}

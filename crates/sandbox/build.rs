@@ -22,6 +22,7 @@ struct Table {
 #[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
+    #[serde(default = "host")]
     profile: String,
     #[serde(default = "allow")]
     answer: String,
@@ -29,6 +30,11 @@ struct Entry {
     when: Vec<Test>,
     arch: Option<String>,
     why: String,
+}
+
+/// The list of the host names no profiles.
+fn host() -> String {
+    "host".to_owned()
 }
 
 fn allow() -> String {
@@ -49,12 +55,18 @@ fn all_bits() -> u64 {
 }
 
 fn main() {
+    for list in ["seccomp", "host"] {
+        tabulate(list);
+    }
+}
+
+fn tabulate(list: &str) {
     let variable = |name: &str| PathBuf::from(std::env::var_os(name).expect("set by cargo"));
-    let source = variable("CARGO_MANIFEST_DIR").join("src/seccomp.toml");
-    let text = std::fs::read_to_string(&source).expect("src/seccomp.toml can be read");
-    let list: Table = toml::from_str(&text).expect("src/seccomp.toml is a list of calls");
+    let source = variable("CARGO_MANIFEST_DIR").join(format!("src/{list}.toml"));
+    let text = std::fs::read_to_string(&source).expect("the list can be read");
+    let calls: Table = toml::from_str(&text).expect("it is a list of calls");
     let mut table = String::from("&[\n");
-    for Entry { name, profile, answer, when, arch, why } in list.call {
+    for Entry { name, profile, answer, when, arch, why } in calls.call {
         let (profile, answer) = (variant(&profile), variant(&answer));
         let tests: String = when
             .iter()
@@ -68,8 +80,8 @@ fn main() {
         .expect("to a string");
     }
     table.push_str("]\n");
-    std::fs::write(variable("OUT_DIR").join("seccomp.rs"), table).expect("the build directory can be written");
-    println!("cargo::rerun-if-changed=src/seccomp.toml");
+    std::fs::write(variable("OUT_DIR").join(format!("{list}.rs")), table).expect("the build directory can be written");
+    println!("cargo::rerun-if-changed=src/{list}.toml");
 }
 
 /// `tools_full` as `ToolsFull`; one that there is not, the compiler refuses.

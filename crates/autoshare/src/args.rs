@@ -104,6 +104,7 @@ impl Command {
     pub(crate) const fn needs_cells(&self) -> bool {
         match self {
             Self::Verify(_) | Self::Run(_) | Self::Exec(_) | Self::Resume(_) | Self::Demo(_) | Self::Scan(_) => true,
+            Self::Serve(_) => true,
             Self::Mcp { command } => {
                 matches!(command, Mcp::Add(_) | Mcp::Test { .. } | Mcp::Approve(_) | Mcp::Prompt(_))
             }

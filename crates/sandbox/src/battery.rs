@@ -203,16 +203,16 @@ fn make_folder(path: &str) -> io::Result<usize> {
     Ok(made)
 }
 
-fn open(path: &str, flags: libc::c_int) -> io::Result<usize> {
+pub(crate) fn open(path: &str, flags: libc::c_int) -> io::Result<usize> {
     let path = CString::new(path).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     sys::probe_open(&path, flags).map(|_| 0)
 }
 
-fn socket(family: libc::c_int, kind: libc::c_int) -> io::Result<usize> {
+pub(crate) fn socket(family: libc::c_int, kind: libc::c_int) -> io::Result<usize> {
     call(libc::SYS_socket, [family as usize, kind as usize])
 }
 
-fn call(number: libc::c_long, [a, b]: [usize; 2]) -> io::Result<usize> {
+pub(crate) fn call(number: libc::c_long, [a, b]: [usize; 2]) -> io::Result<usize> {
     sys::probe(number, [a, b, 0, 0, 0, 0])
 }
 
@@ -224,7 +224,7 @@ fn no_child(name: &str, flags: libc::c_int) -> Probe {
     refused(name, made)
 }
 
-fn executable_memory() -> Probe {
+pub(crate) fn executable_memory() -> Probe {
     let protection = (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) as usize;
     let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
     refused("executable-memory", sys::probe(libc::SYS_mmap, [0, 4096, protection, flags, usize::MAX, 0]))
@@ -235,11 +235,11 @@ fn user() -> Probe {
     fact("user", Ok((!ids.contains(&0), format!("uid {} gid {}", ids[0], ids[1]))))
 }
 
-fn control(name: &str, option: libc::c_int, wanted: usize) -> Probe {
+pub(crate) fn control(name: &str, option: libc::c_int, wanted: usize) -> Probe {
     fact(name, call(libc::SYS_prctl, [option as usize, 0]).map(|value| (value == wanted, value.to_string())))
 }
 
-fn refused(name: &str, result: io::Result<usize>) -> Probe {
+pub(crate) fn refused(name: &str, result: io::Result<usize>) -> Probe {
     match result {
         Ok(_) => Probe { name: name.into(), held: false, answer: "it succeeded".into() },
         // The attempt passed the boundary and failed for a reason of its own.
@@ -250,7 +250,7 @@ fn refused(name: &str, result: io::Result<usize>) -> Probe {
     }
 }
 
-fn fact(name: &str, result: io::Result<(bool, String)>) -> Probe {
+pub(crate) fn fact(name: &str, result: io::Result<(bool, String)>) -> Probe {
     match result {
         Ok((held, answer)) => Probe { name: name.into(), held, answer },
         Err(error) => Probe { name: name.into(), held: false, answer: answer(&error) },

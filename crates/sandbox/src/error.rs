@@ -38,6 +38,14 @@ pub enum SandboxError {
         /// What gives it.
         fix: String,
     },
+    /// The host cannot be confined here.
+    #[error("this process cannot be confined here ({found}); what is needed: {fix}")]
+    NoWall {
+        /// What was found.
+        found: String,
+        /// What gives it.
+        fix: String,
+    },
     /// A root, hidden or frozen path cannot be used.
     #[error("{path}: {why}")]
     Path {

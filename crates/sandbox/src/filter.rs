@@ -10,6 +10,8 @@ use crate::SandboxError;
 
 /// `seccomp.toml`, as `build.rs` makes a table of it.
 static LIST: &[Entry] = include!(concat!(env!("OUT_DIR"), "/seccomp.rs"));
+/// `host.toml`, likewise.
+static HOST: &[Entry] = include!(concat!(env!("OUT_DIR"), "/host.rs"));
 const CALLS: &str = include_str!("syscalls.txt");
 
 /// Which code a filter is for, and what else holds it.
@@ -25,10 +27,12 @@ pub enum Profile {
     ProgramsFull,
     /// Any program in a full cell whose memory a cgroup counts.
     ProgramsCounted,
+    /// No cell: the host itself ([`crate::confine_host`]).
+    Host,
 }
 
 impl Profile {
-    /// Every profile.
+    /// Every profile of a cell.
     pub const ALL: [Self; 5] =
         [Self::Tools, Self::ToolsFull, Self::Programs, Self::ProgramsFull, Self::ProgramsCounted];
 
@@ -38,8 +42,9 @@ impl Profile {
             Self::Tools => matches!(other, Self::Tools),
             Self::ToolsFull => matches!(other, Self::Tools | Self::ToolsFull),
             Self::Programs => matches!(other, Self::Tools | Self::Programs),
-            Self::ProgramsFull => !matches!(other, Self::ProgramsCounted),
-            Self::ProgramsCounted => true,
+            Self::ProgramsFull => !matches!(other, Self::ProgramsCounted | Self::Host),
+            Self::ProgramsCounted => !matches!(other, Self::Host),
+            Self::Host => matches!(other, Self::Host),
         }
     }
 }
@@ -87,7 +92,7 @@ pub struct Listed {
 fn entries(profile: Profile) -> Result<Vec<(u32, &'static Entry)>, SandboxError> {
     let numbers: BTreeMap<&str, u32> = calls().collect();
     let mut listed = Vec::new();
-    for entry in LIST {
+    for entry in LIST.iter().chain(HOST) {
         if !profile.has(entry.profile) || entry.arch.is_some_and(|arch| arch != std::env::consts::ARCH) {
             continue;
         }

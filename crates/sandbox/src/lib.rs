@@ -35,6 +35,7 @@ mod battery;
 mod bench;
 mod cell;
 mod cgroup;
+mod confine;
 mod error;
 mod filter;
 mod full;
@@ -56,6 +57,7 @@ mod sys;
 
 pub use cell::{Cell, CellEnd, Confinement};
 pub use cgroup::Strain;
+pub use confine::{HostConfinement, HostSpec, confine_host, handed_over};
 pub use error::SandboxError;
 pub use filter::{Listed, Profile, call_name, is_known, listed, words};
 pub use full::SYSTEM;

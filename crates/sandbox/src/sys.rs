@@ -36,6 +36,12 @@ fn own(fd: usize) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A copy of a descriptor of this number, close-on-exec: the number itself stays as it is, whosever it is.
+pub(crate) fn copy_of(number: RawFd) -> io::Result<OwnedFd> {
+    let fd = call(libc::SYS_fcntl, [number as usize, libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0, 0])?;
+    own(fd)
+}
+
 /// Which side of a fork this is.
 pub(crate) enum Side {
     Child,

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -27,6 +28,9 @@ pub use self::peer::PeerCertificate;
 use self::site::{Site, plain};
 pub use self::tls::{Certificate, ClientCa, Demand, TlsPair};
 use crate::api::Faces;
+
+/// Connections that may wait to be accepted; the kernel may have a lower bound (listen(2)).
+const BACKLOG: i32 = 4_096;
 
 /// Where and how to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,24 +146,21 @@ impl Http {
     /// [`HttpError::Open`] for an address that others can reach without TLS; [`HttpError::Listen`];
     /// [`HttpError::Tls`].
     pub async fn bind(settings: HttpSettings, tls: Option<TlsPair<'_>>) -> Result<Self, HttpError> {
-        let at = settings.listen;
-        // Said before the address is taken, and not after.
-        protected(at, tls.as_ref())?;
-        let listener = TcpListener::bind(at).await.map_err(|error| HttpError::Listen { at, error })?;
+        let listener = listen(settings.listen, tls.is_some())?;
         Self::over(listener, settings, tls)
     }
 
-    /// Takes a listener that somebody has made, such as systemd; its address goes before that of the settings.
+    /// Takes a listener: one of [`listen`], or one that somebody else has made, such as systemd. Its address goes before
+    /// that of the settings. To be called within a runtime.
     ///
     /// # Errors
     /// [`HttpError::Given`] if it is no TCP socket that listens, [`HttpError::Open`], [`HttpError::Tls`].
-    pub fn given(
+    pub fn over(
         listener: std::net::TcpListener,
         mut settings: HttpSettings,
         tls: Option<TlsPair<'_>>,
     ) -> Result<Self, HttpError> {
-        let given = || {
-            use rustix::net::{SocketType, sockopt};
+        let take = || {
             settings.listen = listener.local_addr()?;
             if sockopt::socket_type(&listener)? != SocketType::STREAM || !sockopt::socket_acceptconn(&listener)? {
                 return Err(io::ErrorKind::InvalidInput.into());
@@ -167,12 +168,8 @@ impl Http {
             listener.set_nonblocking(true)?;
             TcpListener::from_std(listener)
         };
-        let listener = given().map_err(HttpError::Given)?;
-        Self::over(listener, settings, tls)
-    }
-
-    fn over(listener: TcpListener, settings: HttpSettings, tls: Option<TlsPair<'_>>) -> Result<Self, HttpError> {
-        protected(settings.listen, tls.as_ref())?;
+        let listener = take().map_err(HttpError::Given)?;
+        protected(settings.listen, tls.is_some())?;
         let tls = tls.map(|pair| Certificate::new(&pair)).transpose()?;
         Ok(Self { listener, tls, settings })
     }
@@ -242,7 +239,24 @@ impl Http {
     }
 }
 
+/// Takes an address, for [`Http::over`]: before a process gives up the right to.
+///
+/// # Errors
+/// [`HttpError::Open`] for an address that others can reach, unless `is_tls`; [`HttpError::Listen`].
+pub fn listen(at: SocketAddr, is_tls: bool) -> Result<std::net::TcpListener, HttpError> {
+    protected(at, is_tls)?;
+    let take = || {
+        let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(&socket, &at)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(socket.into())
+    };
+    take().map_err(|error: io::Error| HttpError::Listen { at, error })
+}
+
 /// Refuses an address that others reach, where nothing is between them and what passes.
-fn protected(at: SocketAddr, tls: Option<&TlsPair<'_>>) -> Result<(), HttpError> {
-    if tls.is_none() && !at.ip().is_loopback() { Err(HttpError::Open(at)) } else { Ok(()) }
+fn protected(at: SocketAddr, is_tls: bool) -> Result<(), HttpError> {
+    if is_tls || at.ip().is_loopback() { Ok(()) } else { Err(HttpError::Open(at)) }
 }

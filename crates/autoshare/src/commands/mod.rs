@@ -76,7 +76,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
     match args.command {
         Command::Run(flags) => run::run(settings, launcher()?, flags, look),
         Command::Exec(flags) => exec::exec(settings, launcher()?, &flags),
-        Command::Serve(flags) => serve::serve(settings, &flags, look),
+        Command::Serve(flags) => serve::serve(settings, launcher()?, &flags, look),
         Command::Resume(flags) => run::resume(settings, launcher()?, &flags, look),
         Command::Demo(flags) => demo::demo(launcher()?, &flags, look),
         Command::Ps => journal::ps(&settings, look),

@@ -1,79 +1,53 @@
 //! `serve`: what others reach over HTTP.
+//!
+//! The order matters: the launcher was forked before; then the data directory is taken, the address, and what systemd
+//! hands over; then this process confines itself, before it has threads and before a stranger's byte is read.
 
-use std::path::PathBuf;
+mod alone;
+mod systemd;
+mod tls;
+mod walls;
+
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use autoshare_broker::gateway::Gateway;
-use autoshare_guard::encode;
 use autoshare_host::calls::Calls;
-use autoshare_server::http::{Certificate, Faces, Http, TlsPair};
+use autoshare_sandbox::Launcher;
+use autoshare_server::http::{self, Faces, Http};
+use autoshare_vault::Vault;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::alone::Alone;
+use self::systemd::Supervisor;
+use self::tls::TlsFiles;
 use crate::args::Serve;
 use crate::assemble;
 use crate::exit::Failure;
 use crate::screen::{Look, err, out};
-use crate::settings::{Settings, parse_address, read_text};
-
-/// How often the files of the certificate are looked at.
-const LOOK_AT_FILES: Duration = Duration::from_secs(60);
-
-/// The files of a certificate and its key, as they were read last.
-struct TlsFiles {
-    names: (PathBuf, PathBuf),
-    shown: (String, String),
-    texts: (String, String),
-}
-
-impl TlsFiles {
-    fn read(names: (PathBuf, PathBuf)) -> Result<Self, Failure> {
-        let shown = (names.0.display().to_string(), names.1.display().to_string());
-        let texts = (read_text(&names.0)?, read_text(&names.1)?);
-        Ok(Self { names, shown, texts })
-    }
-
-    fn pair(&self) -> TlsPair<'_> {
-        TlsPair { cert: (&self.shown.0, self.texts.0.as_bytes()), key: (&self.shown.1, self.texts.1.as_bytes()) }
-    }
-}
-
-/// Takes a certificate into use whose files have changed: within a minute, or at once on SIGHUP. One that cannot be used
-/// changes nothing; half of a pair is one, until the other half is there.
-async fn renew(certificate: Certificate, mut files: TlsFiles) {
-    let Ok(mut asked) = signal(SignalKind::hangup()) else { return };
-    let mut refused = String::new();
-    loop {
-        tokio::select! {
-            _ = asked.recv() => {}
-            () = tokio::time::sleep(LOOK_AT_FILES) => {}
-        }
-        let renewed = match TlsFiles::read(files.names.clone()) {
-            Ok(read) if read.texts == files.texts => continue,
-            Ok(read) => certificate.renew(&read.pair()).map(|()| read).map_err(|error| error.to_string()),
-            Err(error) => Err(error.into_words()),
-        };
-        match renewed {
-            Ok(read) => {
-                err(&format!("the certificate in {} is used from now on", encode::terminal_line(&read.shown.0, 200)));
-                (files, refused) = (read, String::new());
-            }
-            // Once, and not every minute.
-            Err(why) if why == refused => {}
-            Err(why) => {
-                err(&format!("the certificate stays as it was: {}", encode::terminal(&why)));
-                refused = why;
-            }
-        }
-    }
-}
+use crate::settings::{Activation, Settings, parse_address};
 
 /// `autoshare serve`.
-pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result<ExitCode, Failure> {
+pub(crate) fn serve(
+    mut settings: Settings,
+    launcher: Launcher,
+    flags: &Serve,
+    look: Look,
+) -> Result<ExitCode, Failure> {
     if let Some(listen) = &flags.listen {
         settings.serve.http.listen = parse_address(listen)?;
     }
+    // Makes the data directory, at first use.
+    drop(Vault::open(&settings.data_dir)?);
+    let _alone = Alone::with(&settings.data_dir)?;
+    let activation = Activation::read()?;
+    let supervisor = Supervisor::reach(&activation)?;
+    let listener = match systemd::socket(&activation)? {
+        Some(given) => given,
+        None => http::listen(settings.serve.http.listen, settings.serve.tls.is_some())?,
+    };
+    let confined = walls::confine(&settings)?;
+    walls::try_cell(&launcher)?;
     let data = assemble::data(&settings)?;
     let ledger = assemble::ledger(&settings, &data.access)?;
     let (access, tokens) = assemble::tokens(&settings)?;
@@ -85,13 +59,16 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let http = Http::bind(settings.serve.http.clone(), tls.as_ref().map(TlsFiles::pair)).await?;
+        let http = Http::over(listener, settings.serve.http.clone(), tls.as_ref().map(TlsFiles::pair))?;
         let at = http.at()?;
         let base = format!("{scheme}://{at}");
         if look == Look::Json {
             out(&serde_json::json!({"listening": base}).to_string());
         } else {
             err(&format!("listening on {base}"));
+            if confined.is_none() {
+                err("warning: this process is not confined ([serve] confine)");
+            }
             err(&format!("  OPENAI_BASE_URL={base}/gateway/openai/v1"));
             err(&format!("  ANTHROPIC_BASE_URL={base}/gateway/anthropic"));
             if none {
@@ -106,7 +83,16 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
                 _ = interrupt.recv() => {}
             }
         };
-        let renewing = http.certificate().zip(tls).map(|(certificate, files)| tokio::spawn(renew(certificate, files)));
+        let renewing =
+            http.certificate().zip(tls).map(|(certificate, files)| tokio::spawn(tls::renew(certificate, files)));
+        supervisor.tell("READY=1");
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                () = supervisor.live() => {}
+            }
+            supervisor.tell("STOPPING=1");
+        };
         http.serve(Arc::clone(&faces), stop).await;
         renewing.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(faces) = Arc::into_inner(faces) {
@@ -115,5 +101,6 @@ pub(crate) fn serve(mut settings: Settings, flags: &Serve, look: Look) -> Result
         Ok::<(), Failure>(())
     })?;
     ledger.flush()?;
+    launcher.leave();
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! Settings: flags over environment over `--env-file` over `autoshare.toml` over defaults. The environment is read here
 //! and nowhere else; nothing is read from below a workspace.
 
+mod activation;
 mod budget;
 mod file;
 mod gate;
@@ -23,12 +24,13 @@ use autoshare_sandbox::CellLimits;
 use autoshare_store::ledger::Budgets;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
+pub(crate) use activation::Activation;
 pub(crate) use file::{ConfigFile, read_text};
 pub(crate) use gate::{Gate, Rules, WarrantMode};
 pub(crate) use guard::{ClassifierSettings, detector};
 pub(crate) use models::ModelSettings;
 pub(crate) use network::{Inject, Network};
-pub(crate) use serve::parse_address;
+pub(crate) use serve::{Confine, TlsSettings, parse_address};
 pub(crate) use words::{list, yes_or_no};
 
 /// A setting that cannot be used. The message names the setting, what is wrong, and what is accepted.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autoshare_broker::gateway::{GatewaySettings, Shape};
 use autoshare_guard::verify::Profile;
-use autoshare_server::http::HttpSettings;
+use autoshare_server::http::{Demand, Http2Settings, HttpSettings};
 use serde::Deserialize;
 
 use super::{SettingsError, bounded_in};
@@ -17,11 +17,44 @@ pub(crate) struct ServeSection {
     listen: Option<String>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+    client_cert: Option<ClientCert>,
     hosts: Vec<String>,
     connections: Option<u64>,
     head_timeout_s: Option<u64>,
     write_timeout_s: Option<u64>,
     drain_s: Option<u64>,
+    http2: Http2Section,
+    workspaces: Vec<PathBuf>,
+    confine: Option<Confine>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Http2Section {
+    streams: Option<u64>,
+    header_list: Option<u64>,
+    stream_window: Option<u64>,
+    connection_window: Option<u64>,
+    resets: Option<u64>,
+    idle_s: Option<u64>,
+    ping_s: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ClientCert {
+    Required,
+    Optional,
+}
+
+/// Whether `serve` takes from itself what it does not need.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Confine {
+    #[default]
+    On,
+    Off,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,14 +85,33 @@ enum StreamShape {
 /// How to listen.
 pub(crate) struct Serve {
     pub(crate) http: HttpSettings,
-    /// Certificate and key, where TLS is spoken.
-    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// What TLS is spoken with, where it is.
+    pub(crate) tls: Option<TlsSettings>,
+    /// Folders in which workspaces lie, beside the data directory.
+    pub(crate) workspaces: Vec<PathBuf>,
+    pub(crate) confine: Confine,
+}
+
+/// The files of TLS.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsSettings {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    /// Who signs the certificates of callers, and whether they must have one.
+    pub(crate) clients: Option<(PathBuf, Demand)>,
+}
+
+impl TlsSettings {
+    /// All of them.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.cert, &self.key].into_iter().chain(self.clients.iter().map(|(path, _)| path))
+    }
 }
 
 impl ServeSection {
     /// The files it names.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.tls_cert.clone().into_iter().chain(self.tls_key.clone())
+        [&self.tls_cert, &self.tls_key, &self.client_ca].into_iter().flatten().cloned()
     }
 
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
@@ -76,18 +128,63 @@ impl ServeSection {
             head_timeout: Duration::from_secs(head),
             write_timeout: Duration::from_secs(write),
             drain: Duration::from_secs(drain),
+            http2: self.http2.read()?,
+        };
+        let wrong = |name: &str, value: Option<&PathBuf>, why: String| SettingsError::Wrong {
+            name: format!("serve.{name}"),
+            value: value.map(|path| path.display().to_string()).unwrap_or_default(),
+            why,
         };
         let tls = match (&self.tls_cert, &self.tls_key) {
-            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (Some(cert), Some(key)) => {
+                let demand = match self.client_cert {
+                    None | Some(ClientCert::Required) => Demand::Required,
+                    Some(ClientCert::Optional) => Demand::Optional,
+                };
+                let clients = self.client_ca.clone().map(|roots| (roots, demand));
+                Some(TlsSettings { cert: cert.clone(), key: key.clone(), clients })
+            }
+            (None, None) if self.client_ca.is_some() => {
+                let why = "callers show certificates over TLS alone: name serve.tls_cert and serve.tls_key as well";
+                return Err(wrong("client_ca", self.client_ca.as_ref(), why.to_owned()));
+            }
             (None, None) => None,
             (cert, key) => {
                 let (name, missing) = if cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
-                let value = cert.as_ref().or(key.as_ref()).map(|path| path.display().to_string()).unwrap_or_default();
                 let why = format!("name serve.{missing} as well: a certificate and its key belong together");
-                return Err(SettingsError::Wrong { name: format!("serve.{name}"), value, why });
+                return Err(wrong(name, cert.as_ref().or(key.as_ref()), why));
             }
         };
-        Ok(Serve { http, tls })
+        if let (Some(_), None) = (self.client_cert, &self.client_ca) {
+            let why = "name the authority as well, with serve.client_ca".to_owned();
+            return Err(wrong("client_cert", None, why));
+        }
+        if let Some(path) = self.workspaces.iter().find(|path| !path.is_absolute()) {
+            return Err(wrong("workspaces", Some(path), "use an absolute path".to_owned()));
+        }
+        Ok(Serve { http, tls, workspaces: self.workspaces.clone(), confine: self.confine.unwrap_or_default() })
+    }
+}
+
+impl Http2Section {
+    fn read(&self) -> Result<Http2Settings, SettingsError> {
+        let usual = Http2Settings::default();
+        let within = |name, set: Option<u64>, usual: u64, accepted| {
+            let number = bounded_in("serve.http2", name, set, usual, accepted)?;
+            Ok::<_, SettingsError>((number, u32::try_from(number).unwrap_or(u32::MAX)))
+        };
+        let (_, streams) = within("streams", self.streams, usual.streams.into(), 1..=10_000)?;
+        let (_, header_list) = within("header_list", self.header_list, usual.header_list.into(), 1_024..=1 << 20)?;
+        let windows = 65_535..=1 << 30;
+        let (_, stream_window) =
+            within("stream_window", self.stream_window, usual.stream_window.into(), windows.clone())?;
+        let (_, connection_window) =
+            within("connection_window", self.connection_window, usual.connection_window.into(), windows)?;
+        let (_, resets) = within("resets", self.resets, usual.resets.into(), 1..=1_000_000)?;
+        let (idle, _) = within("idle_s", self.idle_s, usual.idle.as_secs(), 1..=86_400)?;
+        let (ping, _) = within("ping_s", self.ping_s, usual.ping.as_secs(), 1..=3_600)?;
+        let (idle, ping) = (Duration::from_secs(idle), Duration::from_secs(ping));
+        Ok(Http2Settings { streams, header_list, stream_window, connection_window, resets, idle, ping })
     }
 }
 

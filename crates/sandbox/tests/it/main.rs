@@ -23,6 +23,7 @@
 mod attack;
 mod bombs;
 mod breakout;
+mod confine;
 mod life;
 mod probes;
 mod programs;
@@ -55,7 +56,8 @@ fn main() {
     }
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     let tests: Vec<Test> =
-        [breakout::TESTS, walls::TESTS, life::TESTS, programs::TESTS, bombs::TESTS, probes::TESTS].concat();
+        [breakout::TESTS, confine::TESTS, walls::TESTS, life::TESTS, programs::TESTS, bombs::TESTS, probes::TESTS]
+            .concat();
     std::panic::set_hook(Box::new(|info| println!("    {info}")));
 
     let root = unsafe { libc::geteuid() } == 0;

@@ -14,6 +14,7 @@ pub mod day;
 pub mod digest;
 pub mod document;
 pub mod event;
+pub mod fair;
 pub mod ids;
 pub mod origin;
 pub mod outcome;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use autoshare_access::{Access, Operator, Tenants, Tokens};
 use autoshare_broker::{Broker, Claims, Credentials};
 use autoshare_core::event::{Root, RootMode};
+use autoshare_core::fair::{Places, Weight};
 use autoshare_core::origin::Origin;
 use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};
@@ -169,7 +170,10 @@ pub(crate) fn host(
         guard: guard(settings)?,
         ..parts(settings, wait)
     };
-    host_of(settings, data, broker, Arc::new(launcher), ledger(settings, &data.access)?, parts)
+    let share = |room| Places::new(room).share(data.access.tenant().clone(), Weight::default());
+    let shares = [share(settings.fair.model_calls), share(settings.fair.cells)];
+    let ledger = ledger(settings, &data.access)?;
+    host_of(settings, data, broker, Arc::new(launcher), ledger, shares, parts)
 }
 
 fn host_of(
@@ -178,9 +182,11 @@ fn host_of(
     broker: Arc<Broker>,
     launcher: Arc<Launcher>,
     ledger: Arc<Ledger>,
+    [model_calls, cells]: [Share; 2],
     parts: autoshare_host::Settings,
 ) -> Result<Host, Failure> {
     let host = Host::new(data.access.clone(), Arc::clone(&data.store), ledger, launcher, broker, parts);
+    let host = host.with_places(model_calls, cells);
     let host = match known_mcp_of(settings, &data.access)? {
         Some(mcp) => host.with_mcp(Arc::new(mcp)),
         None => host,

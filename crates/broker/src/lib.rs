@@ -49,6 +49,7 @@ mod settings;
 mod sse;
 pub mod standin;
 mod tls;
+mod unsent;
 
 pub use breaker::{Blame, Breaker, BreakerSettings, Permit};
 pub use broker::Broker;
@@ -65,3 +66,4 @@ pub use retry::Retries;
 pub use route::Route;
 pub use settings::{Settings, Timeouts};
 pub use tls::TlsSettings;
+pub use unsent::Unsent;

@@ -6,12 +6,14 @@ use autoshare_broker::Model;
 use autoshare_core::Digest;
 use autoshare_core::chat::Request;
 use autoshare_core::event::{Event, Exchange};
+use autoshare_core::fair::Flow;
 use autoshare_core::usage::Usage;
 use autoshare_store::Durability;
 use autoshare_store::ledger::Settled;
 
 use crate::HostError;
 use crate::drive::Driver;
+use crate::places::enter_for_call;
 use crate::switchboard::Stop;
 
 const STOPPED: &str = "stopped on request";
@@ -39,6 +41,10 @@ impl Driver<'_> {
             }
         };
         let Some(aside) = aside else { return Ok(Err("its budget is used up".to_owned())) };
+        let (place, aside) = tokio::select! {
+            turn = enter_for_call(&self.host.model_calls, Flow::Brain(id.clone()), aside) => turn,
+            () = switchboard.stopped(&id, Stop::AfterStep) => return Ok(Err(STOPPED.to_owned())),
+        };
         let began = Instant::now();
         let mut unheard = |_| {};
         let time = within.unwrap_or(Duration::MAX);
@@ -61,6 +67,8 @@ impl Driver<'_> {
                 (Usage::ZERO, Err(why))
             }
         };
+        place.charge(usage.tokens());
+        drop(place);
         let said = answer.as_deref().unwrap_or_default().as_bytes();
         let exchange = Exchange {
             path: path.to_owned(),

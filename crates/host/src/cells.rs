@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use crate::places::CellPlace;
 use crate::{HostError, Settings};
 
 /// How long a new cell may take to say that it is ready.
@@ -30,6 +31,7 @@ pub(crate) struct Hands {
     timeout: Duration,
     roots: Vec<Root>,
     extra: Option<Extra>,
+    place: Arc<CellPlace>,
     /// What is in force, in one line, for the journal.
     pub(crate) attested: String,
 }
@@ -73,10 +75,11 @@ impl JobError {
 }
 
 impl Hands {
-    /// Makes a cell with these roots and waits until it is ready. The lease is held until the cell is gone.
+    /// Makes a cell with these roots and waits until it is ready. The lease and the place are held until the cell is gone.
     pub(crate) async fn open(
         launcher: &Arc<Launcher>,
         lease: Arc<Lease>,
+        place: Arc<CellPlace>,
         roots: &[Root],
         extra: Option<&Extra>,
         settings: &Settings,
@@ -96,6 +99,7 @@ impl Hands {
             timeout: settings.action_timeout,
             roots: roots.to_vec(),
             extra: extra.cloned(),
+            place,
             attested: String::new(),
         };
         let first = tokio::time::timeout(READY_TIMEOUT, hands.receive()).await;
@@ -119,7 +123,7 @@ impl Hands {
         let mut cell = self.cell;
         cell.kill();
         tokio::task::spawn_blocking(move || cell.wait()).await.map_err(|e| HostError::Task(e.to_string()))?;
-        Self::open(launcher, lease, &self.roots, self.extra.as_ref(), settings).await
+        Self::open(launcher, lease, self.place, &self.roots, self.extra.as_ref(), settings).await
     }
 
     /// What an action would do.

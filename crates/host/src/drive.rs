@@ -1,12 +1,14 @@
 //! The loop: what the brain says is next is done, journaled, and told to the brain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use autoshare_brain::{Brain, Command, Status};
 use autoshare_broker::{Delta, Model, ModelError};
 use autoshare_core::event::{
     Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
 };
+use autoshare_core::fair::{Flow, Places};
 use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
 use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Effect, Label, ToolSpec};
@@ -28,6 +30,7 @@ use crate::journal::Journal;
 use crate::judge::Judged;
 use crate::judging::{Judging, is_planned};
 use crate::mcp::Servers;
+use crate::places::{CellPlaces, enter_for_call};
 use crate::programs::ProgramCell;
 use crate::screening::Unread;
 use crate::switchboard::{Question, Stop, Told};
@@ -140,6 +143,7 @@ impl Host {
             hands: None,
             shell: None,
             servers: Servers::new(self.mcp.clone()),
+            cells: CellPlaces::new(self.cells.clone(), Flow::Brain(brain.clone())),
             feed,
             words: String::new(),
             canary,
@@ -188,6 +192,8 @@ pub(crate) struct Driver<'h> {
     pub(crate) shell: Option<Shell>,
     /// The servers whose tools it called.
     pub(crate) servers: Servers,
+    /// Where its cells get their place.
+    pub(crate) cells: CellPlaces,
     pub(crate) feed: UnboundedSender<Progress>,
     words: String,
     /// What actions are about to change, so that it can be taken back.
@@ -345,10 +351,22 @@ impl Driver<'_> {
                     let _ = feed.send(Progress::Speaking { bytes });
                 }
             };
-            let parked =
-                Parking { hands: &mut self.hands, shell: &mut self.shell, after: self.host.settings.park_after };
-            match parked.while_waiting(model.complete(&request, &mut deltas)).await {
+            let admitted = enter_for_call(&self.host.model_calls, Flow::Brain(self.id.clone()), aside);
+            let asking = async {
+                let (place, aside) = admitted.await;
+                (model.complete(&request, &mut deltas).await, place, aside)
+            };
+            let parked = Parking {
+                hands: &mut self.hands,
+                shell: &mut self.shell,
+                after: self.host.settings.park_after,
+                places: self.host.cells.places(),
+            };
+            let (reply, place, aside) = parked.while_waiting(asking).await;
+            match reply {
                 Ok(reply) => {
+                    place.charge(reply.usage.tokens());
+                    drop(place);
                     aside.settle(reply.usage, Settled::Done);
                     let (text, notice) = self.spoken(reply.text);
                     let thought =
@@ -362,6 +380,7 @@ impl Driver<'_> {
                 }
                 Err(error) => {
                     if error.may_have_been_billed() {
+                        place.charge(reserved.tokens());
                         aside.settle(reserved, Settled::Failed);
                     } else {
                         aside.release();
@@ -386,8 +405,9 @@ impl Driver<'_> {
         if self.hands.is_some() {
             return Ok(true);
         }
-        match Hands::open(&self.host.launcher, self.journal.lease(), &self.goal.roots, None, &self.host.settings).await
-        {
+        let place = self.cells.enter().await;
+        let (launcher, settings) = (&self.host.launcher, &self.host.settings);
+        match Hands::open(launcher, self.journal.lease(), place, &self.goal.roots, None, settings).await {
             Ok(hands) => {
                 let text = hands.attested.clone();
                 self.hands = Some(hands);
@@ -478,7 +498,8 @@ impl Driver<'_> {
                 let receiver = self.host.switchboard.ask(question.clone());
                 self.tell(Progress::Question(Box::new(question)));
                 let after = self.host.settings.park_after;
-                let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after };
+                let places = self.host.cells.places();
+                let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after, places };
                 let within = self.host.settings.answer_within;
                 let answered = tokio::time::timeout(within, parked.while_waiting(receiver)).await;
                 self.host.switchboard.withdraw(&self.id);
@@ -537,11 +558,15 @@ impl Driver<'_> {
         self.tell(Progress::Working { tool: action.tool.clone() });
         let Some((own, plan)) = self.hands_for(&action, &spec).await? else { return Ok(()) };
         let plan = self.still(&action, &spec, plan);
+        // Before the intent: there is nothing to wait for between it and its effect. It ends before the result is judged,
+        // when a person may be asked.
+        let place = self.cells.enter().await;
         self.record(vec![Event::Started { step, plan: plan.clone() }], durability(&spec)).await?;
         if let Some(served) = &spec.served {
-            return self.call_server(step, &action, &spec, served, &plan).await;
+            return self.call_server(step, &action, &spec, served, &plan, place).await;
         }
         let outcome = self.do_it(own, step, &action, &spec, &plan).await?;
+        drop(place);
         self.observe(step, &action, &spec, &plan, outcome).await
     }
 
@@ -582,11 +607,12 @@ impl Driver<'_> {
     }
 
     /// A cell that is shown one place outside beside the brain's roots.
-    pub(crate) async fn outside_hands(&self, escape: &gate::Escape) -> Result<Hands, HostError> {
+    pub(crate) async fn outside_hands(&mut self, escape: &gate::Escape) -> Result<Hands, HostError> {
         let (path, only) = holder(&escape.path);
         let extra = Extra { root: Root { path, mode: escape.mode }, only };
+        let place = self.cells.enter().await;
         let (launcher, settings) = (&self.host.launcher, &self.host.settings);
-        Hands::open(launcher, self.lease(), &self.goal.roots, Some(&extra), settings).await
+        Hands::open(launcher, self.lease(), place, &self.goal.roots, Some(&extra), settings).await
     }
 
     pub(crate) async fn do_it(
@@ -661,8 +687,9 @@ impl Driver<'_> {
 
     async fn make_shell(&mut self) -> Result<Shell, HostError> {
         let spec = cell_spec(Work::Programs, &self.goal.roots, None, &self.host.settings)?;
+        let place = self.cells.enter().await;
         let cell = ProgramCell::open(&self.host.launcher, Some(self.journal.lease()), spec).await?;
-        let shell = Shell::new(cell);
+        let shell = Shell::new(cell, place);
         let text = format!("for programs: {}", shell.attested());
         self.record(vec![Event::Note { kind: NoteKind::Cell, text }], Durability::Lazy).await?;
         Ok(shell)
@@ -717,20 +744,29 @@ impl Driver<'_> {
     }
 }
 
-/// The cells of a brain that waits: they are kept for a while, and then let go. They hold nothing that is not on disk but
-/// programs in the background, for whose sake a cell is kept.
+/// How often a brain that waits looks whether another waits for the place of its cells.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The cells of a brain that waits: they are kept for a while, and then let go, or as soon as their place is wanted. They
+/// hold nothing that is not on disk but programs in the background, for whose sake a cell is kept.
 pub(crate) struct Parking<'a> {
     pub(crate) hands: &'a mut Option<Hands>,
     pub(crate) shell: &'a mut Option<Shell>,
-    pub(crate) after: std::time::Duration,
+    pub(crate) after: Duration,
+    pub(crate) places: &'a Places,
 }
 
 impl Parking<'_> {
     pub(crate) async fn while_waiting<T>(self, what: impl Future<Output = T>) -> T {
         tokio::pin!(what);
-        tokio::select! {
-            done = &mut what => return done,
-            () = tokio::time::sleep(self.after) => {}
+        let mut left = self.after;
+        while !left.is_zero() && (self.hands.is_some() || self.shell.is_some()) {
+            let pause = left.min(LOOK);
+            tokio::select! {
+                done = &mut what => return done,
+                () = tokio::time::sleep(pause) => {}
+            }
+            left = if self.places.is_wanted() { Duration::ZERO } else { left - pause };
         }
         *self.hands = None;
         self.shell.take_if(|shell| !shell.is_busy());

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::output::{Output, locked, read, read_terminal};
+use crate::places::CellPlace;
 use crate::programs::{self, Job, ProgramCell, StartError, Sweeper};
 use crate::{Progress, Settings};
 
@@ -31,6 +32,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The programs of one brain: their cell, and those in the background.
 pub(crate) struct Shell {
     cell: ProgramCell,
+    /// Held until the cell is gone.
+    _place: Arc<CellPlace>,
     background: BTreeMap<u64, Background>,
     /// Looks after the quota while nobody waits for a program.
     watch: Option<Watch>,
@@ -192,8 +195,8 @@ enum Over {
 }
 
 impl Shell {
-    pub(crate) const fn new(cell: ProgramCell) -> Self {
-        Self { cell, background: BTreeMap::new(), watch: None }
+    pub(crate) const fn new(cell: ProgramCell, place: Arc<CellPlace>) -> Self {
+        Self { cell, _place: place, background: BTreeMap::new(), watch: None }
     }
 
     /// What is in force, in one line.

@@ -14,6 +14,8 @@
 //!   itself is content.
 //! - A path that an approval opens is opened for that one action, in a cell of its own.
 //! - What an action may change is kept before it is performed ([`undo`]).
+//! - A brain's calls of models and its cells take places that all tenants share (`places`). No place is held while a person
+//!   is asked, but that of the cells which are kept meanwhile.
 //! - A server of tools is presumed hostile: it runs in a cell of its own, and is called only as it was approved ([`mcp`]).
 //!
 //! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
@@ -32,6 +34,7 @@ mod judge;
 mod judging;
 pub mod mcp;
 mod output;
+mod places;
 pub mod programs;
 mod progress;
 pub mod reader;
@@ -54,6 +57,7 @@ use autoshare_access::Access;
 use autoshare_broker::Broker;
 use autoshare_core::budget::Limit;
 use autoshare_core::event::{Event, Goal, PolicyInForce};
+use autoshare_core::fair::{Places, Room, Share, Weight};
 use autoshare_core::usage::Quota;
 use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, StepNo, TokenId};
@@ -152,13 +156,17 @@ pub struct Host {
     mcp: Option<Arc<mcp::Mcp>>,
     secrets: Vec<Sensitive>,
     limits_of: Option<LimitsOf>,
+    /// Among the calls of models at once.
+    model_calls: Share,
+    /// Among the brains that have cells at once.
+    cells: Share,
 }
 
 /// What holds for the calls that are charged to a token; `None` if it has ended.
 pub type LimitsOf = Box<dyn Fn(&TokenId) -> Option<Arc<[Limit]>> + Send + Sync>;
 
 impl Host {
-    /// A host over its parts.
+    /// A host over its parts. Unless it is given others ([`Host::with_places`]), it has places of its own.
     #[must_use]
     pub fn new(
         access: Access,
@@ -168,7 +176,10 @@ impl Host {
         broker: Arc<Broker>,
         settings: Settings,
     ) -> Self {
+        let own = |room| Places::new(room).share(access.tenant().clone(), Weight::default());
         Self {
+            model_calls: own(Room::MODEL_CALLS),
+            cells: own(Room::CELLS),
             access,
             store,
             ledger,
@@ -192,6 +203,13 @@ impl Host {
     #[must_use]
     pub fn with_mcp(self, mcp: Arc<mcp::Mcp>) -> Self {
         Self { mcp: Some(mcp), ..self }
+    }
+
+    /// The same with places that it shares with other tenants' hosts and gateways: those for calls of models, and those for
+    /// brains that have cells. Both shares are this host's tenant's.
+    #[must_use]
+    pub fn with_places(self, model_calls: Share, cells: Share) -> Self {
+        Self { model_calls, cells, ..self }
     }
 
     /// The same with the values of the tenant's secrets: nothing that a brain sends may carry one, and none stands in what it

@@ -22,7 +22,8 @@ impl Driver<'_> {
         let Some(spec) = self.spec(&action) else { return Ok(()) };
         let is_repeatable = matches!(spec.redo, Redo::Read | Redo::Idempotent);
         if let Some(served) = spec.served.as_ref().filter(|_| is_repeatable) {
-            return self.call_server(step, &action, &spec, served, &plan).await;
+            let place = self.cells.enter().await;
+            return self.call_server(step, &action, &spec, served, &plan, place).await;
         }
         let outcome = match (spec.redo, is_planned(&spec)) {
             (Redo::Queryable, true) => self.ask_whether(step, &action, &spec, &plan).await?,

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use autoshare_broker::gateway::Gateway;
+use autoshare_core::fair::{Places, Weight};
+use autoshare_guard::encode;
 use autoshare_host::calls::Calls;
 use autoshare_sandbox::Launcher;
 use autoshare_server::http::{self, Faces, Http};
@@ -54,7 +56,8 @@ pub(crate) fn serve(
     let none = tokens.list(&access)?.is_empty();
     let broker = assemble::broker(&mut settings)?;
     let calls = Calls::new(data.access.clone(), Arc::clone(&data.store));
-    let gateway = Gateway::new(broker, Arc::clone(&ledger), settings.gateway.clone());
+    let model_calls = Places::new(settings.fair.model_calls).share(access.tenant().clone(), Weight::default());
+    let gateway = Gateway::new(broker, Arc::clone(&ledger), settings.gateway.clone()).with_places(model_calls);
     let tls = settings.serve.tls.clone().map(TlsFiles::read).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -32,6 +32,7 @@ pub(crate) struct ConfigFile {
     pub(crate) serve: ServeSection,
     pub(crate) gateway: GatewaySection,
     pub(crate) budget: super::budget::BudgetSection,
+    pub(crate) fair: super::fair::FairSection,
     pub(crate) provider: BTreeMap<String, ProviderSpec>,
 }
 

@@ -3,6 +3,7 @@
 
 mod activation;
 mod budget;
+mod fair;
 mod file;
 mod gate;
 mod guard;
@@ -89,6 +90,8 @@ pub(crate) struct Settings {
     pub(crate) guard: autoshare_host::Guard,
     pub(crate) classifier: Option<ClassifierSettings>,
     pub(crate) park_after: Duration,
+    /// How tenants share calls of models and cells.
+    pub(crate) fair: fair::Fair,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
     /// How much is kept of what a brain changes.
@@ -258,6 +261,7 @@ impl Settings {
             guard,
             classifier,
             park_after: Duration::from_secs(park_seconds),
+            fair: file.fair.read()?,
             commands,
             undo,
             restrict,

@@ -12,10 +12,11 @@
 //!   not told by the upstream counts in full.
 //! - An answer that is cut is told as an error, never as a short answer.
 //! - Everything is bounded: bodies, answers, times, calls at once, bytes of all bodies together.
+//! - Calls of several tenants, and of several tokens of one, get their turns by what they used ([`Gateway::with_places`]).
 
+mod at_once;
 mod meter;
 mod paths;
-mod places;
 mod refusal;
 mod relay;
 mod request;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use autoshare_core::budget::Limit;
 use autoshare_core::event::Exchange;
+use autoshare_core::fair::{Flow, Place, Share};
 use autoshare_core::usage::Usage;
 use autoshare_core::{BrainId, Digest, TokenId};
 use autoshare_guard::verify::Profile;
@@ -44,15 +46,15 @@ use hyper::{Request, Response, StatusCode};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout};
 
+use self::at_once::{AtOnce, Counted};
 use self::paths::{Asks, Face, asks};
-use self::places::{Place, Places};
 use self::request::Asked;
 use self::send::{Billed, Failed, Sending};
 use self::translate::Translated;
 use crate::prices::Tokens;
 use crate::provider::Operation;
 use crate::route::Route;
-use crate::{Broker, BrokerError};
+use crate::{Broker, BrokerError, Unsent};
 
 pub use self::refusal::Refusal;
 pub use self::relay::{Answer, Streamed};
@@ -74,7 +76,7 @@ pub struct GatewaySettings {
     pub max_bodies: u64,
     /// How long a request's body may take to come: 60 s.
     pub body_timeout: Duration,
-    /// Calls at once: 1,000.
+    /// Calls at once, of the tenant: 1,000.
     pub max_calls: usize,
     /// Calls of one caller at once: 250.
     pub max_calls_each: usize,
@@ -124,7 +126,9 @@ pub struct Gateway {
     broker: Arc<Broker>,
     ledger: Arc<Ledger>,
     settings: GatewaySettings,
-    calls: Arc<Places>,
+    calls: Arc<AtOnce>,
+    /// Among the calls of models of all tenants; `None` where there is one alone.
+    share: Option<Share>,
     /// When a call was last recorded that was refused before anything was sent.
     refused: Mutex<Option<Instant>>,
     /// KiB of bodies that may still be taken in.
@@ -144,6 +148,8 @@ struct Call {
     begun: Instant,
     reservation: Option<Reservation>,
     /// Among the calls at once, until the answer has ended.
+    counted: Option<Counted>,
+    /// Among those of all tenants, from when it was its turn.
     place: Option<Place>,
     /// Gone when it was told.
     records: Option<mpsc::UnboundedSender<Exchange>>,
@@ -151,6 +157,8 @@ struct Call {
 
 /// Between two records of calls that were refused before anything was sent.
 const REFUSALS_APART: Duration = Duration::from_secs(1);
+/// Seconds after which a call may come back whose turn did not come.
+const LATER: u64 = 30;
 /// What stands for a status where nobody was there to be told one.
 const NOBODY: u16 = 499;
 
@@ -173,7 +181,10 @@ impl Call {
         self.exchange.millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Whoever recorded is gone: the process ends.
         let _ = records.send(self.exchange.clone());
-        self.place = None;
+        if let Some(place) = self.place.take() {
+            place.charge(self.exchange.usage.tokens());
+        }
+        self.counted = None;
     }
 }
 
@@ -191,11 +202,19 @@ impl Gateway {
         Self {
             broker,
             ledger,
-            calls: Places::new(settings.max_calls, settings.max_calls_each),
+            calls: AtOnce::new(settings.max_calls, settings.max_calls_each),
+            share: None,
             refused: Mutex::default(),
             bodies: Semaphore::new(kib),
             settings,
         }
+    }
+
+    /// The same with a share in places that it has in common with other tenants' gateways and hosts: a call waits for its
+    /// turn, and is charged the tokens that it used.
+    #[must_use]
+    pub fn with_places(self, model_calls: Share) -> Self {
+        Self { share: Some(model_calls), ..self }
     }
 
     /// Answers a request of `caller` below [`ROOT`].
@@ -293,13 +312,19 @@ impl Gateway {
             suspicious: self.suspicious(operation, &asked).await,
         };
         let records = Some(caller.records.clone());
-        let mut call = Call { exchange, begun, reservation: None, place: None, records };
-        let place = self.calls.enter(&caller.token);
-        let reserved = place.and_then(|place| {
-            self.reserve(caller, &route, wanted(operation, &asked, &body, &route)).map(|it| (place, it))
+        let mut call = Call { exchange, begun, reservation: None, counted: None, place: None, records };
+        let until = begun + self.broker.timeouts().total;
+        let counted = self.calls.enter(&caller.token);
+        let reserved = counted.and_then(|counted| {
+            call.counted = Some(counted);
+            self.reserve(caller, &route, wanted(operation, &asked, &body, &route))
         });
-        match reserved {
-            Ok((place, reservation)) => (call.place, call.reservation) = (Some(place), Some(reservation)),
+        let admitted = match reserved {
+            Ok(reservation) => self.turn(caller, reservation, until).await,
+            Err(refusal) => Err(refusal),
+        };
+        match admitted {
+            Ok((place, reservation)) => (call.place, call.reservation) = (place, Some(reservation)),
             Err(refusal) => {
                 // Whoever asks in vain without end is not to fill the disk.
                 if !self.is_worth_a_record() {
@@ -312,7 +337,6 @@ impl Gateway {
         let passed_on =
             PASSED_ON.iter().filter_map(|name| parts.headers.get(*name).map(|value| (*name, value.clone())));
         let mut sending = Sending { face, operation, asked: &asked, route, translated, headers: passed_on.collect() };
-        let until = begun + self.broker.timeouts().total;
         let mut others = self.broker.fallbacks(&asked.model).iter();
         loop {
             let failed = match self.begin(&sending, &mut call, until).await {
@@ -367,6 +391,32 @@ impl Gateway {
     fn reserve(&self, caller: &Caller, route: &Route, wanted: Usage) -> Result<Reservation, Refusal> {
         let payer = Payer { token: caller.token.clone(), brain: caller.brain.clone(), model: route.model().to_owned() };
         self.ledger.reserve(&payer, &caller.limits, wanted).map_err(over_budget)
+    }
+
+    /// Waits for the turn of a call for which this was set aside. Nothing is sent meanwhile, so it costs nothing.
+    async fn turn(
+        &self,
+        caller: &Caller,
+        aside: Reservation,
+        until: Instant,
+    ) -> Result<(Option<Place>, Reservation), Refusal> {
+        let Some(share) = &self.share else { return Ok((None, aside)) };
+        let flow = match (&caller.token, &caller.brain) {
+            (Some(token), _) => Flow::Token(token.clone()),
+            (None, Some(brain)) => Flow::Brain(brain.clone()),
+            (None, None) => Flow::Tenant,
+        };
+        let unsent = Unsent::new(aside);
+        let place = tokio::time::timeout_at(until, share.enter(flow)).await.map_err(|_| {
+            let words =
+                "its turn among the calls of all tenants did not come in time; try again later ([fair] model_calls)";
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words).later(LATER)
+        })?;
+        let place = place.map_err(|refused| {
+            let words = format!("calls of models: {refused} ([fair] queue, queue_each)");
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", words).later(refused.after().as_secs())
+        })?;
+        Ok((Some(place), unsent.send()))
     }
 
     /// Where a call of this model goes. A caller names a model, never an address or a file.

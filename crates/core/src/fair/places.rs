@@ -34,6 +34,15 @@ pub struct Room {
     pub turn: Duration,
 }
 
+impl Room {
+    /// For calls of models, unless something else is set; used in tokens.
+    pub const MODEL_CALLS: Self =
+        Self { places: 1_000, each: 750, queue: 20_000, queue_each: 2_000, unit: 1_000, turn: Duration::from_secs(10) };
+    /// For brains that have cells, unless something else is set; used in milliseconds.
+    pub const CELLS: Self =
+        Self { places: 128, each: 96, queue: 20_000, queue_each: 2_000, unit: 100, turn: Duration::from_secs(5) };
+}
+
 /// Why there is no place, and not even one in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {

@@ -65,13 +65,13 @@ impl Backlog {
     fn turn(&mut self, cost: impl Fn(usize) -> u64) -> usize {
         self.held = None;
         for (number, queue) in self.waiting.iter_mut().enumerate() {
-            for at in 0..queue.len() {
-                if let Poll::Ready(place) = look(&mut queue[at]) {
+            for one in queue {
+                if let Poll::Ready(place) = look(one) {
                     let place = place.unwrap();
                     place.charge(cost(number));
                     self.held = Some(place);
                     self.turns[number] += 1;
-                    queue[at] = waiting(&self.shares[number], Flow::Tenant);
+                    *one = waiting(&self.shares[number], Flow::Tenant);
                     return number;
                 }
             }
@@ -119,7 +119,8 @@ proptest! {
     ) {
         let each = each.min(places);
         let all = Places::new(Room { places, each, queue, queue_each: 6, ..ROOM });
-        let (mut entering, mut held): (Vec<(usize, Entering)>, Vec<(usize, Place)>) = (Vec::new(), Vec::new());
+        let mut entering = Vec::<(usize, Entering)>::new();
+        let mut held = Vec::<(usize, Place)>::new();
         for (what, who, flow, which) in steps {
             let at = |len: usize| which.index(len.max(1));
             match what {
@@ -184,10 +185,10 @@ fn nobody_gets_rid_of_what_they_used_by_going_away() {
                 Poll::Pending => visitor = Some(one),
             }
         }
-        for at in 0..queue.len() {
-            if let Poll::Ready(place) = look(&mut queue[at]) {
+        for one in &mut queue {
+            if let Poll::Ready(place) = look(one) {
                 held = Some((0, place.unwrap()));
-                queue[at] = waiting(&stays, Flow::Tenant);
+                *one = waiting(&stays, Flow::Tenant);
             }
         }
         let (who, place) = held.as_ref().expect("the place is free, and somebody wants it");

@@ -30,6 +30,7 @@ pub use running::Running;
 pub use shelf::{Definition, Injected, Shelf, Way};
 pub use specs::{described, specs};
 
+use crate::places::CellPlace;
 use crate::{HostError, Settings};
 
 /// Bytes of what is wrong with a result: a schema's own words are in it.
@@ -174,11 +175,13 @@ pub struct Mcp {
 pub(crate) struct Servers {
     mcp: Option<Arc<Mcp>>,
     running: BTreeMap<ServerName, (Definition, Running)>,
+    /// That of the brain's cells, as long as any of them is a server's.
+    place: Option<Arc<CellPlace>>,
 }
 
 impl Servers {
     pub(crate) const fn new(mcp: Option<Arc<Mcp>>) -> Self {
-        Self { mcp, running: BTreeMap::new() }
+        Self { mcp, running: BTreeMap::new(), place: None }
     }
 
     /// Ends all of them.
@@ -186,6 +189,7 @@ impl Servers {
         for (_, running) in std::mem::take(&mut self.running).into_values() {
             running.end().await;
         }
+        self.place = None;
     }
 
     /// Calls a tool: of a server that is as it was approved, in the description that the brain knows, or not at all. Also
@@ -195,7 +199,7 @@ impl Servers {
         served: &Served,
         action: &Action,
         launcher: &Arc<Launcher>,
-        lease: Arc<Lease>,
+        (lease, place): (Arc<Lease>, Arc<CellPlace>),
         settings: &Settings,
         progress: UnboundedSender<Progress>,
     ) -> Result<(Called, Option<String>), ServerError> {
@@ -204,6 +208,9 @@ impl Servers {
         let mcp = self.mcp.clone().ok_or_else(unknown)?;
         // One that is gone is begun anew.
         self.running.retain(|_, (_, running)| !running.is_gone());
+        if !self.running.values().any(|(_, running)| running.attested().is_some()) {
+            self.place = None;
+        }
         if !self.running.contains_key(&name) {
             if self.running.len() >= mcp.running {
                 return Err(ServerError::TooMany(mcp.running));
@@ -211,6 +218,9 @@ impl Servers {
             let definition = mcp.shelf.get(&name)?;
             let running = Running::start(&mcp, launcher, Some(lease), settings, &name, &definition.way).await?;
             running.check(&name, &definition).await?;
+            if running.attested().is_some() {
+                self.place = Some(place);
+            }
             self.running.insert(name.clone(), (definition, running));
         }
         let (definition, running) = self.running.get(&name).ok_or_else(unknown)?;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::ServerError;
 use crate::documents::unseen;
 use crate::drive::{Driver, durability};
+use crate::places::CellPlace;
 use crate::screening::Unread;
 use crate::{HostError, Progress, Reader, rendered};
 
@@ -44,17 +45,19 @@ impl Driver<'_> {
         spec: &ToolSpec,
         served: &Served,
         plan: &Plan,
+        place: Arc<CellPlace>,
     ) -> Result<(), HostError> {
         let (source, durability) = (source_of(action, spec, served), durability(spec));
         let served = match &plan.refusal {
             Some(refusal) => Answered::of(outcome(refusal.ending, refusal.words.clone())),
-            None => self.served(action, spec, served).await,
+            None => self.served(action, spec, served, Arc::clone(&place)).await,
         };
         let Answered { mut outcome, structured, label, mut refused } = served;
         if spec.effect == Effect::Fetch && Type::of(&visible(&outcome.text).0) == Type::Html {
             refused = refused.or(self.render(&mut outcome).await);
         }
         let outcome = self.fit(step, outcome).await;
+        drop(place);
         self.take_in(Unread { step, source, outcome, structured, label, refused, durability }).await
     }
 
@@ -72,10 +75,10 @@ impl Driver<'_> {
         }
     }
 
-    async fn served(&mut self, action: &Action, spec: &ToolSpec, served: &Served) -> Answered {
+    async fn served(&mut self, action: &Action, spec: &ToolSpec, served: &Served, place: Arc<CellPlace>) -> Answered {
         let (progress, mut told) = tokio::sync::mpsc::unbounded_channel::<autoshare_mcp::Progress>();
-        let (launcher, lease) = (self.host.launcher.clone(), self.lease());
-        let calling = self.servers.call(served, action, &launcher, lease, &self.host.settings, progress);
+        let (launcher, held) = (self.host.launcher.clone(), (self.lease(), place));
+        let calling = self.servers.call(served, action, &launcher, held, &self.host.settings, progress);
         tokio::pin!(calling);
         let called = loop {
             tokio::select! {

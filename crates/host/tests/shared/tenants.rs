@@ -1,0 +1,120 @@
+//! A tenant with a host of its own, a data directory, and a workspace.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use autoshare_access::Access;
+use autoshare_broker::Broker;
+use autoshare_core::event::{AskMode, Event, Goal, Root, RootMode};
+use autoshare_core::fair::{Places, Weight};
+use autoshare_core::usage::Limits;
+use autoshare_core::{BrainId, Seq, TenantName};
+use autoshare_host::undo::UndoSettings;
+use autoshare_host::{Guard, Host, Questions, Settings, Standing};
+use autoshare_sandbox::{Launcher, Tier};
+use autoshare_store::Store;
+use autoshare_store::ledger::{Budgets, Ledger};
+use autoshare_testkit::ScriptedModel;
+use autoshare_vault::Vault;
+use autoshare_workspace::snapshot::SnapshotLimits;
+use tokio::sync::mpsc;
+
+pub(crate) struct Tenant {
+    pub(crate) host: Host,
+    access: Access,
+    store: Arc<Store>,
+    ledger: Arc<Ledger>,
+    work: PathBuf,
+    _base: tempfile::TempDir,
+}
+
+impl Tenant {
+    /// One whose brains have `model`, and who shares these places by this name.
+    pub(crate) fn new(
+        name: &str,
+        launcher: &Arc<Launcher>,
+        model: &ScriptedModel,
+        calls: &Arc<Places>,
+        cells: &Arc<Places>,
+    ) -> Self {
+        let base = tempfile::tempdir().unwrap();
+        let (data, work) = (base.path().join("data"), base.path().join("work"));
+        std::fs::create_dir(&work).unwrap();
+        std::fs::write(work.join("notes.md"), "Notes.").unwrap();
+        std::fs::write(work.join("page.html"), "<html><body><p>a page</p></body></html>").unwrap();
+        let vault = Vault::open(&data).unwrap();
+        let access = Access::local(&data).unwrap();
+        let store = Arc::new(Store::open(&data, &access, &vault).unwrap());
+        let ledger = Arc::new(Ledger::open(&data, &access, Budgets::default()).unwrap());
+        let parts = autoshare_broker::Settings { base_url: Some(model.base_url()), ..Default::default() };
+        let broker = Arc::new(Broker::new(parts).unwrap());
+        let settings = Settings {
+            guard: Guard::default(),
+            protected: vec![data.display().to_string()],
+            hidden: vec![data.clone()],
+            frozen: Vec::new(),
+            cell: autoshare_sandbox::CellLimits::default(),
+            program_cell: autoshare_sandbox::CellLimits::for_programs(),
+            program_timeout: Duration::from_secs(60),
+            max_output: 1 << 20,
+            background_jobs: 16,
+            commands: autoshare_gate::Commands::Any,
+            policy: Some(Arc::new(autoshare_gate::Policy::builtin(autoshare_gate::policy::Profile::Default).unwrap())),
+            policy_in_force: None,
+            allowed_hosts: Vec::new(),
+            warrant: autoshare_host::warrant::Drawing::Draft,
+            pause_after: 2,
+            answer_within: Duration::from_secs(60),
+            park_after: Duration::from_secs(30),
+            quota: autoshare_core::usage::Quota::default(),
+            least_tier: Tier::Narrow,
+            speculate: false,
+            max_text: 32 * 1024,
+            action_timeout: Duration::from_secs(60),
+            questions: Questions::Wait,
+            undo: UndoSettings { data_dir: data.clone(), limits: SnapshotLimits::default(), leave_out: Vec::new() },
+        };
+        let share = |places: &Arc<Places>| places.share(TenantName::parse(name).unwrap(), Weight::default());
+        let host =
+            Host::new(access.clone(), Arc::clone(&store), Arc::clone(&ledger), Arc::clone(launcher), broker, settings)
+                .with_places(share(calls), share(cells));
+        Self { host, access, store, ledger, work, _base: base }
+    }
+
+    /// A new brain.
+    pub(crate) fn admit(&self) -> BrainId {
+        let goal = Goal {
+            text: "Look at notes.md and page.html, and run echo hello.".into(),
+            model: "scripted".into(),
+            tools: autoshare_gate::builtin_tools(),
+            limits: Limits { window: 64_000, max_output: 2_000, ..Limits::default() },
+            roots: vec![Root { path: self.work.display().to_string(), mode: RootMode::Write }],
+            ask: AskMode::Default,
+            trusted: Vec::new(),
+            attached: Vec::new(),
+        };
+        self.host.admit(goal, None).unwrap()
+    }
+
+    /// What came of a brain's actions.
+    pub(crate) fn observations(&self, brain: &BrainId) -> Vec<String> {
+        let records = self.store.read(&self.access, brain, Seq(1)).unwrap();
+        let told = records.into_iter().filter_map(|record| match record.event {
+            Event::Observation { outcome, .. } => Some(outcome.text),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    /// Calls that its ledger says were made.
+    pub(crate) fn calls_paid_for(&self) -> u64 {
+        let rows = self.ledger.usage(&self.access, self.ledger.today().0).unwrap();
+        rows.iter().map(|row| row.requests).sum()
+    }
+}
+
+pub(crate) async fn drive(host: &Host, brain: &BrainId) -> Standing {
+    let (feed, _progress) = mpsc::unbounded_channel();
+    host.drive(brain, feed).await.unwrap()
+}

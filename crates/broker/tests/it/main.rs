@@ -28,6 +28,7 @@ mod streaming;
 mod tenants;
 mod tls;
 mod tunnels;
+mod turns;
 
 use std::time::Duration;
 

@@ -90,6 +90,29 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
     },
+    /// A tenant's key is not there any more.
+    #[error(
+        "{} is gone: the key was destroyed, and what it sealed cannot be read again; if it was not meant to be, \
+         restore it from a bundle (autoshare key restore)", path.display()
+    )]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// A tenant that has no key.
+    #[error("tenant {tenant} has no key: check the name")]
+    NoKey {
+        /// Which.
+        tenant: TenantName,
+    },
+    /// A tenant's key was renewed too often.
+    #[error("the key of tenant {tenant} has {max} generations, which is the most: move it to a new tenant")]
+    Generations {
+        /// Whose.
+        tenant: TenantName,
+        /// How many there may be.
+        max: u32,
+    },
     /// A sealed text does not authenticate in its place.
     #[error("the sealed text does not open here: it was changed, moved, or sealed with another key; restore a backup")]
     Open,

@@ -103,6 +103,16 @@ impl fmt::Debug for Key {
     }
 }
 
+/// Random bytes from the system.
+///
+/// # Errors
+/// [`VaultError::Random`].
+pub fn random<const N: usize>() -> Result<[u8; N], VaultError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(VaultError::Random)?;
+    Ok(bytes)
+}
+
 /// The parts, each preceded by its length as 8 big-endian bytes: no two lists of parts share an encoding.
 pub(crate) fn encode(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());

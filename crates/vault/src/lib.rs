@@ -14,15 +14,19 @@
 //! # Keys
 //!
 //! ```text
-//! machine key  32 random bytes, keys/machine.key, made at first start
-//!   ├─ HKDF ─ token key ─ marks of tokens (never stored otherwise)
-//!   └─ HKDF ─ wrapping key ─ wraps ─▶ tenant key  32 random bytes, keys/tenants/<name>.key
-//!                                       ├─ HKDF (tenant, brain) ─ brain key ─ seals records
-//!                                       └─ HKDF (tenant) ─ secrets key ─ seals credentials
+//! keys/machine.key  each 32 random bytes, made at first start
+//!   ├─ token key ─ marks of tokens (never stored otherwise)
+//!   ├─ signing key ─ signs the heads of audit trails
+//!   └─ wrapping key ─ wraps ─▶ keys/tenants/<name>.key  each generation 32 random bytes
+//!                                ├─ HKDF (tenant, brain) ─ brain key ─ seals records
+//!                                ├─ HKDF (tenant) ─ audit key ─ seals the audit trail, and so keys its chain
+//!                                └─ HKDF (tenant) ─ secrets key ─ seals credentials
 //! ```
 //!
-//! Tenant keys are random, not derived from the machine key: destroying one wrapped file destroys everything that the
-//! tenant ever wrote, and a new machine key needs only the small files wrapped anew. Derivation is HKDF-SHA-256 (RFC
+//! Tenant keys are random, not derived from the machine's: destroying one wrapped file destroys everything that the
+//! tenant ever wrote, and a new wrapping key needs only the small files wrapped anew. A tenant's key has *generations*
+//! ([`Vault::rotate_tenant`]): the newest seals, each opens what it sealed. Key files are changed under a lock and by
+//! rename alone, and each state between two renames opens everything. Derivation is HKDF-SHA-256 (RFC
 //! 5869) over uniformly random 32-byte keys, with distinct labels, so a key has one purpose. The wrapping is
 //! authenticated with the tenant's name: one tenant's file under another's name does not open.
 //!
@@ -37,28 +41,37 @@
 //!
 //! The associated data is an encoding of the [`Place`]: format label, tenant, brain, sequence number, kind, hash of
 //! the record before; each part preceded by its length, so that no two places share an encoding. A sealed text opens in
-//! the place it was sealed for and nowhere else. Sealed format: version (1 byte, now 1), nonce (24), ciphertext, tag
-//! (16). A length is not hidden. Poly1305 does not commit to a key; keys here are never chosen by an attacker, and the
-//! journal's hash chain commits to the sealed bytes.
+//! the place it was sealed for and nowhere else. Sealed format: version (1 byte, now 2), generation of the key (4, big-endian),
+//! nonce (24), ciphertext, tag (16). Version 1 has no generation: it is the first. A length is not hidden. Poly1305 does not commit to a key; keys here are never chosen by an attacker, and the
+//! journal's hash chain commits to the sealed bytes, the audit trail's to what they say.
 //!
 //! Not protected against: whoever can read this process's memory or the machine key file; what was stored being
 //! set back to an earlier state, which is consistent in itself and can only be told by a witness elsewhere.
 #![allow(clippy::disallowed_methods, reason = "this crate is the one loader of the key files")]
 
 mod error;
+mod fault;
+mod files;
 mod key;
 mod mark;
 mod onlookers;
 pub mod private;
+mod ring;
+mod rotate;
 mod seal;
 pub mod secrets;
 mod sensitive;
+pub mod sign;
 mod vault;
 
 pub use error::VaultError;
+#[cfg(feature = "fault")]
+pub use fault::set_kill_point;
+pub use files::MAX_GENERATIONS;
+pub use key::random;
 pub use mark::{TokenMarks, is_same};
 pub use onlookers::close_to_onlookers;
-pub use seal::{MAX_SEALED, OVERHEAD, Place, TenantKey};
+pub use seal::{AuditPlace, MAX_SEALED, OVERHEAD, Place, REFRESH, TenantKey};
 pub use sensitive::Sensitive;
 pub use vault::Vault;
 pub use zeroize::Zeroizing;

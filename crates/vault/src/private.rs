@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -45,6 +45,10 @@ pub struct Stamp {
     changed: i64,
     changed_ns: u64,
 }
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "holds the lock by being open")] OwnedFd);
 
 /// A directory that belongs to this process's user and that nobody else may write to.
 #[derive(Debug)]
@@ -181,7 +185,10 @@ impl PrivateDir {
         let temporary = self.temporary(name)?;
         // Made durably under a name of its own first.
         self.create(&temporary, contents)?;
-        match rustix::fs::renameat(&self.fd, &temporary, &self.fd, name) {
+        crate::fault::point();
+        let renamed = rustix::fs::renameat(&self.fd, &temporary, &self.fd, name);
+        crate::fault::point();
+        match renamed {
             Ok(()) => self.sync(),
             Err(errno) => {
                 self.discard(&temporary);
@@ -207,11 +214,45 @@ impl PrivateDir {
         }
     }
 
+    /// Waits for the directory's lock (flock(2)), of which there is one among all threads and processes. It hinders nobody
+    /// who does not ask for it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn lock(&self) -> Result<Held, VaultError> {
+        // A description of its own: one that is shared would not keep threads apart.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, ".", flags, Mode::empty())
+            .map_err(VaultError::io("open", &self.path))?;
+        loop {
+            match rustix::fs::flock(&fd, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Held(fd)),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(VaultError::io("lock", &self.path)(errno)),
+            }
+        }
+    }
+
+    /// Overwrites the file `name` with noise, durably, and removes it; whether there was one.
+    ///
+    /// # Errors
+    /// As [`PrivateDir::check`].
+    pub fn shred(&self, name: &str) -> Result<bool, VaultError> {
+        let Some(mut file) = self.open_file(name, OFlags::RDWR, Others::Nothing)? else { return Ok(false) };
+        let io = |source| VaultError::Io { what: "overwrite", path: self.path.join(name), source };
+        let len = file.metadata().map_err(io)?.len();
+        let mut noise = vec![0; usize::try_from(len).unwrap_or(0)];
+        getrandom::fill(&mut noise).map_err(VaultError::Random)?;
+        file.write_all(&noise).and_then(|()| file.sync_all()).map_err(io)?;
+        self.remove(name)
+    }
+
     /// Removes the file `name`, durably; whether there was one.
     ///
     /// # Errors
     /// The system's.
     pub fn remove(&self, name: &str) -> Result<bool, VaultError> {
+        crate::fault::point();
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => self.sync().map(|()| true),
             Err(Errno::NOENT) => Ok(false),
@@ -243,6 +284,7 @@ impl PrivateDir {
     pub fn publish(&self, temporary: &str, name: &str) -> Result<Made, VaultError> {
         let synced = rustix::fs::openat(&self.fd, temporary, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .and_then(rustix::fs::fsync);
+        crate::fault::point();
         // Not link(2) and unlink(2): a kill between them would leave a second name, which outlives a deleted key.
         let named = synced
             .and_then(|()| rustix::fs::renameat_with(&self.fd, temporary, &self.fd, name, RenameFlags::NOREPLACE));
@@ -256,6 +298,14 @@ impl PrivateDir {
                 Err(VaultError::io("make", self.path.join(name))(errno))
             }
         }
+    }
+
+    /// Opens the file `name` for reading, `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`PrivateDir::check`].
+    pub fn open_to_read(&self, name: &str, others: Others) -> Result<Option<File>, VaultError> {
+        self.open_file(name, OFlags::RDONLY, others)
     }
 
     /// Opens the file `name` for reading and writing; makes an empty one (0600) if there is none.

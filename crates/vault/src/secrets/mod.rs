@@ -12,9 +12,9 @@ use std::path::Path;
 use autoshare_core::TenantName;
 use autoshare_core::origin::{Origin, OriginError};
 
-use crate::key::{Key, NONCE, TAG, encode};
 use crate::private::{Others, PrivateDir};
-use crate::{Sensitive, Vault, VaultError};
+use crate::seal::Bound;
+use crate::{Sensitive, TenantKey, Vault, VaultError};
 
 /// Bytes of a value at least: a shorter one is found in any text, and could not be struck from a reply.
 pub const MIN_VALUE: usize = 8;
@@ -24,7 +24,6 @@ pub const MAX_VALUE: usize = 16 * 1024;
 pub const MAX_HOSTS: usize = 64;
 /// Bytes of a file at most: the value, 64 origins of 270 bytes, and what says how it is shown.
 const MAX_FILE: usize = 48 * 1024;
-const VERSION: u8 = 1;
 
 /// Why a credential cannot be as it was given. No value is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -216,7 +215,7 @@ impl Secret {
 pub struct Secrets {
     tenant: TenantName,
     dir: PrivateDir,
-    key: Key,
+    key: TenantKey,
 }
 
 impl Secrets {
@@ -228,7 +227,7 @@ impl Secrets {
         let dir = PrivateDir::open(data_dir, Others::MayRead)?
             .sub("secrets", Others::Nothing)?
             .sub(tenant.as_str(), Others::Nothing)?;
-        let key = vault.tenant(tenant)?.secrets_key()?;
+        let key = vault.tenant(tenant)?;
         Ok(Self { tenant: tenant.clone(), dir, key })
     }
 
@@ -237,10 +236,9 @@ impl Secrets {
     /// # Errors
     /// The system's.
     pub fn set(&self, secret: &Secret) -> Result<(), VaultError> {
-        let mut sealed = vec![VERSION];
-        let name = &secret.about.name;
-        self.key.encrypt(&self.associated(name), &record::write(secret), &mut sealed)?;
-        self.dir.replace(name.as_str(), &sealed)
+        let name = secret.about.name.as_str();
+        let sealed = self.key.seal_to(&Bound::secret(&self.tenant, name), &record::write(secret))?;
+        self.dir.replace(name, &sealed)
     }
 
     /// The credential of this name, if there is one.
@@ -250,12 +248,13 @@ impl Secrets {
     pub fn get(&self, name: &SecretName) -> Result<Option<Secret>, VaultError> {
         let Some(file) = self.dir.read(name.as_str(), Others::Nothing, MAX_FILE)? else { return Ok(None) };
         let broken = || VaultError::Secret { path: self.dir.path().join(name.as_str()) };
-        let sealed = match file.split_first() {
-            Some((&VERSION, sealed)) if sealed.len() >= NONCE + TAG && file.len() <= MAX_FILE => sealed,
-            Some((&found, _)) if found > VERSION => return Err(VaultError::NewerSeal { found, known: VERSION }),
-            _ => return Err(broken()),
+        if file.len() > MAX_FILE {
+            return Err(broken());
+        }
+        let opened = match self.key.open_from(&Bound::secret(&self.tenant, name.as_str()), &file) {
+            Err(VaultError::Open) => return Err(broken()),
+            opened => opened?,
         };
-        let opened = self.key.decrypt(&self.associated(name), sealed).ok_or_else(broken)?;
         record::read(name, &opened).map(Some).ok_or_else(broken)
     }
 
@@ -299,9 +298,5 @@ impl Secrets {
     /// The system's.
     pub fn remove(&self, name: &SecretName) -> Result<bool, VaultError> {
         self.dir.remove(name.as_str())
-    }
-
-    fn associated(&self, name: &SecretName) -> Vec<u8> {
-        encode(&[b"autoshare/secret/1", self.tenant.as_str().as_bytes(), name.as_str().as_bytes()])
     }
 }

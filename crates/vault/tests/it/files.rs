@@ -129,7 +129,7 @@ fn something_else_in_a_keys_place_is_refused_and_left_alone() {
                 bytes[7] = 9;
                 std::fs::write(key, bytes).unwrap();
             },
-            "has format 9 and this version knows 1",
+            "has format 9 and this version knows 2",
         ),
         (
             "a link",

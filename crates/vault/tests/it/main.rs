@@ -13,6 +13,7 @@
 )]
 
 mod files;
+mod rotate;
 mod seal;
 mod secrets;
 
@@ -21,8 +22,12 @@ use autoshare_vault::Sensitive;
 
 /// A directory of this user's alone, whatever the umask.
 pub(crate) fn tempdir() -> tempfile::TempDir {
+    tempdir_in(&std::env::temp_dir())
+}
+
+pub(crate) fn tempdir_in(dir: &std::path::Path) -> tempfile::TempDir {
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    tempfile::Builder::new().permissions(private).tempdir().unwrap()
+    tempfile::Builder::new().permissions(private).tempdir_in(dir).unwrap()
 }
 
 pub(crate) fn tenant(name: &str) -> TenantName {

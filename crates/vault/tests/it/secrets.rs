@@ -102,7 +102,7 @@ fn f5_a_file_moved_to_another_name_or_tenant_or_changed_does_not_open() {
         copy("secrets/acme/KEY", &bytes[..len]);
         assert!(acme.get(&name("KEY")).is_err(), "{len} bytes");
     }
-    copy("secrets/acme/KEY", &[&[2], &bytes[1..]].concat());
+    copy("secrets/acme/KEY", &[&[3], &bytes[1..]].concat());
     assert!(matches!(acme.get(&name("KEY")), Err(VaultError::NewerSeal { .. })));
 }
 

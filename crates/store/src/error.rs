@@ -126,6 +126,54 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// An entry of an audit trail that is not what was written, or the end of a trail that is not there.
+    #[error(
+        "entry {seq} of the audit trail {} {why}: the trail was edited, cut or set back; keep it as it is for whoever \
+         looks into that, and restore a backup", path.display()
+    )]
+    Trail {
+        /// The trail.
+        path: PathBuf,
+        /// Which entry.
+        seq: Seq,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The signed heads of a trail are not as they were written.
+    #[error(
+        "line {line} of the signed heads {} {why}: they were edited or cut; keep them as they are for whoever looks into \
+         that, and restore a backup of them", path.display()
+    )]
+    Heads {
+        /// The file.
+        path: PathBuf,
+        /// Which line.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Too much of a trail waits for a signed head.
+    #[error(
+        "{waiting} entries of the audit trail wait for a signed head, and no more are taken before it is written: see \
+         that {} can be written to", path.display()
+    )]
+    Unsigned {
+        /// The file of the heads.
+        path: PathBuf,
+        /// How many.
+        waiting: u64,
+    },
+    /// An exported trail that does not hold.
+    #[error("line {line} of the export {why}: it was edited or cut, or was signed by another machine than this key's")]
+    Export {
+        /// Which line.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The export cannot be read or written.
+    #[error("cannot read or write the export: {0}: check the disk")]
+    Stream(std::io::Error),
     /// A journal of a later version.
     #[error("{} has format {found} and this version knows {known}: use the newer autoshare", path.display())]
     Newer {
@@ -213,7 +261,15 @@ impl StoreError {
 
     /// Whether this was decided before anything was written, so that what shares its transaction is unharmed.
     pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unknown { .. } | Self::Exists { .. } | Self::Fenced { .. } | Self::Broken { .. })
+        matches!(
+            self,
+            Self::Unknown { .. }
+                | Self::Exists { .. }
+                | Self::Fenced { .. }
+                | Self::Broken { .. }
+                | Self::Trail { .. }
+                | Self::Unsigned { .. }
+        )
     }
 }
 

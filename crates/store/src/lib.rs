@@ -33,6 +33,7 @@
 //!
 //! This crate does not know what an event means, nor who drives a brain.
 
+pub mod audit;
 mod error;
 #[cfg(feature = "fault")]
 mod fault;

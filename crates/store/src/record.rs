@@ -1,6 +1,7 @@
 //! Records: how they are chained, written and read back.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use autoshare_core::event::{Event, EventKind};
 use autoshare_core::{BrainId, Digest, Seq};
@@ -8,6 +9,7 @@ use autoshare_vault::{Place, TenantKey, Zeroizing};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use crate::StoreError;
+use crate::writer::Book;
 
 /// Bytes of one event as JSON at most. The largest legal one is an observation with a whole file in it, escaped.
 pub const MAX_RECORD: usize = 16 * 1024 * 1024;
@@ -49,6 +51,47 @@ impl Draft {
             });
         }
         Ok(Self { kind: event.kind().code(), json })
+    }
+}
+
+/// What is to be written to a brain's journal.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// Whose.
+    pub(crate) brain: BrainId,
+    /// What.
+    pub(crate) task: Task,
+}
+
+/// What is to be done to a journal.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A new brain.
+    Create,
+    /// A new lease of a brain; yields its epoch.
+    Lease,
+    /// Events under the lease of `epoch`; yields the first's number.
+    Append {
+        /// The lease's.
+        epoch: u64,
+        /// The events.
+        drafts: Vec<Draft>,
+    },
+}
+
+/// All journals of the tenant that has this key.
+pub(crate) struct Journals(pub(crate) Arc<TenantKey>);
+
+impl Book for Journals {
+    type Work = Work;
+
+    fn perform(&self, connection: &Connection, path: &Path, work: &Work, now_ms: u64) -> Result<u64, StoreError> {
+        let journal = Journal { connection, path, key: &self.0, brain: &work.brain };
+        match &work.task {
+            Task::Create => journal.create(now_ms).map(|()| 0),
+            Task::Lease => journal.next_epoch(),
+            Task::Append { epoch, drafts } => journal.append(*epoch, drafts, now_ms).map(|seq| seq.0),
+        }
     }
 }
 
@@ -301,7 +344,7 @@ fn times(created_ms: u64, updated_ms: u64) -> Vec<u8> {
     [created_ms.to_be_bytes(), updated_ms.to_be_bytes()].concat()
 }
 
-fn digest(bytes: &[u8]) -> Option<Digest> {
+pub(crate) fn digest(bytes: &[u8]) -> Option<Digest> {
     bytes.try_into().ok().map(Digest::from_bytes)
 }
 

@@ -12,8 +12,8 @@ use rusqlite::Connection;
 
 use crate::file::{self, JOURNAL};
 use crate::lease::Lock;
-use crate::record::{Draft, Journal, MAX_EVENTS, uint};
-use crate::writer::{Work, Writer};
+use crate::record::{Draft, Journal, Journals, MAX_EVENTS, Task, Work, uint};
+use crate::writer::Writer;
 use crate::{Durability, Lease, Record, StoreError};
 
 /// Candidates that an error names at most.
@@ -41,7 +41,7 @@ pub struct Store {
     key: Arc<TenantKey>,
     path: PathBuf,
     leases: PrivateDir,
-    writer: Writer,
+    writer: Writer<Work>,
     reader: Mutex<Connection>,
     #[cfg(feature = "fault")]
     fault: crate::fault::Fault,
@@ -69,7 +69,7 @@ impl Store {
         if !exists {
             JOURNAL.make(&dir)?;
         }
-        let writer = Writer::start(JOURNAL.open(&path)?, path.clone(), Arc::clone(&key))?;
+        let writer = Writer::start("journal", JOURNAL.open(&path)?, path.clone(), Journals(Arc::clone(&key)))?;
         let reader = Mutex::new(JOURNAL.open_reader(&path)?);
         Ok(Self {
             tenant,
@@ -89,7 +89,7 @@ impl Store {
     /// [`StoreError::Exists`] if the id is taken, and those of the disk.
     pub fn create(&self, access: &Access, brain: &BrainId) -> Result<(), StoreError> {
         self.admit(access)?;
-        self.writer.perform(brain, Work::Create, Durability::Lazy).map(|_| ())
+        self.writer.perform(Work { brain: brain.clone(), task: Task::Create }, Durability::Lazy).map(|_| ())
     }
 
     /// All brains, oldest first.
@@ -172,7 +172,7 @@ impl Store {
         self.admit(access)?;
         self.journal(&self.reader(), brain).head()?;
         let lock = Lock::take(&self.leases, brain)?;
-        let epoch = self.writer.perform(brain, Work::Lease, Durability::Lazy)?;
+        let epoch = self.writer.perform(Work { brain: brain.clone(), task: Task::Lease }, Durability::Lazy)?;
         Ok(Lease { tenant: self.tenant.clone(), brain: brain.clone(), epoch, lock })
     }
 
@@ -203,7 +203,7 @@ impl Store {
         let strike = self.fault.count();
         #[cfg(feature = "fault")]
         crate::fault::Fault::strike(strike, crate::When::Before);
-        let first = self.writer.perform(&lease.brain, Work::Append { epoch: lease.epoch, drafts }, durability)?;
+        let first = self.writer.perform(work(lease, drafts), durability)?;
         #[cfg(feature = "fault")]
         crate::fault::Fault::strike(strike, crate::When::After);
         Ok((first..).take(events.len()).map(Seq).collect())
@@ -222,7 +222,7 @@ impl Store {
             .iter()
             .map(|(lease, events)| {
                 let drafts = self.drafts(access, lease, events)?;
-                self.writer.begin(&lease.brain, Work::Append { epoch: lease.epoch, drafts }, durability)
+                self.writer.begin(work(lease, drafts), durability)
             })
             .collect();
         begun.into_iter().map(|begun| begun.and_then(|begun| begun.end()).map(|_| ())).collect()
@@ -323,4 +323,8 @@ type Columns = (String, [i64; 3]);
 
 fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<Columns> {
     Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]))
+}
+
+fn work(lease: &Lease, drafts: Vec<Draft>) -> Work {
+    Work { brain: lease.brain.clone(), task: Task::Append { epoch: lease.epoch, drafts } }
 }

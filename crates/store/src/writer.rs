@@ -1,16 +1,12 @@
 //! The thread that writes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use autoshare_core::BrainId;
-use autoshare_vault::TenantKey;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::record::{Draft, Journal};
 use crate::{Durability, StoreError};
 
 /// Jobs that wait before callers do.
@@ -18,56 +14,62 @@ const QUEUE: usize = 256;
 /// Jobs in one transaction at most, so that the first does not wait long for the last.
 const BATCH: usize = 64;
 
-/// What is to be written.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// A new brain.
-    Create,
-    /// A new lease of a brain; yields its epoch.
-    Lease,
-    /// Events under the lease of `epoch`; yields the first's number.
-    Append {
-        /// The lease's.
-        epoch: u64,
-        /// The events.
-        drafts: Vec<Draft>,
-    },
+/// What is written to: it knows what a piece of work means.
+pub(crate) trait Book: Send + 'static {
+    /// A piece of work.
+    type Work: Send + 'static;
+
+    /// Does it, within a transaction, and says what it yields.
+    fn perform(&self, connection: &Connection, path: &Path, work: &Self::Work, now_ms: u64) -> Result<u64, StoreError>;
+
+    /// Called at the start and after each batch, when the callers have been told. Says how long to wait at most until it
+    /// is called again.
+    fn after(&mut self, _disk: &mut Disk) -> Option<Duration> {
+        None
+    }
+
+    /// Called at the end.
+    fn close(&mut self, _disk: &mut Disk) {}
 }
 
-struct Job {
-    brain: BrainId,
-    work: Work,
+struct Job<W> {
+    work: W,
     durability: Durability,
     done: SyncSender<Result<u64, StoreError>>,
 }
 
 /// The way to the writer thread.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    jobs: Option<SyncSender<Job>>,
+pub(crate) struct Writer<W> {
+    jobs: Option<SyncSender<Job<W>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Writer {
-    pub(crate) fn start(connection: Connection, path: PathBuf, key: Arc<TenantKey>) -> Result<Self, StoreError> {
+impl<W: Send + 'static> Writer<W> {
+    pub(crate) fn start(
+        name: &str,
+        connection: Connection,
+        path: PathBuf,
+        book: impl Book<Work = W>,
+    ) -> Result<Self, StoreError> {
         let (jobs, queue) = sync_channel(QUEUE);
-        let worker = Worker { connection, path, key, level: None, failed: false };
+        let worker = Worker { disk: Disk { connection, path, level: None, failed: false }, book };
         let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
+            .name(name.to_owned())
             .spawn(move || worker.run(&queue))
             .map_err(|_| StoreError::NoWriter)?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Has `work` done and waits for it. Returns what the work yields.
-    pub(crate) fn perform(&self, brain: &BrainId, work: Work, durability: Durability) -> Result<u64, StoreError> {
-        self.begin(brain, work, durability)?.end()
+    pub(crate) fn perform(&self, work: W, durability: Durability) -> Result<u64, StoreError> {
+        self.begin(work, durability)?.end()
     }
 
     /// Has `work` done, soon. What was begun before its end is waited for comes into one transaction, as far as it fits.
-    pub(crate) fn begin(&self, brain: &BrainId, work: Work, durability: Durability) -> Result<Begun, StoreError> {
+    pub(crate) fn begin(&self, work: W, durability: Durability) -> Result<Begun, StoreError> {
         let (done, result) = sync_channel(1);
-        let job = Job { brain: brain.clone(), work, durability, done };
+        let job = Job { work, durability, done };
         self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(StoreError::NoWriter)?;
         Ok(Begun(result))
     }
@@ -83,7 +85,7 @@ impl Begun {
     }
 }
 
-impl Drop for Writer {
+impl<W> Drop for Writer<W> {
     fn drop(&mut self) {
         // The thread ends when nobody can send any more, after what was sent.
         drop(self.jobs.take());
@@ -93,10 +95,11 @@ impl Drop for Writer {
     }
 }
 
-struct Worker {
+/// A file of SQLite and how far its writes have to reach.
+#[derive(Debug)]
+pub(crate) struct Disk {
     connection: Connection,
     path: PathBuf,
-    key: Arc<TenantKey>,
     /// What `PRAGMA synchronous` was last set for.
     level: Option<Durability>,
     /// An fsync failed. The kernel may have dropped the pages and call the next fsync a success (fsync(2), NOTES of
@@ -104,18 +107,81 @@ struct Worker {
     failed: bool,
 }
 
-impl Worker {
-    fn run(mut self, queue: &Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            let mut batch = vec![first];
-            batch.extend(queue.try_iter().take(BATCH - 1));
-            self.write(batch);
+impl Disk {
+    /// Does `work` in one transaction that outlives what `level` says.
+    pub(crate) fn transact<T>(
+        &mut self,
+        level: Durability,
+        work: impl FnOnce(&Connection, &Path) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.failed {
+            return Err(StoreError::Failed { path: self.path.clone() });
         }
+        let result = self.attempt(level, work);
+        self.failed |= matches!(result, Err(StoreError::Failed { .. }));
+        result
+    }
+
+    fn attempt<T>(
+        &mut self,
+        level: Durability,
+        work: impl FnOnce(&Connection, &Path) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let sqlite = StoreError::sqlite(&self.path);
+        if self.level != Some(level) {
+            // Has no effect within a transaction.
+            let name = match level {
+                Durability::Lazy => "NORMAL",
+                Durability::Synced => "FULL",
+            };
+            self.connection.pragma_update(None, "synchronous", name).map_err(&sqlite)?;
+            self.level = Some(level);
+        }
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sqlite)?;
+        let result = work(&transaction, &self.path)?;
+        transaction.commit().map_err(&sqlite)?;
+        Ok(result)
+    }
+
+    /// The connection, to read with.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+struct Worker<B> {
+    disk: Disk,
+    book: B,
+}
+
+impl<B: Book> Worker<B> {
+    fn run(mut self, queue: &Receiver<Job<B::Work>>) {
+        loop {
+            let first = match self.book.after(&mut self.disk) {
+                Some(wait) => queue.recv_timeout(wait),
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match first {
+                Ok(first) => {
+                    let mut batch = vec![first];
+                    batch.extend(queue.try_iter().take(BATCH - 1));
+                    self.write(batch);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.book.close(&mut self.disk);
     }
 
     /// Writes a batch and tells the callers. Where a batch fails as a whole, each job is tried on its own, so that one
     /// which cannot be written (too large for the room that is left) takes no other down.
-    fn write(&mut self, batch: Vec<Job>) {
+    fn write(&mut self, batch: Vec<Job<B::Work>>) {
         match self.transact(&batch) {
             Ok(results) => {
                 for (job, result) in batch.into_iter().zip(results) {
@@ -128,55 +194,30 @@ impl Worker {
                     tell(&job, Err(StoreError::Busy { path: path.clone(), seconds }));
                 }
             }
-            Err(error) => {
-                self.failed |= matches!(error, StoreError::Failed { .. });
-                match <[Job; 1]>::try_from(batch) {
-                    Ok([job]) => tell(&job, Err(error)),
-                    Err(batch) => batch.into_iter().for_each(|job| self.write(vec![job])),
+            Err(error) => match <[Job<B::Work>; 1]>::try_from(batch) {
+                Ok([job]) => tell(&job, Err(error)),
+                Err(batch) => batch.into_iter().for_each(|job| self.write(vec![job])),
+            },
+        }
+    }
+
+    fn transact(&mut self, batch: &[Job<B::Work>]) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
+        let level = batch.iter().map(|job| job.durability).max().unwrap_or(Durability::Synced);
+        let (book, now_ms) = (&self.book, now_ms());
+        self.disk.transact(level, |connection, path| {
+            let mut results = Vec::with_capacity(batch.len());
+            for job in batch {
+                match book.perform(connection, path, &job.work, now_ms) {
+                    Err(error) if !error.is_refusal() => return Err(error),
+                    result => results.push(result),
                 }
             }
-        }
-    }
-
-    fn transact(&mut self, batch: &[Job]) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
-        if self.failed {
-            return Err(StoreError::Failed { path: self.path.clone() });
-        }
-        let sqlite = StoreError::sqlite(&self.path);
-        let level = batch.iter().map(|job| job.durability).max().unwrap_or(Durability::Synced);
-        if self.level != Some(level) {
-            // Has no effect within a transaction.
-            let name = match level {
-                Durability::Lazy => "NORMAL",
-                Durability::Synced => "FULL",
-            };
-            self.connection.pragma_update(None, "synchronous", name).map_err(&sqlite)?;
-            self.level = Some(level);
-        }
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sqlite)?;
-        let now_ms = now_ms();
-        let mut results = Vec::with_capacity(batch.len());
-        for job in batch {
-            match perform(&transaction, &self.path, &self.key, job, now_ms) {
-                Err(error) if !error.is_refusal() => return Err(error),
-                result => results.push(result),
-            }
-        }
-        transaction.commit().map_err(&sqlite)?;
-        Ok(results)
+            Ok(results)
+        })
     }
 }
 
-fn perform(connection: &Connection, path: &Path, key: &TenantKey, job: &Job, now_ms: u64) -> Result<u64, StoreError> {
-    let journal = Journal { connection, path, key, brain: &job.brain };
-    match &job.work {
-        Work::Create => journal.create(now_ms).map(|()| 0),
-        Work::Lease => journal.next_epoch(),
-        Work::Append { epoch, drafts } => journal.append(*epoch, drafts, now_ms).map(|seq| seq.0),
-    }
-}
-
-fn tell(job: &Job, result: Result<u64, StoreError>) {
+fn tell<W>(job: &Job<W>, result: Result<u64, StoreError>) {
     // A caller that is gone needs no answer.
     let _ = job.done.send(result);
 }

@@ -222,8 +222,7 @@ impl PrivateDir {
     pub fn lock(&self) -> Result<Held, VaultError> {
         // A description of its own: one that is shared would not keep threads apart.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, ".", flags, Mode::empty())
-            .map_err(VaultError::io("open", &self.path))?;
+        let fd = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).map_err(VaultError::io("open", &self.path))?;
         loop {
             match rustix::fs::flock(&fd, FlockOperation::LockExclusive) {
                 Ok(()) => return Ok(Held(fd)),

@@ -77,7 +77,11 @@ impl std::str::FromStr for PublicKey {
 }
 
 fn spell(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -68,8 +68,7 @@ impl Vault {
             return Ok(key);
         }
         self.files.make(tenant)?;
-        TenantKey::existing(&self.files, tenant)?.ok_or_else(|| VaultError::Gone {
-            path: self.files.tenants.path().join(file_name(tenant)),
-        })
+        TenantKey::existing(&self.files, tenant)?
+            .ok_or_else(|| VaultError::Gone { path: self.files.tenants.path().join(file_name(tenant)) })
     }
 }

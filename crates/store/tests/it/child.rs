@@ -61,7 +61,7 @@ impl Iterator for Said {
     }
 }
 
-fn say(words: impl std::fmt::Display) {
+pub(crate) fn say(words: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("say:{words}\n").as_bytes()).unwrap();
     out.flush().unwrap();
@@ -84,6 +84,7 @@ fn in_another_process() {
         ("kill", point) => kill(&dir, point),
         ("full", _) => full(&dir),
         ("readonly", _) => readonly(&dir),
+        ("audit", _) => crate::audit::append(&dir, say),
         ("ledger-spend", _) => say(ledger::spend_all(&dir)),
         ("ledger-kill", at) => ledger::kill_at(&dir, at),
         ("ledger-full", _) => ledger::full(&dir),

@@ -12,6 +12,7 @@
     reason = "tests"
 )]
 
+mod audit;
 mod child;
 mod disk;
 mod journal;

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use autoshare_core::TokenId;
+use autoshare_access::Scope;
 use autoshare_core::day::Day;
+use autoshare_core::{TenantName, TokenId};
 use clap::{Parser, Subcommand};
 
 use crate::settings::GlobalFlags;
@@ -78,6 +79,11 @@ pub(crate) enum Command {
     Tool {
         #[command(subcommand)]
         command: Tool,
+    },
+    /// Make, change and list tenants, who are served side by side
+    Tenant {
+        #[command(subcommand)]
+        command: Tenant,
     },
     /// Tokens for other programs: what they show to use models through `autoshare serve`
     Token {
@@ -574,6 +580,70 @@ pub(crate) struct ApproveMcp {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Tenant {
+    /// Make a tenant
+    New {
+        /// Its name: 1 to 63 of a-z, 0-9 and '-', beginning with a letter
+        name: TenantName,
+        #[command(flatten)]
+        terms: TenantTerms,
+    },
+    /// List the tenants
+    List,
+    /// Change what a tenant may have; what is not named stays
+    Set {
+        /// Its name
+        name: TenantName,
+        #[command(flatten)]
+        terms: TenantTerms,
+    },
+    /// Refuse a tenant's tokens, and let its brains rest
+    Suspend {
+        /// Its name
+        name: TenantName,
+    },
+    /// Serve a tenant again
+    Resume {
+        /// Its name
+        name: TenantName,
+    },
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct TenantTerms {
+    /// Its share where tenants wait for the same thing: 1 to 1000 [default: 100]
+    #[arg(long, value_name = "N")]
+    pub(crate) weight: Option<u32>,
+    /// The group whose rate it shares
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// Brains that are awake at once at most [default: 16]
+    #[arg(long, value_name = "N")]
+    pub(crate) awake: Option<u32>,
+    /// Brains in all at most [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub(crate) brains: Option<u64>,
+    /// Bytes of all its workspaces at most [default: 10 GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) disk: Option<u64>,
+    /// The model of its brains for which none is named
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// A model that it may name, `*` for any text (repeatable); without one, all
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) allow_model: Vec<String>,
+    /// Money of a day (UTC) at most, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) day_cost: Option<String>,
+    /// Money of a month (UTC) at most, in US dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) month_cost: Option<String>,
+    /// Requests a minute at most
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_per_minute: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Token {
     /// Make a token; it is printed once, on stdout
     New(Box<NewToken>),
@@ -634,6 +704,10 @@ pub(crate) struct NewToken {
     /// Let it make tokens of its own, within its limits
     #[arg(long)]
     pub(crate) may_make_tokens: bool,
+    /// What it may be used for (repeatable): gateway, tokens, read, brains, approve, empty_steps, audit, operator
+    /// [default: gateway]
+    #[arg(long, value_name = "SCOPE", value_parser = Scope::parse)]
+    pub(crate) scope: Vec<Scope>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -138,6 +138,24 @@ impl Cap {
         *self == Self::NONE
     }
 
+    /// The lower of both, for each measure.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        fn lower<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            match (one, other) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            }
+        }
+        Self {
+            requests: lower(self.requests, other.requests),
+            input_tokens: lower(self.input_tokens, other.input_tokens),
+            output_tokens: lower(self.output_tokens, other.output_tokens),
+            tokens: lower(self.tokens, other.tokens),
+            cost: lower(self.cost, other.cost),
+        }
+    }
+
     /// These caps, and those of `owner` where there are none. Gives back the first that is higher than the owner's.
     ///
     /// # Errors
@@ -198,6 +216,17 @@ impl Caps {
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
+
+    /// The lower of both, for each window and measure.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        Self {
+            call: self.call.strictest(other.call),
+            run: self.run.strictest(other.run),
+            day: self.day.strictest(other.day),
+            month: self.month.strictest(other.month),
+        }
+    }
 }
 
 /// What an account may use.
@@ -220,6 +249,12 @@ impl Budget {
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
+    }
+
+    /// The lower caps of both.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        Self { hard: self.hard.strictest(other.hard), soft: self.soft.strictest(other.soft) }
     }
 }
 

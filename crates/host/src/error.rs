@@ -43,6 +43,9 @@ pub enum HostError {
     /// There is no policy to judge actions by.
     #[error("no policy was given to judge actions by: this is a fault in AutoSHARE, please report it")]
     NoPolicy,
+    /// A tenant cannot be served with what it has.
+    #[error("{0}")]
+    Open(String),
     /// The system gives no random bytes.
     #[error("no random bytes from the system: {0}")]
     Randomness(String),

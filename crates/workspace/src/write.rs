@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use autoshare_core::Digest;
 use autoshare_core::event::RootMode;
 use autoshare_core::outcome::FileState;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use crate::beneath::{Follow, normal, open_directory};
@@ -165,17 +165,17 @@ impl Workspace {
         let mut dir = open_directory(&self.dir, b".", Follow::Nothing)?;
         for name in path.split('/').filter(|name| *name != ".") {
             let next = match open_directory(&dir, name.as_bytes(), Follow::Nothing) {
-                Err(WorkspaceError::NotFound { .. }) => {
-                    match rustix::fs::mkdirat(&dir, name, NEW_FOLDER) {
-                        Ok(()) => {
-                            made.push((dir.try_clone().map_err(|_| fail(Errno::MFILE))?, name.to_owned()));
-                            rustix::fs::fsync(&dir).map_err(fail)?;
-                        }
-                        Err(Errno::EXIST) => {}
-                        Err(errno) => return Err(fail(errno)),
+                Err(WorkspaceError::NotFound { .. }) => match rustix::fs::mkdirat(&dir, name, NEW_FOLDER) {
+                    Ok(()) => {
+                        made.push((dir.try_clone().map_err(|_| fail(Errno::MFILE))?, name.to_owned()));
+                        rustix::fs::fsync(&dir).map_err(fail)?;
+                        let folder = open_directory(&dir, name.as_bytes(), Follow::Nothing)?;
+                        give(&dir, &folder).map_err(fail)?;
+                        folder
                     }
-                    open_directory(&dir, name.as_bytes(), Follow::Nothing)?
-                }
+                    Err(Errno::EXIST) => open_directory(&dir, name.as_bytes(), Follow::Nothing)?,
+                    Err(errno) => return Err(fail(errno)),
+                },
                 other => other?,
             };
             dir = next;
@@ -191,7 +191,8 @@ impl Workspace {
         let mode = target.mode & Mode::from_raw_mode(0o777);
         let kept = target.before.as_ref().map(|_| mode);
         let file = create(dir, &temp, mode).map_err(fail)?;
-        let done = fill(file, content, kept).map_err(fail).and_then(|()| match &target.before {
+        let given = give(dir, &file).map_err(fail);
+        let done = given.and_then(|()| fill(file, content, kept).map_err(fail)).and_then(|()| match &target.before {
             Some(before) => {
                 let (now, _) = self.reader().read_at(dir, name.as_bytes(), Follow::Nothing)?;
                 if state(&now) != *before {
@@ -210,6 +211,17 @@ impl Workspace {
         }
         rustix::fs::fsync(dir).map_err(fail)
     }
+}
+
+/// Gives what was made to whoever owns the folder that it is made in. A cell is that owner; a host that is root, and puts a
+/// file there for somebody, is not.
+fn give(folder: &OwnedFd, made: &OwnedFd) -> Result<(), Errno> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = rustix::fs::fstat(folder)?;
+    let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
+    rustix::fs::fchown(made, Some(uid), Some(gid))
 }
 
 /// A new file for writing, of this mode less the umask. One that a crash left under this name is removed first.

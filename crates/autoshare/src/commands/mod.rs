@@ -15,6 +15,7 @@ mod run;
 mod scan;
 mod secret;
 mod serve;
+mod tenant;
 mod token;
 mod tool;
 mod undo;
@@ -93,6 +94,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Model { command: crate::args::Model::Test { name } } => model::test(settings, &name, look),
         Command::Policy { command } => policy::policy(&settings, &command, look),
         Command::Secret { command } => secret::secret(&settings, &command, look),
+        Command::Tenant { command } => tenant::tenant(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
         Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
         Command::Tool { command } => tool::tool(&settings, &command, look),

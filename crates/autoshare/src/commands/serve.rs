@@ -11,12 +11,10 @@ mod walls;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use autoshare_broker::gateway::Gateway;
-use autoshare_core::fair::{Places, Weight};
 use autoshare_guard::encode;
-use autoshare_host::calls::Calls;
+use autoshare_host::resident::ResidentError;
 use autoshare_sandbox::Launcher;
-use autoshare_server::http::{self, Faces, Http};
+use autoshare_server::http::{self, Http};
 use autoshare_vault::Vault;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,7 +23,7 @@ use self::systemd::Supervisor;
 use self::tls::TlsFiles;
 use crate::args::Serve;
 use crate::assemble;
-use crate::exit::Failure;
+use crate::exit::{FAILED, Failure, SETTINGS};
 use crate::screen::{Look, err, out};
 use crate::settings::{Activation, Settings, parse_address};
 
@@ -48,21 +46,23 @@ pub(crate) fn serve(
         Some(given) => given,
         None => http::listen(settings.serve.http.listen, settings.serve.tls.is_some())?,
     };
+    if !settings.restrict {
+        let words = "serve keeps every tenant to its workspaces: RESTRICT_TO_WORKSPACE cannot be off here";
+        return Err(Failure::new(SETTINGS, words));
+    }
+    assemble::serve::make_workspaces(&settings)?;
     let confined = walls::confine(&settings)?;
     walls::try_cell(&launcher)?;
-    let data = assemble::data(&settings)?;
-    let ledger = assemble::ledger(&settings, &data.access)?;
-    let (access, tokens) = assemble::tokens(&settings)?;
-    let none = tokens.list(&access)?.is_empty();
-    let broker = assemble::broker(&mut settings)?;
-    let calls = Calls::new(data.access.clone(), Arc::clone(&data.store));
-    let model_calls = Places::new(settings.fair.model_calls).share(access.tenant().clone(), Weight::default());
-    let gateway = Gateway::new(broker, Arc::clone(&ledger), settings.gateway.clone()).with_places(model_calls);
+    let nobody = assemble::tokens(&settings)?;
+    let none = nobody.1.list(&nobody.0)?.is_empty();
+    let launcher = Arc::new(launcher);
     let tls = settings.serve.tls.clone().map(TlsFiles::read).transpose()?;
+    let (http_settings, drain) = (settings.serve.http.clone(), settings.serve.http.drain);
+    let faces = Arc::new(assemble::serve::faces(settings, Arc::clone(&launcher))?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let http = Http::over(listener, settings.serve.http.clone(), tls.as_ref().map(TlsFiles::pair))?;
+        let http = Http::over(listener, http_settings, tls.as_ref().map(TlsFiles::pair))?;
         let at = http.at()?;
         let base = format!("{scheme}://{at}");
         if look == Look::Json {
@@ -78,7 +78,9 @@ pub(crate) fn serve(
                 err("nobody has a token yet: autoshare token new NAME");
             }
         }
-        let faces = Arc::new(Faces { tokens, gateway, calls });
+        for (tenant, brain, why) in faces.residents.wake_all(&faces.operator).await.map_err(failed)? {
+            err(&format!("{tenant}/{brain} was awake and is not woken: {}", encode::terminal_line(&why, 300)));
+        }
         let (mut end, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! {
@@ -98,12 +100,16 @@ pub(crate) fn serve(
         };
         http.serve(Arc::clone(&faces), stop).await;
         renewing.iter().for_each(tokio::task::JoinHandle::abort);
-        if let Some(faces) = Arc::into_inner(faces) {
-            faces.calls.finish().await;
-        }
+        faces.residents.close(drain).await;
         Ok::<(), Failure>(())
     })?;
-    ledger.flush()?;
-    launcher.leave();
+    drop((faces, runtime));
+    if let Some(launcher) = Arc::into_inner(launcher) {
+        launcher.leave();
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn failed(error: ResidentError) -> Failure {
+    Failure::new(FAILED, error.to_string())
 }

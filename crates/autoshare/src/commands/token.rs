@@ -80,7 +80,10 @@ fn grant(flags: &NewToken) -> Result<Grant, Failure> {
         },
         ..Caps::NONE
     };
-    let scopes = [Scope::Gateway].into_iter().chain(flags.may_make_tokens.then_some(Scope::Tokens)).collect();
+    let named = if flags.scope.is_empty() { vec![Scope::Gateway] } else { flags.scope.clone() };
+    let mut scopes: Vec<Scope> = named.into_iter().chain(flags.may_make_tokens.then_some(Scope::Tokens)).collect();
+    scopes.sort();
+    scopes.dedup();
     let rate = Rate { requests: flags.requests_per_minute, tokens: flags.tokens_per_minute };
     let budget = Budget { hard, soft: Caps::NONE };
     Ok(Grant { name: flags.name.clone(), expires_ms, scopes, models, budget, rate })

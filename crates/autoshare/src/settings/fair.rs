@@ -30,7 +30,6 @@ pub(crate) struct Fair {
     /// Brains that have cells.
     pub(crate) cells: Room,
     /// Requests of a tenant that has no rate of its own.
-    #[cfg_attr(not(test), expect(dead_code, reason = "requests are limited where several tenants are served"))]
     pub(crate) requests: Rate,
 }
 

@@ -303,6 +303,15 @@ impl Settings {
         Ok(())
     }
 
+    /// Where the workspaces of tenants lie: not in the data directory, which no brain may touch.
+    pub(crate) fn workspaces(&self) -> PathBuf {
+        self.serve.workspaces.clone().unwrap_or_else(|| {
+            let mut name = self.data_dir.file_name().unwrap_or_default().to_owned();
+            name.push("-workspaces");
+            self.data_dir.with_file_name(name)
+        })
+    }
+
     /// Refuses a workspace that holds a file settings were read from, or our own data.
     pub(crate) fn check_workspace(&self, workspace: &Path) -> Result<(), SettingsError> {
         for path in self.read_from.iter().chain([&self.data_dir]) {

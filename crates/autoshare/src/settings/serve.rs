@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use autoshare_broker::gateway::{GatewaySettings, Shape};
 use autoshare_guard::verify::Profile;
+use autoshare_host::resident::ResidentsSettings;
+use autoshare_server::api::ApiSettings;
 use autoshare_server::http::{Demand, Http2Settings, HttpSettings};
 use serde::Deserialize;
 
@@ -25,7 +27,11 @@ pub(crate) struct ServeSection {
     write_timeout_s: Option<u64>,
     drain_s: Option<u64>,
     http2: Http2Section,
-    workspaces: Vec<PathBuf>,
+    workspaces: Option<PathBuf>,
+    api_body: Option<u64>,
+    upload: Option<u64>,
+    streams_each: Option<u64>,
+    residents: Option<u64>,
     confine: Option<Confine>,
 }
 
@@ -87,8 +93,12 @@ pub(crate) struct Serve {
     pub(crate) http: HttpSettings,
     /// What TLS is spoken with, where it is.
     pub(crate) tls: Option<TlsSettings>,
-    /// Folders in which workspaces lie, beside the data directory.
-    pub(crate) workspaces: Vec<PathBuf>,
+    /// Where the workspaces of tenants lie; beside the data directory where nothing is said.
+    pub(crate) workspaces: Option<PathBuf>,
+    /// Bounds of the API.
+    pub(crate) api: ApiSettings,
+    /// Tenants that are open at once.
+    pub(crate) residents: ResidentsSettings,
     pub(crate) confine: Confine,
 }
 
@@ -159,10 +169,27 @@ impl ServeSection {
             let why = "name the authority as well, with serve.client_ca".to_owned();
             return Err(wrong("client_cert", None, why));
         }
-        if let Some(path) = self.workspaces.iter().find(|path| !path.is_absolute()) {
+        let api = ApiSettings::default();
+        let api = ApiSettings {
+            max_body: count(within("api_body", self.api_body, api.max_body as u64, 1_024..=64 << 20)?),
+            max_upload: count(within("upload", self.upload, api.max_upload as u64, 1_024..=16 << 20)?),
+            streams_each: count(within("streams_each", self.streams_each, api.streams_each as u64, 1..=100_000)?),
+            ..api
+        };
+        let residents = ResidentsSettings::default();
+        let most = count(within("residents", self.residents, residents.most as u64, 1..=100_000)?);
+        let residents = ResidentsSettings { most, limit: residents.limit.max(most) };
+        if let Some(path) = self.workspaces.as_ref().filter(|path| !path.is_absolute()) {
             return Err(wrong("workspaces", Some(path), "use an absolute path".to_owned()));
         }
-        Ok(Serve { http, tls, workspaces: self.workspaces.clone(), confine: self.confine.unwrap_or_default() })
+        Ok(Serve {
+            http,
+            tls,
+            workspaces: self.workspaces.clone(),
+            api,
+            residents,
+            confine: self.confine.unwrap_or_default(),
+        })
     }
 }
 
@@ -186,6 +213,10 @@ impl Http2Section {
         let (idle, ping) = (Duration::from_secs(idle), Duration::from_secs(ping));
         Ok(Http2Settings { streams, header_list, stream_window, connection_window, resets, idle, ping })
     }
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// An address with its port.

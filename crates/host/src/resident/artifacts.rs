@@ -104,10 +104,10 @@ impl Resident {
         Ok(artifact)
     }
 
-    fn touch<T: Send>(
+    fn touch<T>(
         &self,
         goal: &Goal,
-        what: impl FnOnce(&autoshare_workspace::Workspace) -> Result<T, HostError> + Send,
+        what: impl FnOnce(&autoshare_workspace::Workspace) -> Result<T, HostError>,
     ) -> Result<T, ResidentError> {
         let root = goal.roots.first().ok_or_else(|| ResidentError::State("the brain has no workspace".to_owned()))?;
         Ok(self.parts.homes.touch(&root.path, what)?)

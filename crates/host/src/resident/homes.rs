@@ -1,8 +1,7 @@
-//! Where the workspaces of tenants lie, and by whose rights they are touched.
+//! Where the workspaces of tenants lie, and whose they are.
 //!
-//! A workspace belongs to a user of its tenant's own where the host is root: its cells run under that user, and so does the
-//! thread that touches it for people. Where the host is nobody special, all workspaces are its user's own, and what keeps
-//! tenants apart is that no cell shows another's.
+//! A workspace belongs to a user of its tenant's own where the host is root: its cells run under that user. Where the host is
+//! nobody special, all workspaces are its user's own, and what keeps tenants apart is that no cell shows another's.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -53,24 +52,16 @@ impl Homes {
         real.to_str().map(str::to_owned).ok_or_else(|| refused(&real, "its path is not UTF-8"))
     }
 
-    /// Does something in a workspace with the rights of its owner and no others.
-    pub(crate) fn touch<T: Send>(
+    /// Does something in a workspace, beneath its handle. What is made there belongs to whoever owns the workspace.
+    pub(crate) fn touch<T>(
         &self,
         path: &str,
-        what: impl FnOnce(&Workspace) -> Result<T, HostError> + Send,
+        what: impl FnOnce(&Workspace) -> Result<T, HostError>,
     ) -> Result<T, HostError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
             .map_err(|errno| refused(Path::new(path), &errno.to_string()))?;
-        let owner = rustix::fs::fstat(&dir).map_err(|errno| refused(Path::new(path), &errno.to_string()))?;
-        let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
-        let quota = self.quota;
-        let work = move || {
-            become_owner(uid, gid).map_err(|errno| refused(Path::new(path), &errno.to_string()))?;
-            what(&Workspace::open(dir, RootMode::Write, quota))
-        };
-        std::thread::scope(|scope| scope.spawn(work).join())
-            .unwrap_or_else(|_| Err(HostError::Task("a thread in a workspace ended".to_owned())))
+        what(&Workspace::open(dir, RootMode::Write, self.quota))
     }
 
     /// Removes all workspaces of a tenant.
@@ -78,18 +69,8 @@ impl Homes {
     /// # Errors
     /// [`HostError::Root`].
     pub fn remove(&self, tenant: &TenantRecord) -> Result<(), HostError> {
-        remove_below(&self.root, tenant.name.as_str())
+        remove_folder(&self.root, tenant.name.as_str())
     }
-}
-
-/// Gives up, for this thread, every right but the owner's: a thread has credentials of its own (credentials(7)).
-fn become_owner(uid: Uid, gid: Gid) -> rustix::io::Result<()> {
-    if !rustix::process::geteuid().is_root() || uid.is_root() {
-        return Ok(());
-    }
-    rustix::thread::set_thread_groups(&[])?;
-    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
-    rustix::thread::set_thread_res_uid(uid, uid, uid)
 }
 
 fn make_folder(path: &Path, mode: u32, owner: Option<u32>) -> Result<(), HostError> {
@@ -111,8 +92,11 @@ fn make_folder(path: &Path, mode: u32, owner: Option<u32>) -> Result<(), HostErr
     rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(wrong)
 }
 
-/// Removes what lies below `name` in `folder`, by handles and never through a link.
-fn remove_below(folder: &Path, name: &str) -> Result<(), HostError> {
+/// Removes the folder `name` in `folder` with all that it holds, by handles and never through a link.
+///
+/// # Errors
+/// [`HostError::Root`].
+pub fn remove_folder(folder: &Path, name: &str) -> Result<(), HostError> {
     let wrong = |errno: Errno| refused(&folder.join(name), &format!("it cannot be removed ({errno})"));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let parent = match rustix::fs::open(folder, flags, Mode::empty()) {

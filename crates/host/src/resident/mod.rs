@@ -33,7 +33,7 @@ use crate::{AnswerError, Driving, Host, HostError, Progress, Question, Questions
 
 pub use artifacts::Artifact;
 pub use awake::AwakeIndex;
-pub use homes::Homes;
+pub use homes::{Homes, remove_folder};
 pub use house::{Open, Residents, ResidentsSettings};
 pub use view::{BrainView, Phase, StepView, TurnView};
 

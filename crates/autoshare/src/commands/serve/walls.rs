@@ -15,7 +15,7 @@ pub(crate) fn confine(settings: &Settings) -> Result<Option<HostConfinement>, Fa
         return Ok(None);
     }
     let spec = HostSpec {
-        write: std::iter::once(&settings.data_dir).chain(&settings.serve.workspaces).map(|path| real(path)).collect(),
+        write: [settings.data_dir.clone(), settings.workspaces()].iter().map(|path| real(path)).collect(),
         read: read(settings).collect(),
     };
     confine_host(&spec).map(Some).map_err(|error| {

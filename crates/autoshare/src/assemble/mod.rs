@@ -1,5 +1,7 @@
 //! Puts the parts together for one invocation.
 
+pub(crate) mod serve;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use autoshare_access::{Access, Operator, Tenants, Tokens};
 use autoshare_broker::{Broker, Claims, Credentials};
 use autoshare_core::event::{Root, RootMode};
-use autoshare_core::fair::{Places, Weight};
+use autoshare_core::fair::{Places, Share, Weight};
 use autoshare_core::origin::Origin;
 use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};

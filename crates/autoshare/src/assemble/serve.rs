@@ -1,0 +1,165 @@
+//! Puts the parts together for a server of many tenants.
+
+use std::sync::Arc;
+
+use autoshare_access::{Access, Operator, TenantRecord, Tenants, Tokens};
+use autoshare_broker::Claims;
+use autoshare_broker::gateway::Gateway;
+use autoshare_core::TenantName;
+use autoshare_core::budget::Budget;
+use autoshare_core::fair::{Places, Weight};
+use autoshare_host::calls::Calls;
+use autoshare_host::resident::{AwakeIndex, Homes, Open, Resident, ResidentParts, Residents, remove_folder};
+use autoshare_host::{Host, HostError, Questions};
+use autoshare_sandbox::{Launcher, Tier};
+use autoshare_server::api::{Faces, FacesParts};
+use autoshare_store::Store;
+use autoshare_store::ledger::{Budgets, Ledger};
+use autoshare_vault::Vault;
+use rustix::fs::Mode;
+
+use super::{First, broker_of, guard, host_of, known_mcp_of, parts, tools};
+use crate::exit::{FAILED, Failure};
+use crate::settings::Settings;
+
+/// Makes the folder of workspaces. Others may pass through it to what is theirs, and list nothing.
+pub(crate) fn make_workspaces(settings: &Settings) -> Result<(), Failure> {
+    let path = settings.workspaces();
+    match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o711)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(errno) => {
+            let words = format!("{}: {errno}; name another folder with [serve] workspaces", path.display());
+            Err(Failure::new(FAILED, words))
+        }
+    }
+}
+
+/// What all tenants have in common.
+struct Common {
+    settings: Settings,
+    vault: Vault,
+    launcher: Arc<Launcher>,
+    claims: Arc<Claims>,
+    parts: autoshare_host::Settings,
+    /// Calls of models, and brains that have cells.
+    places: [Arc<Places>; 2],
+    homes: Homes,
+    index: Arc<AwakeIndex>,
+    tokens: Tokens,
+}
+
+/// The faces over the settings. Nobody is served yet, and no tenant is open.
+pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces, Failure> {
+    let vault = Vault::open(&settings.data_dir)?;
+    let operator = Operator::local(&settings.data_dir)?;
+    let tenants = Arc::new(Tenants::open(&settings.data_dir, &vault)?);
+    let tokens = || Tokens::open(&settings.data_dir, &vault);
+    let index = Arc::new(AwakeIndex::open(&settings.data_dir)?);
+    let quota = autoshare_core::usage::Quota { file: autoshare_core::usage::Quota::MAX_FILE, ..settings.quota };
+    let homes = Homes::new(settings.workspaces(), quota);
+    let parts = autoshare_host::Settings {
+        policy: Some(settings.gate.policy()?),
+        policy_in_force: Some(settings.gate.in_force()),
+        guard: guard(&settings)?,
+        // Nothing outside of a workspace is opened to a tenant's brain, whoever says yes.
+        protected: vec!["/".to_owned()],
+        least_tier: Tier::Full,
+        ..parts(&settings, Questions::Wait)
+    };
+    let places = [settings.fair.model_calls, settings.fair.cells].map(Places::new);
+    let faces = FacesParts {
+        tokens: tokens()?,
+        tenants: Arc::clone(&tenants),
+        operator,
+        homes: homes.clone(),
+        limits: settings.limits,
+        model: settings.model.clone(),
+        settings: settings.serve.api,
+        destroy: destroy(&settings)?,
+        residents: {
+            let (most, tokens) = (settings.serve.residents, tokens()?);
+            let common = Arc::new(Common {
+                vault,
+                launcher,
+                claims: Arc::default(),
+                parts,
+                places,
+                homes,
+                index: Arc::clone(&index),
+                tokens,
+                settings,
+            });
+            let open: Open = Box::new(move |access, record| open(&common, access, record));
+            Residents::new(open, tenants, index, most)
+        },
+    };
+    Ok(Faces::new(faces))
+}
+
+/// Opens a tenant from its own files alone.
+fn open(common: &Arc<Common>, access: &Access, record: Arc<TenantRecord>) -> Result<Resident, HostError> {
+    let settings = &common.settings;
+    let wrong = |failure: Failure| HostError::Open(failure.into_words());
+    let store = Arc::new(Store::open(&settings.data_dir, access, &common.vault)?);
+    let tenant = Budget::strictest(settings.budgets.tenant, record.terms.budget);
+    let budgets = Budgets { tenant, ..settings.budgets.clone() };
+    let ledger = Arc::new(Ledger::open(&settings.data_dir, access, budgets)?);
+    let broker = broker_of(settings, access, Arc::clone(&common.claims), First::Tenant).map_err(wrong)?;
+    let weight = Weight::new(record.terms.weight).unwrap_or_default();
+    let [model_calls, cells] = &common.places;
+    let share = |places: &Arc<Places>| places.share(access.tenant().clone(), weight);
+    let data = super::Data { access: access.clone(), store: Arc::clone(&store) };
+    let shares = [share(model_calls), share(cells)];
+    let host: Host = host_of(
+        settings,
+        &data,
+        Arc::clone(&broker),
+        Arc::clone(&common.launcher),
+        Arc::clone(&ledger),
+        shares,
+        common.parts.clone(),
+    )
+    .map_err(wrong)?;
+    let limits = Arc::clone(common);
+    let host = host.with_limits_of(Box::new(move |token| limits.tokens.limits(token).ok().flatten()));
+    let gateway = Gateway::new(broker, ledger, settings.gateway.clone()).with_places(share(model_calls));
+    let mut offered = tools(settings);
+    if let Some(mcp) = known_mcp_of(settings, access).map_err(wrong)? {
+        let told = |error: autoshare_host::mcp::ServerError| HostError::Open(error.to_string());
+        for name in mcp.shelf.names().map_err(told)? {
+            offered.extend(
+                autoshare_host::mcp::specs(&name, &mcp.shelf.get(&name).map_err(told)?)
+                    .map_err(|error| HostError::Open(error.to_string()))?,
+            );
+        }
+    }
+    Ok(Resident::new(ResidentParts {
+        record,
+        host,
+        gateway,
+        calls: Calls::new(access.clone(), store),
+        tools: offered,
+        homes: common.homes.clone(),
+        index: Arc::clone(&common.index),
+    }))
+}
+
+/// Destroys a tenant's key and files. What backups still hold of it is said.
+fn destroy(settings: &Settings) -> Result<autoshare_server::api::Destroy, Failure> {
+    let data_dir = settings.data_dir.clone();
+    Ok(Box::new(move |tenant: &TenantName| {
+        let told = |error: &dyn std::error::Error| error.to_string();
+        let vault = Vault::open(&data_dir).map_err(|error| told(&error))?;
+        let mut report = Vec::new();
+        vault.destroy(tenant).map_err(|error| told(&error))?;
+        report.push("its key is destroyed: what is left of its journals anywhere does not open".to_owned());
+        for folder in ["tenants", "secrets", "mcp", "undo"] {
+            remove_folder(&data_dir.join(folder), tenant.as_str()).map_err(|error| told(&error))?;
+        }
+        report.push(
+            "its journals, ledger, audit trail, tokens, secrets, servers of tools and workspaces are removed"
+                .to_owned(),
+        );
+        Ok(report)
+    }))
+}

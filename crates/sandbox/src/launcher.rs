@@ -36,8 +36,8 @@ pub struct Launcher {
     crew: Mutex<Crew>,
     /// Told when a launcher has nothing to do any more.
     freed: Condvar,
-    /// The first one's process.
-    pid: Pid,
+    /// The first one's process; none, where there is no launcher.
+    pid: Option<Pid>,
 }
 
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl Launcher {
         match sys::fork().map_err(|error| failed("forking", error))? {
             Some(pid) => {
                 let crew = Crew { idle: vec![Line { number: 0, socket: ours }], count: 1, lost: BTreeSet::new() };
-                Ok(Self { crew: Mutex::new(crew), freed: Condvar::new(), pid })
+                Ok(Self { crew: Mutex::new(crew), freed: Condvar::new(), pid: Some(pid) })
             }
             None => {
                 drop(ours);
@@ -150,10 +150,17 @@ impl Launcher {
         }
     }
 
-    /// The launcher's process; of several, the first's.
+    /// One that makes no cell, whoever asks: for a host that drives no brain.
+    #[must_use]
+    pub fn none() -> Self {
+        let crew = Crew { idle: Vec::new(), count: 0, lost: BTreeSet::new() };
+        Self { crew: Mutex::new(crew), freed: Condvar::new(), pid: None }
+    }
+
+    /// The launcher's process; of several, the first's; 0 where there is none.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.pid.as_raw_nonzero().get()
+        self.pid.map_or(0, |pid| pid.as_raw_nonzero().get())
     }
 
     /// Makes a cell, of the best tier that this machine offers and none below `spec.least`, in which the entry runs when
@@ -319,12 +326,13 @@ impl Launcher {
 impl Drop for Launcher {
     fn drop(&mut self) {
         self.hang_up();
+        let Some(pid) = self.pid else { return };
         // It is this process's child, so its number stays its own until it is waited for.
-        let ended = rustix::process::pidfd_open(self.pid, rustix::process::PidfdFlags::empty())
+        let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
             .and_then(|pidfd| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&END_PATIENCE)));
         if !matches!(ended, Ok(1)) {
-            let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
-        let _ = rustix::process::waitpid(Some(self.pid), rustix::process::WaitOptions::empty());
+        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
     }
 }

@@ -10,8 +10,12 @@ use autoshare_broker::{BreakerSettings, Broker, Prices, ProviderSpec, Providers,
 use autoshare_core::budget::{Budget, Cap, Caps, ModelPattern, Rate};
 use autoshare_core::event::{Event, Exchange};
 use autoshare_core::{Digest, Seq};
+use autoshare_host::Host;
 use autoshare_host::calls::Calls;
-use autoshare_server::http::{Faces, Http, HttpSettings, TlsPair};
+use autoshare_host::resident::{Resident, ResidentParts};
+use autoshare_sandbox::Launcher;
+use autoshare_server::api::Faces;
+use autoshare_server::http::{Http, HttpSettings, TlsPair};
 use autoshare_store::Store;
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_testkit::Canary;
@@ -21,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::house::{faces, host_settings};
 use crate::upstream::{Came, Says, Upstream};
 
 pub(crate) const KEY: &str = "sk-upstream-canary-0123456789";
@@ -92,11 +97,22 @@ impl Place {
             ..autoshare_broker::Settings::default()
         })
         .unwrap();
-        let faces = Arc::new(Faces {
-            tokens: Tokens::open(data.path(), &vault).unwrap(),
-            gateway: Gateway::new(Arc::new(broker), ledger, settings),
-            calls: Calls::new(access.clone(), Arc::clone(&store)),
-        });
+        let parts = (data.path().to_owned(), Arc::clone(&store), ledger, Arc::new(broker), settings);
+        let faces = Arc::new(faces(data.path(), move |access, record, homes, index| {
+            let (data, store, ledger, broker, settings) = parts.clone();
+            let host = Host::new(
+                access.clone(),
+                Arc::clone(&store),
+                Arc::clone(&ledger),
+                Arc::new(Launcher::none()),
+                Arc::clone(&broker),
+                host_settings(&data),
+            );
+            let gateway = Gateway::new(broker, ledger, settings);
+            let calls = Calls::new(access.clone(), store);
+            let (homes, index) = (homes.clone(), Arc::clone(index));
+            Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools: Vec::new(), homes, index }))
+        }));
         let listen = "127.0.0.1:0".parse().unwrap();
         let http = HttpSettings { listen, drain: Duration::from_millis(500), ..http };
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -144,8 +160,7 @@ impl Place {
     pub(crate) async fn records(&mut self) -> Vec<Exchange> {
         self.stop.take().unwrap().send(()).unwrap();
         self.serving.take().unwrap().await.unwrap();
-        let faces = Arc::into_inner(self.faces.take().unwrap()).unwrap();
-        faces.calls.finish().await;
+        self.faces.take().unwrap().residents.close(Duration::from_secs(1)).await;
         self.recorded()
     }
 

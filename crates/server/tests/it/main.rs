@@ -13,7 +13,9 @@
 
 mod gateway;
 mod hostile;
+mod house;
 mod http2;
+mod routes;
 mod upstream;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -61,6 +61,9 @@ pub(crate) fn serve(
     let faces = Arc::new(assemble::serve::faces(settings, Arc::clone(&launcher))?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anybody is told that it listens: whoever is told may send one.
+        let (mut end, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let asked = signal(SignalKind::hangup())?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let http = Http::over(listener, http_settings, tls.as_ref().map(TlsFiles::pair))?;
         let at = http.at()?;
@@ -81,15 +84,13 @@ pub(crate) fn serve(
         for (tenant, brain, why) in faces.residents.wake_all(&faces.operator).await.map_err(failed)? {
             err(&format!("{tenant}/{brain} was awake and is not woken: {}", encode::terminal_line(&why, 300)));
         }
-        let (mut end, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! {
                 _ = end.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        let renewing =
-            http.certificate().zip(tls).map(|(certificate, files)| tokio::spawn(tls::renew(certificate, files)));
+        let renewing = tokio::spawn(tls::renew(http.certificate().zip(tls), asked));
         supervisor.tell("READY=1");
         let stop = async {
             tokio::select! {
@@ -99,7 +100,7 @@ pub(crate) fn serve(
             supervisor.tell("STOPPING=1");
         };
         http.serve(Arc::clone(&faces), stop).await;
-        renewing.iter().for_each(tokio::task::JoinHandle::abort);
+        renewing.abort();
         faces.residents.close(drain).await;
         Ok::<(), Failure>(())
     })?;

@@ -39,6 +39,7 @@ mod programs;
 mod resume;
 mod scripted;
 mod secrets;
+mod serve;
 mod undo;
 mod verifiers;
 mod verify;

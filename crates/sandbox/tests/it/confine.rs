@@ -13,8 +13,8 @@ use crate::attack;
 use crate::world::{World, ask, in_child};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("f8_a_confined_host_reaches_its_data_and_nothing_else", f8_a_confined_host_reaches_its_data_and_nothing_else),
-    ("f8_a_confined_host_starts_no_program_and_gets_no_power", f8_a_confined_host_starts_no_program_and_gets_no_power),
+    ("a_confined_host_reaches_its_data_and_nothing_else", a_confined_host_reaches_its_data_and_nothing_else),
+    ("a_confined_host_starts_no_program_and_gets_no_power", a_confined_host_starts_no_program_and_gets_no_power),
     ("cells_are_made_for_a_confined_host_as_before", cells_are_made_for_a_confined_host_as_before),
     ("every_number_answers_a_host_as_listed", every_number_answers_a_host_as_listed),
     ("every_call_of_a_host_has_its_reason", every_call_of_a_host_has_its_reason),
@@ -42,7 +42,7 @@ fn said<T>(result: io::Result<T>) -> &'static str {
 }
 
 /// What a host may do with files and sockets, before and after.
-fn f8_a_confined_host_reaches_its_data_and_nothing_else(world: &mut World) {
+fn a_confined_host_reaches_its_data_and_nothing_else(world: &mut World) {
     use std::fs;
     type Attempt = (&'static str, fn(&World) -> &'static str, &'static str);
     let attempts: [Attempt; 21] = [
@@ -116,7 +116,7 @@ fn datagram() -> io::Result<()> {
     UdpSocket::bind("127.0.0.1:0").map(drop)
 }
 
-fn f8_a_confined_host_starts_no_program_and_gets_no_power(world: &mut World) {
+fn a_confined_host_starts_no_program_and_gets_no_power(world: &mut World) {
     for (what, wanted) in [("exec /bin/true", "EPERM"), ("fork", "EPERM"), ("thread", "ok")] {
         let (name, argument) = what.split_once(' ').unwrap_or((what, ""));
         let control = in_child(|| attack::run(name, argument));

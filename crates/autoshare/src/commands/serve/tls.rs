@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use autoshare_guard::encode;
 use autoshare_server::http::{Certificate, ClientCa, TlsPair};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use crate::exit::Failure;
 use crate::screen::err;
@@ -46,9 +46,13 @@ impl TlsFiles {
 }
 
 /// Takes a certificate into use whose files have changed: within a minute, or at once on SIGHUP. One that cannot be used
-/// changes nothing; half of a pair is one, until the other half is there.
-pub(crate) async fn renew(certificate: Certificate, mut files: TlsFiles) {
-    let Ok(mut asked) = signal(SignalKind::hangup()) else { return };
+/// changes nothing; half of a pair is one, until the other half is there. Without TLS there is nothing to be done, and
+/// SIGHUP ends nothing.
+pub(crate) async fn renew(served: Option<(Certificate, TlsFiles)>, mut asked: Signal) {
+    let Some((certificate, mut files)) = served else {
+        while asked.recv().await.is_some() {}
+        return;
+    };
     let mut refused = String::new();
     loop {
         tokio::select! {

@@ -49,6 +49,8 @@ pub struct Report {
     pub tier: Option<Tier>,
     /// One a layer.
     pub checks: Vec<Check>,
+    /// Whether `autoshare serve` starts here, and what holds it.
+    pub serve: Check,
 }
 
 /// Tries what this machine gives; changes nothing. Takes some milliseconds.
@@ -61,7 +63,8 @@ impl Report {
     /// What a survey means.
     #[must_use]
     pub fn of(survey: &Survey) -> Self {
-        Self { tier: survey.tier, checks: survey.layers.iter().map(|layer| check(layer, survey.tier)).collect() }
+        let checks = survey.layers.iter().map(|layer| check(layer, survey.tier)).collect();
+        Self { tier: survey.tier, checks, serve: serve(survey) }
     }
 
     /// Whether an agent can run here at all.
@@ -82,9 +85,10 @@ impl Report {
             }
             None => "No agent can run on this machine: it lacks a layer that every cell needs.\n\n".to_owned(),
         };
-        let width = self.checks.iter().map(|check| check.layer.len()).max().unwrap_or(0);
+        let all = || self.checks.iter().chain([&self.serve]);
+        let width = all().map(|check| check.layer.len()).max().unwrap_or(0);
         let indent = " ".repeat(width + 12);
-        for Check { layer, state, found, means, fix } in &self.checks {
+        for Check { layer, state, found, means, fix } in all() {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{layer:width$}  {:8}  {found}", state.words());
             if *state != State::InForce {
@@ -115,6 +119,22 @@ fn check(layer: &Layer, tier: Option<Tier>) -> Check {
         means: means.to_owned(),
         fix: layer.fix.clone(),
     }
+}
+
+/// Whether others may be served here: by a host that is confined itself, and from full cells alone.
+fn serve(survey: &Survey) -> Check {
+    let Layer { there, found, fix, .. } = &survey.host;
+    let (state, means, fix) = match (there, survey.tier) {
+        (true, Some(Tier::Full)) => {
+            (State::InForce, "what serves others reaches its data and the network, and starts no program", None)
+        }
+        (true, _) => {
+            let fix = "what gives full cells, above".to_owned();
+            (State::Off, "`autoshare serve` does not start: it keeps tenants apart in full cells alone", Some(fix))
+        }
+        (false, _) => (State::Off, "`autoshare serve` does not start: it could not be confined itself", fix.clone()),
+    };
+    Check { layer: "serve".to_owned(), state, found: found.clone(), means: means.to_owned(), fix }
 }
 
 fn is_optional(layer: &str) -> bool {

@@ -32,6 +32,8 @@ pub struct Survey {
     pub landlock_abi: i32,
     /// Each layer.
     pub layers: Vec<Layer>,
+    /// The walls of a host that takes connections ([`crate::confine_host`]), which are no part of a cell.
+    pub host: Layer,
 }
 
 /// What decides the tier of cells.
@@ -108,7 +110,11 @@ pub fn survey() -> Survey {
     ];
     let facts = [cgroup(), hardware::core_sharing(), hardware::speculation(), hardware::memory_merging(), disk_quota()];
     layers.extend(facts.map(|Found { name, there, found, fix }| layer(name, there, found, fix)));
-    Survey { tier, landlock_abi, layers }
+    let host = match crate::confine::lacks() {
+        None => layer("host", true, format!("Landlock ABI {landlock_abi}, seccomp"), ""),
+        Some((found, fix)) => layer("host", false, found, fix),
+    };
+    Survey { tier, landlock_abi, layers, host }
 }
 
 /// One layer as it was found.

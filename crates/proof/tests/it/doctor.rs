@@ -19,13 +19,31 @@ fn a_missing_layer_is_never_called_fine() {
         ("a layer this crate has no words for", None,             "new",              State::Off),
     ];
     for (what, tier, missing, state) in rows {
-        let survey = Survey { tier: *tier, landlock_abi: 0, layers: vec![layer("there", true), layer(missing, false)] };
+        let layers = vec![layer("there", true), layer(missing, false)];
+        let survey = Survey { tier: *tier, landlock_abi: 0, layers, host: layer("host", true) };
         let report = Report::of(&survey);
         assert_eq!(report.can_run(), tier.is_some(), "{what}");
         assert_eq!(report.checks[0].state, State::InForce, "{what}");
         assert_eq!(report.checks[1].state, *state, "{what}");
         let text = report.text();
         assert!(text.contains(&report.checks[1].means) && text.contains(&format!("give {missing}")), "{what}: {text}");
+    }
+}
+
+#[test]
+fn others_are_served_by_a_confined_host_from_full_cells_alone() {
+    #[rustfmt::skip]
+    let rows = [
+        (true,  Some(Tier::Full),   State::InForce, None),
+        (true,  Some(Tier::Narrow), State::Off,     Some("what gives full cells, above")),
+        (true,  None,               State::Off,     Some("what gives full cells, above")),
+        (false, Some(Tier::Full),   State::Off,     Some("give host")),
+    ];
+    for (there, tier, state, fix) in rows {
+        let survey = Survey { tier, landlock_abi: 0, layers: Vec::new(), host: layer("host", there) };
+        let report = Report::of(&survey);
+        assert_eq!((report.serve.state, report.serve.fix.as_deref()), (state, fix), "{there} {tier:?}");
+        assert!(report.text().contains("\nserve "), "{}", report.text());
     }
 }
 
@@ -45,7 +63,8 @@ fn this_machine_is_reported_layer_by_layer_in_words() {
 
 #[test]
 fn programs_read_the_report_as_json() {
-    let survey = Survey { tier: Some(Tier::Narrow), landlock_abi: 6, layers: vec![layer("cgroup", false)] };
+    let (layers, host) = (vec![layer("cgroup", false)], layer("host", true));
+    let survey = Survey { tier: Some(Tier::Narrow), landlock_abi: 6, layers, host };
     let json = serde_json::to_value(Report::of(&survey)).unwrap();
     assert_eq!(json["tier"], "narrow");
     let check = &json["checks"][0];

@@ -4,14 +4,20 @@ use std::process::ExitCode;
 
 use crate::exit::{FAILED, Failure};
 use crate::screen::{Look, ascii_json, err, out};
-use crate::settings::{GlobalFlags, Settings};
+use crate::settings::{Confine, GlobalFlags, Settings};
 
 /// What this machine can confine, and what the settings leave unchecked. Fails when nothing can run here.
 pub(crate) fn doctor(flags: &GlobalFlags, look: Look) -> Result<ExitCode, Failure> {
     let report = autoshare_proof::doctor::examine();
     // A settings file that cannot be used is no reason to say nothing of the machine.
     let listed = match Settings::load(flags) {
-        Ok(settings) => settings.models.listed(),
+        Ok(settings) => {
+            let mut listed = settings.models.listed();
+            if settings.serve.confine == Confine::Off {
+                listed.push("serve.confine is off: what serves others keeps every power of its user".to_owned());
+            }
+            listed
+        }
         Err(error) => {
             err(&format!("warning: {}", autoshare_guard::encode::terminal(&error.to_string())));
             Vec::new()

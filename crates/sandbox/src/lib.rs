@@ -25,6 +25,8 @@
 //!   everything in it ends.
 //! - All `unsafe` of the project stands in `sys`, each block with its reason.
 //!
+//! The host has walls as well: [`confine_host`] takes from it, once its launcher stands, what only the launcher needs.
+//!
 //! This crate does not know what runs in a cell, what is said over its socket, or whose it is. It believes nothing that
 //! a cell says once foreign code runs in it: [`Cell::confinement`] and [`Cell::probes`] were taken before.
 //!

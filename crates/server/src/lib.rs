@@ -1,10 +1,15 @@
 //! Faces of the host that others connect to.
 //!
-//! Today there is one: the *control socket*, by which `approve`, `stop` and `logs -f` reach the process that drives a
-//! brain ([`control`]). The HTTP faces (native API, Agent Protocol, gateway, MCP) come beside it.
+//! The *control socket*, by which `approve`, `stop` and `logs -f` reach the process that drives a brain ([`control`]), and
+//! HTTP, by which everybody else does ([`http`]): HTTP/1.1 and, over TLS, HTTP/2.
 //!
-//! **Invariant:** every handler starts from an `Access` that it can get in one way only: here, that the kernel says the
-//! peer runs under the uid that owns the data directory (`SO_PEERCRED`, unix(7)). A request carries no identity.
+//! **Invariants**
+//! - Every handler starts from an `Access` that it can get in one way only: at the socket, that the kernel says the peer
+//!   runs under the uid that owns the data directory (`SO_PEERCRED`, unix(7)), where a request carries no identity; over
+//!   HTTP, by a token.
+//! - Whoever is slow, silent or changes his mind holds a place for a bounded time, in either version of HTTP, and what was
+//!   begun for him is recorded.
+//! - A request has one name, and it is this server's; a page in a browser has none.
 //!
 //! This crate does not know how a brain is driven; it hands words to the host's switchboard and answers with what that
 //! says. No journal content passes a socket: a follower is told that there is something to read.

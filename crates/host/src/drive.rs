@@ -8,7 +8,7 @@ use autoshare_broker::{Delta, Model, ModelError};
 use autoshare_core::event::{
     Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
 };
-use autoshare_core::fair::{Flow, Places};
+use autoshare_core::fair::Flow;
 use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
 use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Effect, Label, ToolSpec};
@@ -360,7 +360,7 @@ impl Driver<'_> {
                 hands: &mut self.hands,
                 shell: &mut self.shell,
                 after: self.host.settings.park_after,
-                places: self.host.cells.places(),
+                cells: &self.cells,
             };
             let (reply, place, aside) = parked.while_waiting(asking).await;
             match reply {
@@ -498,8 +498,7 @@ impl Driver<'_> {
                 let receiver = self.host.switchboard.ask(question.clone());
                 self.tell(Progress::Question(Box::new(question)));
                 let after = self.host.settings.park_after;
-                let places = self.host.cells.places();
-                let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after, places };
+                let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after, cells: &self.cells };
                 let within = self.host.settings.answer_within;
                 let answered = tokio::time::timeout(within, parked.while_waiting(receiver)).await;
                 self.host.switchboard.withdraw(&self.id);
@@ -753,20 +752,19 @@ pub(crate) struct Parking<'a> {
     pub(crate) hands: &'a mut Option<Hands>,
     pub(crate) shell: &'a mut Option<Shell>,
     pub(crate) after: Duration,
-    pub(crate) places: &'a Places,
+    pub(crate) cells: &'a CellPlaces,
 }
 
 impl Parking<'_> {
     pub(crate) async fn while_waiting<T>(self, what: impl Future<Output = T>) -> T {
         tokio::pin!(what);
         let mut left = self.after;
-        while !left.is_zero() && (self.hands.is_some() || self.shell.is_some()) {
+        while !left.is_zero() && !self.cells.is_due() && (self.hands.is_some() || self.shell.is_some()) {
             let pause = left.min(LOOK);
             tokio::select! {
                 done = &mut what => return done,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => left -= pause,
             }
-            left = if self.places.is_wanted() { Duration::ZERO } else { left - pause };
         }
         *self.hands = None;
         self.shell.take_if(|shell| !shell.is_busy());

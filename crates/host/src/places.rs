@@ -3,18 +3,25 @@
 //! No two brains can wait for each other. A brain that has a place for its cells waits for no other of that kind, as all its
 //! cells have the same one; it may wait for a place among the calls of models; and whoever has one of those waits for
 //! nothing but the model's answer, which comes or fails in its time.
+//!
+//! Nor does a brain keep its place for as long as it is at work: where another waits, its cells are let go between two
+//! actions once they have had it for a slice of time.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use autoshare_broker::Unsent;
 use autoshare_core::fair::{Flow, Place, Share};
 use autoshare_store::ledger::Reservation;
 
+/// How long a brain keeps its place, at least, where it is wanted: making cells anew has its price too.
+const SLICE: Duration = Duration::from_secs(1);
+
 /// A brain's place among those that have cells. It is held by each of its cells, and charged for the time.
 #[derive(Debug)]
 pub(crate) struct CellPlace {
     place: Place,
+    since: Instant,
     /// Until when it has been charged for.
     charged: Mutex<Instant>,
 }
@@ -55,9 +62,15 @@ impl CellPlaces {
             return held;
         }
         let place = enter(&self.share, &self.flow).await;
-        let held = Arc::new(CellPlace { place, charged: Mutex::new(Instant::now()) });
+        let since = Instant::now();
+        let held = Arc::new(CellPlace { place, since, charged: Mutex::new(since) });
         self.held = Arc::downgrade(&held);
         held
+    }
+
+    /// Whether the place of its cells, if they have one, is to be given to another as soon as they need not work.
+    pub(crate) fn is_due(&self) -> bool {
+        self.held.upgrade().is_some_and(|held| held.since.elapsed() >= SLICE && held.place.is_wanted())
     }
 }
 

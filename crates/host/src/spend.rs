@@ -82,8 +82,7 @@ impl Driver<'_> {
         let receiver = self.host.switchboard.ask(question.clone());
         self.tell(Progress::Question(Box::new(question)));
         let after = self.host.settings.park_after;
-        let places = self.host.cells.places();
-        let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after, places };
+        let parked = Parking { hands: &mut self.hands, shell: &mut self.shell, after, cells: &self.cells };
         let (answer, by) = parked.while_waiting(receiver).await.unwrap_or((Answer::No, Answerer::Nobody));
         let who = match by {
             Answerer::Person { name } | Answerer::Rule { name } => name,

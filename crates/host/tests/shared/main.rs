@@ -53,6 +53,9 @@ fn main() {
     test("a_question_that_waits_for_a_person_keeps_no_other_tenant_out", &|| {
         runtime.block_on(a_question(&launcher));
     });
+    test("a_brain_that_is_always_at_work_gives_its_place_up_between_two_actions", &|| {
+        runtime.block_on(always_at_work(&launcher));
+    });
     test("e7_a_tenant_with_many_brains_leaves_another_its_turns", &|| {
         runtime.block_on(many_brains(&launcher));
     });
@@ -142,6 +145,29 @@ async fn a_question(launcher: &Arc<Launcher>) {
     let both = async { tokio::join!(drive(&asking.host, &asker), meanwhile) };
     let (asked, driven) = timeout(SOON, both).await.expect("the question keeps the other out");
     assert_eq!((asked.status, driven.status), (DONE, DONE));
+    all_left(&[&calls, &cells]).await;
+}
+
+/// There is one place, and its brain never waits for long: its model answers at once, twenty times.
+async fn always_at_work(launcher: &Arc<Launcher>) {
+    let sleep = |number| Turn::call("execute_shell", json!({"command": format!("sleep 0.2; echo {number}")}));
+    let long = ScriptedModel::start(Script::new((0..20).map(sleep).chain([Turn::text("The end.")])));
+    let short = ScriptedModel::start(Script::new([sleep(0), Turn::text("The end.")]));
+    let (calls, cells) = (places(Room::MODEL_CALLS, 2), places(Room::CELLS, 1));
+    let busy = Tenant::new("acme", launcher, &long, &calls, &cells);
+    let other = Tenant::new("bolt", launcher, &short, &calls, &cells);
+    let (busy_brain, brain) = (busy.admit(), other.admit());
+    let meanwhile = async {
+        while cells.counts().taken == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let standing = drive(&other.host, &brain).await;
+        (standing, busy.observations(&busy_brain).len())
+    };
+    let both = async { tokio::join!(drive(&busy.host, &busy_brain), meanwhile) };
+    let (one, (two, done)) = timeout(SOON, both).await.expect("both end");
+    assert_eq!((one.status, two.status), (DONE, DONE), "{one:?} {two:?}");
+    assert!(done < 15, "the other ended when {done} of 20 actions were done");
     all_left(&[&calls, &cells]).await;
 }
 

@@ -266,6 +266,17 @@ fn e7_one_tenant_leaves_room_for_the_others() {
     assert!(look(&mut more).is_pending());
     held.pop();
     assert!(matches!(look(&mut more), Poll::Ready(Ok(_))));
+    // Nor does it have more where several come free while several of its own wait.
+    drop(held);
+    let mut held = vec![at_once(&greedy), at_once(&greedy)];
+    let others: Vec<Place> = (0..3).map(|_| at_once(&other)).collect();
+    let mut queue = [waiting(&greedy, Flow::Tenant), waiting(&greedy, Flow::Tenant)];
+    drop(others);
+    held.extend(queue.iter_mut().filter_map(|one| match look(one) {
+        Poll::Ready(place) => place.ok(),
+        Poll::Pending => None,
+    }));
+    assert_eq!((held.len(), places.counts().taken, places.counts().waiting), (3, 3, 1));
 }
 
 /// Even where the queue is full of those who have all that they may have.

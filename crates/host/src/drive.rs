@@ -759,7 +759,9 @@ impl Parking<'_> {
     pub(crate) async fn while_waiting<T>(self, what: impl Future<Output = T>) -> T {
         tokio::pin!(what);
         let mut left = self.after;
-        while !left.is_zero() && !self.cells.is_due() && (self.hands.is_some() || self.shell.is_some()) {
+        let idle_shell = self.shell.as_ref().is_some_and(|shell| !shell.is_busy());
+        let idle = usize::from(self.hands.is_some()) + usize::from(idle_shell);
+        while !left.is_zero() && !self.cells.is_due(idle) && (self.hands.is_some() || self.shell.is_some()) {
             let pause = left.min(LOOK);
             tokio::select! {
                 done = &mut what => return done,

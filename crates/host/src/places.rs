@@ -68,9 +68,11 @@ impl CellPlaces {
         held
     }
 
-    /// Whether the place of its cells, if they have one, is to be given to another as soon as they need not work.
-    pub(crate) fn is_due(&self) -> bool {
-        self.held.upgrade().is_some_and(|held| held.since.elapsed() >= SLICE && held.place.is_wanted())
+    /// Whether the place of the brain's cells is to be given to another, and is given back when so many idle ones are let go:
+    /// not if a program in the background or a server has it too.
+    pub(crate) fn is_due(&self, idle: usize) -> bool {
+        self.held.strong_count() == idle
+            && self.held.upgrade().is_some_and(|held| held.since.elapsed() >= SLICE && held.place.is_wanted())
     }
 }
 

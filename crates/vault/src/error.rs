@@ -113,6 +113,21 @@ pub enum VaultError {
         /// How many there may be.
         max: u32,
     },
+    /// A bundle of keys that cannot be made or restored.
+    #[error("this bundle of keys cannot be used: {why}")]
+    Bundle {
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A bundle of keys that is not restored any more.
+    #[error("this bundle of keys expired on {day}, and what it holds is not restored any more: use a newer one")]
+    Expired {
+        /// When.
+        day: String,
+    },
+    /// Not a recovery key.
+    #[error("this is no recovery key: it begins with `ark_`, has 65 characters, and the last 8 show a mistyped one")]
+    Recovery,
     /// A sealed text does not authenticate in its place.
     #[error("the sealed text does not open here: it was changed, moved, or sealed with another key; restore a backup")]
     Open,

@@ -122,3 +122,15 @@ pub(crate) fn encode(parts: &[&[u8]]) -> Vec<u8> {
     }
     out
 }
+
+/// The parts of what [`encode`] made of them.
+pub(crate) fn decode(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut parts = Vec::new();
+    while !bytes.is_empty() {
+        let (len, rest) = bytes.split_first_chunk::<8>()?;
+        let (part, rest) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*len)).ok()?)?;
+        parts.push(part);
+        bytes = rest;
+    }
+    Some(parts)
+}

@@ -49,6 +49,7 @@
 //! set back to an earlier state, which is consistent in itself and can only be told by a witness elsewhere.
 #![allow(clippy::disallowed_methods, reason = "this crate is the one loader of the key files")]
 
+pub mod bundle;
 mod error;
 mod fault;
 mod files;
@@ -56,6 +57,7 @@ mod key;
 mod mark;
 mod onlookers;
 pub mod private;
+mod recovery;
 mod ring;
 mod rotate;
 mod seal;

@@ -12,6 +12,7 @@
     reason = "tests"
 )]
 
+mod bundle;
 mod files;
 mod rotate;
 mod seal;

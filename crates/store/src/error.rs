@@ -171,6 +171,33 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Access to a tenant where the whole data directory is concerned.
+    #[error("only the owner of the data directory may back up or restore all of it")]
+    NotOwner,
+    /// A backup that cannot be made there.
+    #[error("{} is there already: name a directory that is not", path.display())]
+    Taken {
+        /// Where it should go.
+        path: PathBuf,
+    },
+    /// A data directory that holds something.
+    #[error("{} holds data ({name}): restore into one that holds nothing, or nothing but keys", path.display())]
+    NotEmpty {
+        /// The data directory.
+        path: PathBuf,
+        /// Something that it holds.
+        name: String,
+    },
+    /// A backup that is not as it was made.
+    #[error("the backup {} cannot be restored: {name} {why}; nothing was restored, use another backup", path.display())]
+    Backup {
+        /// The backup.
+        path: PathBuf,
+        /// What is not so.
+        name: String,
+        /// Why.
+        why: &'static str,
+    },
     /// The export cannot be read or written.
     #[error("cannot read or write the export: {0}: check the disk")]
     Stream(std::io::Error),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use autoshare_core::TenantName;
 use autoshare_vault::VaultError;
 use autoshare_vault::private::{Others, PrivateDir};
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
@@ -161,6 +162,20 @@ impl Layout {
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(&sqlite)?;
         if mode == "wal" { Ok(()) } else { Err(foreign("its file system cannot hold a write-ahead log")) }
     }
+}
+
+/// Copies a file of SQLite, as it is at this moment, while others write to it. The log that stands beside it is in the copy.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let source = Connection::open_with_flags(from, flags()).map_err(StoreError::sqlite(from))?;
+    configure(&source).map_err(StoreError::sqlite(from))?;
+    let mut target =
+        Connection::open_with_flags(to, flags() | OpenFlags::SQLITE_OPEN_CREATE).map_err(StoreError::sqlite(to))?;
+    let copied =
+        Backup::new(&source, &mut target).and_then(|backup| backup.step(-1)).map_err(StoreError::sqlite(from))?;
+    if copied != StepResult::Done {
+        return Err(StoreError::Busy { path: from.to_owned(), seconds: BUSY.as_secs() });
+    }
+    target.close().map_err(|(_, error)| StoreError::sqlite(to)(error))
 }
 
 fn flags() -> OpenFlags {

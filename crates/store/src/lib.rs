@@ -1,5 +1,5 @@
 //! The journal: what every brain did, sealed, append-only, one file a tenant. Beside it the [`ledger`]: what was used, and
-//! what is left.
+//! what is left; and the trail of the [`audit`]: who did what. [`backup`] copies all of it while it is in use.
 //!
 //! The entry point is [`Store::open`]. A brain is made with [`Store::create`], driven under a [`Lease`], written with
 //! [`Store::append`] and read back with [`Store::read`]; its state is a function of what is read.
@@ -21,7 +21,7 @@
 //! So a record that was edited, moved to another place, brain or tenant, put back, cut out, or cut off at the end
 //! does not open ([`StoreError::Broken`]); nothing is appended behind a changed end, which would make it valid. Not told
 //! from here: a journal, with its head, set back to an earlier state of itself, or a brain removed whole. That takes a
-//! witness outside the file (signed heads of the audit trail).
+//! witness outside the file (as the audit trail has with its signed heads).
 //!
 //! # How it is written
 //!
@@ -34,6 +34,7 @@
 //! This crate does not know what an event means, nor who drives a brain.
 
 pub mod audit;
+pub mod backup;
 mod error;
 #[cfg(feature = "fault")]
 mod fault;

@@ -36,6 +36,17 @@ pub enum Made {
     Before,
 }
 
+/// What stands under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A link, a socket, a device.
+    Other,
+}
+
 /// What a file was when it was looked at. One that was replaced or written to since has another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -128,6 +139,56 @@ impl PrivateDir {
             }
         }
         Ok(names)
+    }
+
+    /// The names in it in order, and what stands under each. What goes away meanwhile is left out.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn entries(&self) -> Result<Vec<(String, Kind)>, VaultError> {
+        let mut names = self.names()?;
+        names.sort();
+        let mut entries = Vec::with_capacity(names.len());
+        for name in names {
+            let kind = match rustix::fs::statat(&self.fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::RegularFile => Kind::File,
+                    FileType::Directory => Kind::Dir,
+                    _ => Kind::Other,
+                },
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(VaultError::io("examine", self.path.join(name))(errno)),
+            };
+            entries.push((name, kind));
+        }
+        Ok(entries)
+    }
+
+    /// Moves what stands under `name` to the same name in `to`, durably, unless that is taken.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn move_to(&self, name: &str, to: &Self) -> Result<(), VaultError> {
+        rustix::fs::renameat_with(&self.fd, name, &to.fd, name, RenameFlags::NOREPLACE)
+            .map_err(VaultError::io("move", self.path.join(name)))?;
+        to.sync()?;
+        self.sync()
+    }
+
+    /// Removes everything in it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn clear(&self) -> Result<(), VaultError> {
+        for (name, kind) in self.entries()? {
+            if kind == Kind::Dir {
+                self.open_dir(&name, Others::MayRead)?.clear()?;
+                self.remove_dir(&name)?;
+            } else {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Checks the file `name` without opening it; `false` if there is none. For files of SQLite, whose locks a process
@@ -336,7 +397,11 @@ impl PrivateDir {
         let _ = rustix::fs::unlinkat(&self.fd, temporary, AtFlags::empty());
     }
 
-    fn sync(&self) -> Result<(), VaultError> {
+    /// Has its names reach the disk.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync(&self) -> Result<(), VaultError> {
         rustix::fs::fsync(&self.fd).map_err(VaultError::io("sync", &self.path))
     }
 }

@@ -93,13 +93,13 @@ impl<'a> Heads<'a> {
 
 /// The file of a tenant's heads.
 #[derive(Debug)]
-pub(super) struct HeadsFile {
+pub(crate) struct HeadsFile {
     dir: PrivateDir,
     tenant: TenantName,
 }
 
 impl HeadsFile {
-    pub(super) const fn new(dir: PrivateDir, tenant: TenantName) -> Self {
+    pub(crate) const fn new(dir: PrivateDir, tenant: TenantName) -> Self {
         Self { dir, tenant }
     }
 
@@ -107,12 +107,12 @@ impl HeadsFile {
         file_name(&self.tenant)
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join(self.name())
     }
 
     /// Waits for the file: one holder at a time, among all threads and processes.
-    pub(super) fn lock(&self) -> Result<Locked<'_>, StoreError> {
+    pub(crate) fn lock(&self) -> Result<Locked<'_>, StoreError> {
         let file = self.dir.open_or_create(&self.name(), Others::Nothing)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
@@ -143,7 +143,7 @@ pub(crate) fn file_name(tenant: &TenantName) -> String {
 }
 
 /// The file, while nobody else has it.
-pub(super) struct Locked<'a> {
+pub(crate) struct Locked<'a> {
     heads: &'a HeadsFile,
     file: File,
 }

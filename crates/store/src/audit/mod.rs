@@ -49,8 +49,8 @@ use crate::writer::{Book, Disk, Writer, now_ms};
 use crate::{Durability, StoreError};
 
 pub use export::verify_export;
-pub(crate) use heads::FOLDER;
-use heads::{Heads, HeadsFile};
+use heads::Heads;
+pub(crate) use heads::{FOLDER, HeadsFile};
 use trail::Trail;
 
 /// Entries that wait for a signed head before one is written.

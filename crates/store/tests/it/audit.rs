@@ -55,7 +55,9 @@ fn entry(about: &str) -> Entry {
 fn two_sessions(dir: &Path) {
     for session in 0..2 {
         let house = House::open(dir);
-        (1..=3).for_each(|n| drop(house.append(&format!("entry {}", session * 3 + n), Durability::Synced).unwrap()));
+        (1..=3).for_each(|n| {
+            house.append(&format!("entry {}", session * 3 + n), Durability::Synced).unwrap();
+        });
     }
 }
 

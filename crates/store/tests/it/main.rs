@@ -13,6 +13,7 @@
 )]
 
 mod audit;
+mod backup;
 mod child;
 mod disk;
 mod journal;

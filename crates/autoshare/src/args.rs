@@ -8,6 +8,7 @@ use autoshare_core::{TenantName, TokenId};
 use clap::{Parser, Subcommand};
 
 use crate::settings::GlobalFlags;
+use crate::upkeep::{Audit, Key};
 
 /// Let autonomous agents work unattended, with nothing to fear.
 #[derive(Debug, Parser)]
@@ -92,6 +93,26 @@ pub(crate) enum Command {
     },
     /// What was used: requests, tokens, money
     Usage(Usage),
+    /// Who did what: a trail that shows any edit
+    Audit {
+        #[command(subcommand)]
+        command: Audit,
+    },
+    /// Keys: new ones, and backups of them apart from the data
+    Key {
+        #[command(subcommand)]
+        command: Key,
+    },
+    /// Copy all data into a directory, while others use it; no key is in it
+    Backup {
+        /// The directory, which is made
+        dir: PathBuf,
+    },
+    /// Put a backup of all data into an empty data directory
+    Restore {
+        /// What `autoshare backup` made
+        dir: PathBuf,
+    },
     /// Say what this machine can confine, and how to get the rest
     Doctor,
     /// Look through files for what would deceive whoever reads them: hidden text, orders to a model

@@ -1,12 +1,14 @@
 //! One thin module per command.
 
 mod approve;
+mod audit;
 mod demo;
 mod doctor;
 mod drive;
 mod exec;
 mod explain;
 mod journal;
+mod key;
 mod mcp;
 mod model;
 mod net;
@@ -99,6 +101,10 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
         Command::Tool { command } => tool::tool(&settings, &command, look),
         Command::Usage(flags) => usage::usage(&settings, &flags, look),
+        Command::Audit { command } => audit::audit(&settings, &command, look),
+        Command::Key { command } => key::key(&settings, &command, look),
+        Command::Backup { dir } => key::back_up_data(&settings, &dir, look),
+        Command::Restore { dir } => key::restore_data(&settings, &dir, look),
         Command::Doctor | Command::Verify(_) | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

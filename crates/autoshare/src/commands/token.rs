@@ -93,10 +93,10 @@ fn usd(text: Option<&str>) -> Result<Option<MicroUsd>, Failure> {
     text.map(MicroUsd::parse_usd).transpose().map_err(|why| Failure::new(SETTINGS, why))
 }
 
-const EXPIRES: &str = "--expires takes a number of hours, days or weeks, such as 12h, 30d or 52w";
+pub(super) const EXPIRES: &str = "--expires takes a number of hours, days or weeks, such as 12h, 30d or 52w";
 
 /// A span of time in milliseconds.
-fn span_ms(text: &str) -> Option<u64> {
+pub(super) fn span_ms(text: &str) -> Option<u64> {
     let hours = [("h", 1), ("d", 24), ("w", 7 * 24)];
     let (number, hours) = hours.iter().find_map(|(unit, hours)| Some((text.strip_suffix(unit)?, hours)))?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -148,6 +148,6 @@ fn limits(record: &TokenRecord) -> String {
     if all.is_empty() { "all models, no limits of its own".to_owned() } else { all.join(", ") }
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

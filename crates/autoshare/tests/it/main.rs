@@ -41,5 +41,6 @@ mod scripted;
 mod secrets;
 mod serve;
 mod undo;
+mod upkeep;
 mod verifiers;
 mod verify;

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or settings, 3 ended without reaching the \
-goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain or token.";
+goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain, token or tenant.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

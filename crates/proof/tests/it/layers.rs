@@ -50,6 +50,7 @@ const POWERS: &[(&str, &[&str], &str)] = &[
     ("rusqlite",         &["store"],                                            "one crate keeps records"),
     ("chacha20poly1305", &["vault"],                                            "one crate opens and seals"),
     ("hkdf",             &["vault"],                                            "one crate makes keys"),
+    ("aws-lc-rs",        &["vault"],                                            "one crate signs"),
     ("landlock",         &["sandbox"],                                          "one crate confines"),
     ("seccompiler",      &["sandbox"],                                          "one crate confines"),
     ("cedar-policy",     &["gate"],                                             "one crate judges actions"),

@@ -21,6 +21,7 @@ mod keys;
 mod kill;
 mod lease;
 mod ledger;
+mod power;
 mod privacy;
 mod tamper;
 

@@ -91,6 +91,6 @@ fn remove_unfinished(dir: &PrivateDir, name: &str) -> Result<(), VaultError> {
     let is_left = |left: &String| {
         left.starts_with('.') && left.trim_start_matches('.').starts_with(&prefix) && left.ends_with(".new")
     };
-    let left = dir.names()?.into_iter().filter(is_left);
-    left.map(|left| dir.shred(&left).map(drop)).collect()
+    let mut left = dir.names()?.into_iter().filter(is_left);
+    left.try_for_each(|left| dir.shred(&left).map(drop))
 }

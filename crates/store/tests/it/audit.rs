@@ -400,7 +400,9 @@ pub(crate) fn append(dir: &Path, say: fn(Seq)) {
         for thread in 0..2 {
             let house = &house;
             scope.spawn(move || {
-                (0u64..).for_each(|n| say(house.append(&format!("child {thread} {n}"), Durability::Lazy).unwrap()))
+                for n in 0u64.. {
+                    say(house.append(&format!("child {thread} {n}"), Durability::Lazy).unwrap());
+                }
             });
         }
     });

@@ -3,7 +3,8 @@
 //! Entry points: [`Vault::open`], which finds or makes the machine key of a data directory; [`TenantKey`], got from
 //! [`Vault::tenant`], which seals and opens what is written down; and [`secrets::Secrets`], a tenant's credentials.
 //! [`Sensitive`] holds a secret text so that it cannot be printed by accident; [`private`] makes and checks files that
-//! only their owner may touch; [`close_to_onlookers`] keeps this process's memory from others of the same user.
+//! only their owner may touch; [`sign`] makes signatures that others check; [`bundle`] backs keys up apart from data and
+//! restores them; [`close_to_onlookers`] keeps this process's memory from others of the same user.
 //!
 //! **Invariant:** a key's bytes never leave this crate. No type here that holds one is `Clone` or serializable, none
 //! shows it in `Debug` or `Display`, and each is overwritten when dropped.

@@ -38,14 +38,18 @@ fn look(data: &Path, at: &Path) -> [Vec<u8>; 2] {
 
 /// What a cut may leave of a file: of each sector the synced state or the later one, and of one perhaps half and half.
 fn torn(synced: &[u8], now: &[u8], dice: &mut Dice) -> Vec<u8> {
-    // From "almost nothing of it" to "almost all of it", and cut anywhere.
-    let odds = dice.roll() % 101;
+    // All of it, nothing of it, or anything between; and cut anywhere.
+    let odds = match dice.roll() % 6 {
+        0 => 101,
+        1 => 0,
+        _ => dice.roll() % 102,
+    };
     let len = match dice.roll() % 3 {
         0 => now.len(),
         1 => synced.len(),
         _ => synced.len() + (dice.roll() as usize) % (now.len() - synced.len() + 1),
     };
-    let half = (dice.roll() as usize) % now.len().div_ceil(SECTOR);
+    let half = (dice.roll() as usize) % (2 * now.len().div_ceil(SECTOR));
     let mut file = synced.to_vec();
     // Where a file grew and nothing was written yet there are zeros.
     file.resize(len.max(synced.len()), 0);

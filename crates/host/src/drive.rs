@@ -23,7 +23,7 @@ use autoshare_store::{Durability, Lease};
 use autoshare_vault::Sensitive;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cells::{Extra, Hands, cell_spec, expect};
+use crate::cells::{Extra, Hands, cell_spec};
 use crate::context::{Frame, request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
@@ -99,7 +99,7 @@ impl Host {
         driving: Driving,
         feed: UnboundedSender<Progress>,
     ) -> Result<Standing, HostError> {
-        let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
+        let (journal, events) = self.journal(brain).await?;
         let mut state = Brain::new();
         let mut reading = Reading::of(&events);
         let canary = unguessable()?;
@@ -123,8 +123,11 @@ impl Host {
         }
         let policy = self.settings.policy.as_ref().ok_or(HostError::NoPolicy)?;
         let policy = policy.for_brain(self.access.tenant().as_str(), brain.as_str());
-        // While the model is asked what to do.
-        expect(&self.launcher, Work::Tools, &goal.roots, &self.settings);
+        // While the model is asked what to do. It may have to wait for the launcher, and nobody waits for it.
+        if let Ok(spec) = cell_spec(Work::Tools, &goal.roots, None, &self.settings) {
+            let launcher = Arc::clone(&self.launcher);
+            tokio::task::spawn_blocking(move || launcher.expect(&spec));
+        }
         let model = Arc::new(self.broker.model(&goal.model)?);
         let mut driver = Driver {
             host: self,
@@ -157,9 +160,13 @@ impl Host {
             _ => false,
         };
         let is_over = matches!(driver.brain.status(), Status::Finished(_));
-        // Between two turns it rested because it was driven no further.
-        let rested =
-            driving.until == Until::Turn && driver.is_between_turns() && driver.brain.status() == Status::Thinking;
+        // It was driven no further on purpose, and nothing has interrupted it.
+        let since = |event: &&Event| {
+            let heard = matches!(event, Event::Note { kind: NoteKind::Feedback | NoteKind::Uploaded, .. });
+            !heard && !matches!(event, Event::Warrant(_))
+        };
+        let last = events.iter().rev().find(since);
+        let rested = matches!(last, Some(Event::Note { kind: NoteKind::Rested, .. }));
         let resumed = !is_over && !rested && !events.iter().all(is_new);
         let result = driver.run(resumed, changed.filter(|_| !is_over), driving.until).await;
         self.switchboard.forget(brain);

@@ -7,7 +7,7 @@ use autoshare_core::event::Event;
 use autoshare_core::{BrainId, Seq};
 use autoshare_store::{Durability, Lease, Store};
 
-use crate::HostError;
+use crate::{Host, HostError};
 
 /// The journal of the one brain that this process drives.
 pub(crate) struct Journal {
@@ -37,5 +37,15 @@ impl Journal {
             .await
             .map_err(|e| HostError::Task(e.to_string()))?
             .map_err(HostError::from)
+    }
+}
+
+impl Host {
+    /// The journal of a brain with the right to write to it, and what stands in it. The disk is waited for elsewhere.
+    pub(crate) async fn journal(&self, brain: &BrainId) -> Result<(Journal, Vec<Event>), HostError> {
+        let (store, access, brain) = (Arc::clone(&self.store), self.access.clone(), brain.clone());
+        tokio::task::spawn_blocking(move || Journal::open(&store, &access, &brain))
+            .await
+            .map_err(|e| HostError::Task(e.to_string()))?
     }
 }

@@ -8,7 +8,6 @@ use autoshare_core::warrant::Warrant;
 use autoshare_gate as gate;
 use autoshare_store::Durability;
 
-use crate::journal::Journal;
 use crate::{Host, HostError};
 
 impl Host {
@@ -18,7 +17,7 @@ impl Host {
     /// # Errors
     /// When another process drives it, it has ended, or the journal fails.
     pub async fn say(&self, brain: &BrainId, words: &str) -> Result<Option<Warrant>, HostError> {
-        let (journal, events) = Journal::open(&self.store, &self.access, brain)?;
+        let (journal, events) = self.journal(brain).await?;
         let state = Brain::fold(&events);
         let goal = state.goal().ok_or_else(|| HostError::NoGoal(brain.clone()))?;
         if goal.model == crate::exec::EXEC {

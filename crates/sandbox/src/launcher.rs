@@ -153,7 +153,7 @@ impl Launcher {
     /// One that makes no cell, whoever asks: for a host that drives no brain.
     #[must_use]
     pub fn none() -> Self {
-        let crew = Crew { idle: Vec::new(), count: 0, lost: BTreeSet::new() };
+        let crew = Crew { idle: Vec::new(), count: 1, lost: BTreeSet::from([0]) };
         Self { crew: Mutex::new(crew), freed: Condvar::new(), pid: None }
     }
 

@@ -7,7 +7,6 @@ use autoshare_workspace::{FileEntry, Tag, WorkspaceError};
 
 use super::{Resident, ResidentError};
 use crate::HostError;
-use crate::journal::Journal;
 use crate::switchboard::Told;
 
 /// A file of a workspace.
@@ -87,7 +86,7 @@ impl Resident {
         let path = written.map_err(wrong)?;
         if !self.tell_awake(brain, Told::File(path.clone())) {
             let note = Event::Note { kind: NoteKind::Uploaded, text: path.clone() };
-            match Journal::open(&self.parts.host.store, self.access(), brain) {
+            match self.parts.host.journal(brain).await {
                 Ok((journal, _)) => {
                     let seqs = journal.append(&[note], Durability::Synced).await?;
                     seqs.into_iter().for_each(|seq| self.tell_grown(brain, seq));

@@ -21,8 +21,6 @@ use crate::{Access, AccessError, LOCAL, Tokens};
 pub const MAX_TENANTS: usize = 100_000;
 /// Patterns of models in one tenant's terms at most.
 const MAX_MODELS: usize = 100;
-/// Characters of a group's name at most.
-const MAX_GROUP: usize = 63;
 const LABEL: &[u8] = b"autoshare/tenant-record/1";
 const FILE: &str = "tenant";
 const NUMBER: &str = ".number";
@@ -55,9 +53,9 @@ impl Operator {
 pub struct Terms {
     /// Its share where tenants wait for the same thing, beside those of the others: 1 to 1,000; 100.
     pub weight: u32,
-    /// The group whose rate it shares.
+    /// Requests to the API a minute at most; those of the settings where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
+    pub requests_per_minute: Option<u64>,
     /// Brains that are awake at once at most; 16.
     pub awake: u32,
     /// Brains that it may have in all, those that ended included; 100,000.
@@ -73,7 +71,7 @@ pub struct Terms {
     /// What it may use.
     #[serde(skip_serializing_if = "Budget::is_none")]
     pub budget: Budget,
-    /// How fast.
+    /// How fast it may call models.
     #[serde(skip_serializing_if = "Rate::is_none")]
     pub rate: Rate,
 }
@@ -82,7 +80,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             weight: 100,
-            group: None,
+            requests_per_minute: None,
             awake: 16,
             brains: 100_000,
             disk_bytes: 10 << 30,
@@ -109,12 +107,8 @@ impl Terms {
         if self.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > ModelPattern::MAX) {
             return wrong(format!("a model's name has 1 to {} bytes", ModelPattern::MAX));
         }
-        let is_name = |group: &String| {
-            (1..=MAX_GROUP).contains(&group.len())
-                && group.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        };
-        if self.group.as_ref().is_some_and(|group| !is_name(group)) {
-            return wrong(format!("a group's name is 1 to {MAX_GROUP} of a-z, 0-9 and '-'"));
+        if self.requests_per_minute.is_some_and(|requests| !(1..=10_000_000).contains(&requests)) {
+            return wrong("requests_per_minute: use 1 to 10000000".to_owned());
         }
         Ok(())
     }

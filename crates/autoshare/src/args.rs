@@ -635,9 +635,6 @@ pub(crate) struct TenantTerms {
     /// Its share where tenants wait for the same thing: 1 to 1000 [default: 100]
     #[arg(long, value_name = "N")]
     pub(crate) weight: Option<u32>,
-    /// The group whose rate it shares
-    #[arg(long, value_name = "NAME")]
-    pub(crate) group: Option<String>,
     /// Brains that are awake at once at most [default: 16]
     #[arg(long, value_name = "N")]
     pub(crate) awake: Option<u32>,
@@ -659,7 +656,7 @@ pub(crate) struct TenantTerms {
     /// Money of a month (UTC) at most, in US dollars
     #[arg(long, value_name = "USD")]
     pub(crate) month_cost: Option<String>,
-    /// Requests a minute at most
+    /// Requests to the API a minute at most [default: [fair] requests_per_minute]
     #[arg(long, value_name = "N")]
     pub(crate) requests_per_minute: Option<u64>,
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use autoshare_core::TenantName;
 use autoshare_vault::sign::PublicKey;
 use clap::Subcommand;
 
@@ -11,29 +10,16 @@ pub(crate) enum Audit {
     /// Check the whole trail against its chain and its signed heads, or an export against a public key
     Verify {
         /// An export (autoshare audit export); it is checked without any key of this machine
-        #[arg(requires = "key", conflicts_with = "tenant")]
+        #[arg(requires = "key")]
         file: Option<PathBuf>,
         /// The public key of the machine that it is from, as `autoshare audit key` prints it there
         #[arg(long, value_name = "PUBLIC", requires = "file")]
         key: Option<PublicKey>,
-        #[command(flatten)]
-        of: Tenant,
     },
     /// Print the whole trail as JSON lines that others can check
-    Export {
-        #[command(flatten)]
-        of: Tenant,
-    },
+    Export,
     /// Print the public key that checks this machine's signatures
     Key,
-}
-
-/// Of which tenant.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Tenant {
-    /// The tenant
-    #[arg(long, value_name = "NAME", default_value = autoshare_access::LOCAL)]
-    pub(crate) tenant: TenantName,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,22 +45,14 @@ pub(crate) enum Key {
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
-    /// List the backups of keys that have not expired
-    Bundles {
-        /// Those that hold the key of this tenant, also where it was destroyed since
-        #[arg(long, value_name = "NAME")]
-        tenant: Option<TenantName>,
-    },
+    /// List the backups of keys that have not expired; with --tenant, those that hold its key, also where it was destroyed
+    Bundles,
 }
 
-/// Which keys.
+/// Which keys: the machine's, or those of the tenant that --tenant names.
 #[derive(Debug, Clone, clap::Args)]
-#[group(required = true, multiple = false)]
 pub(crate) struct Rotate {
     /// The key that wraps all tenants' keys
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tenant")]
     pub(crate) machine: bool,
-    /// A tenant's data key
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tenant: Option<TenantName>,
 }

@@ -139,6 +139,7 @@ impl Host {
             reading,
             policy,
             judged,
+            proposed: String::new(),
             judge,
             unseen: String::new(),
             unread: None,
@@ -187,6 +188,8 @@ pub(crate) struct Driver<'h> {
     policy: gate::Policy,
     /// The last verdict.
     judged: Option<Verdict>,
+    /// The tool of the action that was proposed last.
+    proposed: String,
     /// What the judge was asked.
     pub(crate) judge: Judged,
     /// The text that the document which was read last keeps from its readers.
@@ -300,6 +303,12 @@ impl Driver<'_> {
             self.brain.apply(&event);
             self.reading.take(seq, &event);
             self.judge.take(&event);
+            if let Event::Proposal { action, .. } = &event {
+                self.proposed.clone_from(&action.tool);
+            }
+            if let Some(auditor) = &self.host.auditor {
+                auditor.take(&self.id, &event, &self.proposed);
+            }
             match &event {
                 Event::Verdict { verdict, .. } => self.judged = Some(verdict.clone()),
                 Event::Answer { text } | Event::Fault { text, .. } => self.words.clone_from(text),

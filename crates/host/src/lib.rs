@@ -21,6 +21,7 @@
 //! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
 
 mod aside;
+mod auditing;
 pub mod calls;
 mod cells;
 mod context;
@@ -66,6 +67,7 @@ use autoshare_store::ledger::Ledger;
 use autoshare_store::{Durability, Store};
 use autoshare_vault::Sensitive;
 
+pub use auditing::Auditor;
 pub use cells::expect;
 pub use context::{Frame, estimate_tokens, request_for};
 pub use documents::rendered;
@@ -156,6 +158,7 @@ pub struct Host {
     mcp: Option<Arc<mcp::Mcp>>,
     secrets: Vec<Sensitive>,
     limits_of: Option<LimitsOf>,
+    auditor: Option<Arc<Auditor>>,
     /// Among the calls of models at once.
     model_calls: Share,
     /// Among the brains that have cells at once.
@@ -190,7 +193,14 @@ impl Host {
             mcp: None,
             secrets: Vec::new(),
             limits_of: None,
+            auditor: None,
         }
+    }
+
+    /// The same with a trail in which it is written down what brains ask for and who answers.
+    #[must_use]
+    pub fn with_auditor(self, auditor: Arc<Auditor>) -> Self {
+        Self { auditor: Some(auditor), ..self }
     }
 
     /// The same with what says which limits a token has: brains that it began are charged to it.

@@ -64,7 +64,7 @@ fn terms_have_bounds_and_say_so() {
         ("weight", Terms { weight: 0, ..Terms::default() }),
         ("weight", Terms { weight: 1_001, ..Terms::default() }),
         ("awake", Terms { awake: 100_001, ..Terms::default() }),
-        ("group", Terms { group: Some("A B".into()), ..Terms::default() }),
+        ("requests_per_minute", Terms { requests_per_minute: Some(0), ..Terms::default() }),
         ("model", Terms { model: Some(String::new()), ..Terms::default() }),
     ];
     for (what, terms) in wrong {

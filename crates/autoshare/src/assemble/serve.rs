@@ -7,18 +7,21 @@ use autoshare_broker::Claims;
 use autoshare_broker::gateway::Gateway;
 use autoshare_core::TenantName;
 use autoshare_core::budget::Budget;
+use autoshare_core::day::Day;
 use autoshare_core::fair::{Places, Weight};
 use autoshare_host::calls::Calls;
 use autoshare_host::resident::{AwakeIndex, Homes, Open, Resident, ResidentParts, Residents, remove_folder};
-use autoshare_host::{Host, HostError, Questions};
+use autoshare_host::{Auditor, Host, HostError, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_server::api::{Faces, FacesParts};
 use autoshare_store::Store;
+use autoshare_store::audit::Audit;
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_vault::Vault;
 use rustix::fs::Mode;
 
 use super::{First, broker_of, guard, host_of, known_mcp_of, parts, tools};
+use crate::commands::token::now_ms;
 use crate::exit::{FAILED, Failure};
 use crate::settings::Settings;
 
@@ -74,6 +77,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
         homes: homes.clone(),
         limits: settings.limits,
         model: settings.model.clone(),
+        requests: settings.fair.requests,
         settings: settings.serve.api,
         destroy: destroy(&settings)?,
         residents: {
@@ -121,6 +125,8 @@ fn open(common: &Arc<Common>, access: &Access, record: Arc<TenantRecord>) -> Res
     )
     .map_err(wrong)?;
     let limits = Arc::clone(common);
+    let audit = Audit::open(&settings.data_dir, access, &common.vault)?;
+    let host = host.with_auditor(Arc::new(Auditor::new(access.clone(), audit)?));
     let host = host.with_limits_of(Box::new(move |token| limits.tokens.limits(token).ok().flatten()));
     let gateway = Gateway::new(broker, ledger, settings.gateway.clone()).with_places(share(model_calls));
     let mut offered = tools(settings);
@@ -151,8 +157,17 @@ fn destroy(settings: &Settings) -> Result<autoshare_server::api::Destroy, Failur
         let told = |error: &dyn std::error::Error| error.to_string();
         let vault = Vault::open(&data_dir).map_err(|error| told(&error))?;
         let mut report = Vec::new();
+        for bundle in vault.bundles_with(tenant, now_ms()).map_err(|error| told(&error))? {
+            let until = Day::of_ms(bundle.expires_ms);
+            report.push(format!("its key is in the key backup {} until that expires on {until}", bundle.name));
+        }
         vault.destroy(tenant).map_err(|error| told(&error))?;
         report.push("its key is destroyed: what is left of its journals anywhere does not open".to_owned());
+        let heads = data_dir.join("audit").join(format!("{tenant}.heads"));
+        match rustix::fs::unlink(&heads) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(format!("{}: {errno}", heads.display())),
+        }
         for folder in ["tenants", "secrets", "mcp", "undo"] {
             remove_folder(&data_dir.join(folder), tenant.as_str()).map_err(|error| told(&error))?;
         }

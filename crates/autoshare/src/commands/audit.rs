@@ -4,14 +4,14 @@ use std::io::{BufReader, BufWriter};
 use std::path::Path;
 use std::process::ExitCode;
 
-use autoshare_access::{Access, LOCAL};
-use autoshare_core::TenantName;
+use autoshare_access::Access;
 use autoshare_core::audit::{Act, Actor, Entry};
 use autoshare_store::Durability;
 use autoshare_store::audit::{self as trail, Verified};
 use autoshare_vault::Vault;
 
-use crate::exit::{Failure, UNKNOWN};
+use crate::assemble;
+use crate::exit::Failure;
 use crate::screen::{Look, ascii_json, err, out};
 use crate::settings::Settings;
 use crate::upkeep::Audit;
@@ -19,15 +19,15 @@ use crate::upkeep::Audit;
 /// `autoshare audit ...`.
 pub(crate) fn audit(settings: &Settings, command: &Audit, look: Look) -> Result<ExitCode, Failure> {
     match command {
-        Audit::Verify { file: Some(file), key: Some(key), .. } => {
+        Audit::Verify { file: Some(file), key: Some(key) } => {
             show(&trail::verify_export(&mut BufReader::new(open(file)?), key)?, look);
         }
-        Audit::Verify { of, .. } => {
-            let (access, trail) = opened(settings, &of.tenant)?;
+        Audit::Verify { .. } => {
+            let (access, trail) = opened(settings)?;
             show(&trail.verify(&access)?, look);
         }
-        Audit::Export { of } => {
-            let (access, trail) = opened(settings, &of.tenant)?;
+        Audit::Export => {
+            let (access, trail) = opened(settings)?;
             let verified = trail.export(&access, &mut BufWriter::new(std::io::stdout().lock()))?;
             err(&format!("{} entries, signed up to the last", verified.entries));
         }
@@ -43,27 +43,30 @@ pub(crate) fn audit(settings: &Settings, command: &Audit, look: Look) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes down what a person did at this machine.
-pub(crate) fn note(settings: &Settings, tenant: &TenantName, act: Act, about: &str) -> Result<(), Failure> {
-    let (access, trail) = opened(settings, tenant)?;
+/// Writes down what a person did at this machine, in the trail of the tenant that the command line names.
+pub(crate) fn note(settings: &Settings, act: Act, about: &str) -> Result<(), Failure> {
+    let (access, trail) = opened(settings)?;
+    write(&access, &trail, act, about)
+}
+
+/// The same in the trail of the data directory's owner, whom it concerns whatever tenant is named.
+pub(crate) fn note_of_owner(settings: &Settings, act: Act, about: &str) -> Result<(), Failure> {
+    let access = Access::local(&settings.data_dir)?;
+    let trail = trail::Audit::open(&settings.data_dir, &access, &Vault::open(&settings.data_dir)?)?;
+    write(&access, &trail, act, about)
+}
+
+fn write(access: &Access, trail: &trail::Audit, act: Act, about: &str) -> Result<(), Failure> {
     let login = format!("uid {}", rustix::process::geteuid().as_raw());
     let entry = Entry::new(Actor::Local { login: login.as_str().into() }, act, about);
-    trail.append(&access, &entry, Durability::Synced)?;
+    trail.append(access, &entry, Durability::Synced)?;
     Ok(())
 }
 
-/// The tenant of the data directory's owner.
-pub(crate) fn local() -> Result<TenantName, Failure> {
-    TenantName::parse(LOCAL).map_err(|error| Failure::new(crate::exit::FAILED, error.to_string()))
-}
-
-/// The trail of a tenant, with the right to it.
-fn opened(settings: &Settings, tenant: &TenantName) -> Result<(Access, trail::Audit), Failure> {
+/// The trail of the tenant that the command line names, with the right to it.
+fn opened(settings: &Settings) -> Result<(Access, trail::Audit), Failure> {
     let vault = Vault::open(&settings.data_dir)?;
-    let access = Access::local(&settings.data_dir)?;
-    if access.tenant() != tenant {
-        return Err(Failure::new(UNKNOWN, format!("there is no tenant {tenant}")));
-    }
+    let access = assemble::access(settings)?;
     let trail = trail::Audit::open(&settings.data_dir, &access, &vault)?;
     Ok((access, trail))
 }

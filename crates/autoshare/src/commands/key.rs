@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use autoshare_access::Access;
+use autoshare_access::{Access, AccessError, LOCAL};
 use autoshare_core::TenantName;
 use autoshare_core::audit::Act;
 use autoshare_core::day::Day;
@@ -13,8 +13,9 @@ use autoshare_store::backup;
 use autoshare_vault::bundle::{self, Bundle, MachineKeys};
 use autoshare_vault::{Sensitive, Vault, Zeroizing};
 
-use super::audit::{self, local, note};
+use super::audit::{self, note, note_of_owner};
 use super::token::{EXPIRES, now_ms, span_ms};
+use crate::assemble;
 use crate::exit::{FAILED, Failure, SETTINGS};
 use crate::prompt::{self, Typed};
 use crate::screen::{Look, ascii_json, err, out};
@@ -29,12 +30,12 @@ const MAX_RECOVERY: usize = 256;
 /// `autoshare key ...`.
 pub(crate) fn key(settings: &Settings, command: &Key, look: Look) -> Result<ExitCode, Failure> {
     match command {
-        Key::Rotate(which) => rotate(settings, which.tenant.as_ref(), look)?,
+        Key::Rotate(which) => rotate(settings, which.machine, look)?,
         Key::Backup { file, expires, key_file } => back_up(settings, file, expires, key_file.as_deref(), look)?,
         Key::Restore { file, key_file } => restore(settings, file, key_file.as_deref(), look)?,
-        Key::Bundles { tenant } => {
+        Key::Bundles => {
             let vault = Vault::open(&settings.data_dir)?;
-            let bundles = match tenant {
+            let bundles = match &settings.tenant {
                 Some(tenant) => vault.bundles_with(tenant, now_ms())?,
                 None => vault.bundles(now_ms())?,
             };
@@ -44,16 +45,19 @@ pub(crate) fn key(settings: &Settings, command: &Key, look: Look) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn rotate(settings: &Settings, tenant: Option<&TenantName>, look: Look) -> Result<(), Failure> {
+/// The machine's key, or that of the tenant which the command line names.
+fn rotate(settings: &Settings, is_machine: bool, look: Look) -> Result<(), Failure> {
     let vault = Vault::open(&settings.data_dir)?;
-    let said = if let Some(tenant) = tenant {
+    let said = if !is_machine {
+        let access = assemble::access(settings)?;
+        let tenant = access.tenant();
         let generation = vault.rotate_tenant(tenant)?;
-        note(settings, tenant, Act::KeyRotated, &format!("tenant {tenant}, generation {generation}"))?;
+        note(settings, Act::KeyRotated, &format!("tenant {tenant}, generation {generation}"))?;
         tell(look, &serde_json::json!({"tenant": tenant, "generation": generation}));
         format!("what tenant {tenant} seals from now on is sealed under generation {generation}; older ones still open")
     } else {
         let wrapped = vault.rotate_machine()?;
-        note(settings, &local()?, Act::KeyRotated, "machine")?;
+        note_of_owner(settings, Act::KeyRotated, "machine")?;
         tell(look, &serde_json::json!({"machine": true, "tenants": wrapped}));
         format!(
             "the keys of {wrapped} tenants are wrapped under a new machine key; older backups of keys still open theirs"
@@ -82,7 +86,7 @@ fn back_up(
         let line = Zeroizing::new(format!("{}\n", recovery.expose()));
         write(key_file, line.as_bytes())?;
     }
-    note(settings, &local()?, Act::BackupMade, &format!("keys, bundle {}", bundle.name))?;
+    note_of_owner(settings, Act::BackupMade, &format!("keys, bundle {}", bundle.name))?;
     if look == Look::Json {
         let mut value = about(&bundle);
         if let (None, Some(fields)) = (key_file, value.as_object_mut()) {
@@ -122,8 +126,8 @@ fn restore(settings: &Settings, file: &Path, key_file: Option<&Path>, look: Look
     let restored = bundle::restore(&settings.data_dir, &sealed, recovery.expose(), now_ms())?;
     let names = |names: &[TenantName]| names.iter().map(TenantName::as_str).collect::<Vec<_>>().join(", ");
     let vault = Vault::open(&settings.data_dir)?;
-    if vault.holds(&local()?)? {
-        note(settings, &local()?, Act::BackupRestored, &format!("keys of {}", names(&restored.tenants)))?;
+    if vault.holds(&TenantName::parse(LOCAL).map_err(AccessError::from)?)? {
+        note_of_owner(settings, Act::BackupRestored, &format!("keys of {}", names(&restored.tenants)))?;
     }
     if look == Look::Json {
         let machine = match restored.machine {
@@ -154,7 +158,7 @@ fn restore(settings: &Settings, file: &Path, key_file: Option<&Path>, look: Look
 /// `autoshare backup DIR`.
 pub(crate) fn back_up_data(settings: &Settings, to: &Path, look: Look) -> Result<ExitCode, Failure> {
     let manifest = backup::back_up(&settings.data_dir, &Access::local(&settings.data_dir)?, to)?;
-    note(settings, &local()?, Act::BackupMade, "data")?;
+    note_of_owner(settings, Act::BackupMade, "data")?;
     tell_manifest(&manifest, "backed up", look);
     if look != Look::Json {
         err(&format!("left out: {} (keys: autoshare key backup)", backup::LEFT_OUT.join(", ")));
@@ -169,8 +173,8 @@ pub(crate) fn restore_data(settings: &Settings, from: &Path, look: Look) -> Resu
     // Where there are no keys yet none is made: those of the backup are to come.
     if !settings.data_dir.join("keys").exists() {
         err("no keys are there: put them back with `autoshare key restore` before anything else");
-    } else if Vault::open(&settings.data_dir)?.holds(&local()?)? {
-        note(settings, &local()?, Act::BackupRestored, "data")?;
+    } else if Vault::open(&settings.data_dir)?.holds(&TenantName::parse(LOCAL).map_err(AccessError::from)?)? {
+        note_of_owner(settings, Act::BackupRestored, "data")?;
     }
     Ok(ExitCode::SUCCESS)
 }

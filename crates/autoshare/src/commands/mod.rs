@@ -18,7 +18,7 @@ mod scan;
 mod secret;
 mod serve;
 mod tenant;
-mod token;
+pub(crate) mod token;
 mod tool;
 mod undo;
 mod usage;

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use autoshare_core::audit::Act;
 use autoshare_core::origin::Origin;
 use autoshare_vault::Sensitive;
 use autoshare_vault::secrets::{About, Form, MAX_VALUE, Secret, SecretError, SecretName};
 
+use super::audit::note;
 use crate::args;
 use crate::assemble;
 use crate::exit::{FAILED, Failure, SETTINGS};
@@ -58,6 +60,7 @@ fn set(settings: &Settings, flags: &args::SetSecret, look: Look) -> Result<ExitC
     };
     let secret = Secret::new(about, value)?;
     assemble::secrets(settings)?.set(&secret)?;
+    note(settings, Act::SecretSet, &secret.about().name.to_string())?;
     if look != Look::Json {
         let About { name, hosts, form } = secret.about();
         err(&format!("kept {name}, for {} as {form}", shown(hosts)));
@@ -89,6 +92,7 @@ fn remove(settings: &Settings, name: &str, look: Look) -> Result<ExitCode, Failu
             format!("there is no secret {name}; `autoshare secret list` shows those there are"),
         ));
     }
+    note(settings, Act::SecretRemoved, &name.to_string())?;
     if look != Look::Json {
         err(&format!("removed {name}; where it was issued it still holds until it is revoked there"));
     }

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use autoshare_access::{AccessError, TenantRecord, TenantState, Terms};
+use autoshare_core::audit::Act;
 use autoshare_core::budget::ModelPattern;
 use autoshare_core::usage::MicroUsd;
 use autoshare_guard::encode;
 
+use super::audit::note_of_owner;
 use crate::args::{Tenant, TenantTerms};
 use crate::assemble;
 use crate::exit::{FAILED, Failure, SETTINGS, UNKNOWN};
@@ -27,6 +29,13 @@ pub(crate) fn tenant(settings: &Settings, command: &Tenant, look: Look) -> Resul
         Tenant::Resume { name } => tenants.set_state(&operator, name, TenantState::Active),
     };
     let record = record.map_err(failure)?;
+    let act = match command {
+        Tenant::New { .. } => Act::TenantCreated,
+        Tenant::Suspend { .. } => Act::TenantSuspended,
+        Tenant::Resume { .. } => Act::TenantResumed,
+        Tenant::Set { .. } | Tenant::List => Act::TenantChanged,
+    };
+    note_of_owner(settings, act, record.name.as_str())?;
     if look == Look::Json {
         out(&ascii_json(&serde_json::to_value(&*record)?));
     } else {
@@ -49,7 +58,6 @@ fn failure(error: AccessError) -> Failure {
 fn changed(mut terms: Terms, flags: &TenantTerms) -> Result<Terms, Failure> {
     let wrong = |why: String| Failure::new(SETTINGS, why);
     terms.weight = flags.weight.unwrap_or(terms.weight);
-    terms.group = flags.group.clone().or(terms.group);
     terms.awake = flags.awake.unwrap_or(terms.awake);
     terms.brains = flags.brains.unwrap_or(terms.brains);
     terms.disk_bytes = flags.disk.unwrap_or(terms.disk_bytes);
@@ -62,7 +70,7 @@ fn changed(mut terms: Terms, flags: &TenantTerms) -> Result<Terms, Failure> {
     let hard = &mut terms.budget.hard;
     hard.day.cost = usd(&flags.day_cost).map_err(wrong)?.or(hard.day.cost);
     hard.month.cost = usd(&flags.month_cost).map_err(wrong)?.or(hard.month.cost);
-    terms.rate.requests = flags.requests_per_minute.or(terms.rate.requests);
+    terms.requests_per_minute = flags.requests_per_minute.or(terms.requests_per_minute);
     Ok(terms)
 }
 

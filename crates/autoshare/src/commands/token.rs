@@ -4,11 +4,13 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_access::{AccessError, Grant, Minted, Scope, TokenRecord};
+use autoshare_core::audit::Act;
 use autoshare_core::budget::{Budget, Cap, Caps, Measure, ModelPattern, Rate, Window};
 use autoshare_core::day::Day;
 use autoshare_core::usage::MicroUsd;
 use autoshare_guard::encode;
 
+use super::audit::note;
 use crate::args::{NewToken, Token};
 use crate::assemble;
 use crate::exit::{FAILED, Failure, SETTINGS, UNKNOWN};
@@ -21,11 +23,17 @@ pub(crate) fn token(settings: &Settings, command: &Token, look: Look) -> Result<
     match command {
         Token::New(flags) => {
             let minted = tokens.mint(&access, grant(flags)?).map_err(failure)?;
+            note(settings, Act::TokenMinted, minted.id.as_str())?;
             show(&minted, "made", look);
         }
-        Token::Rotate { id } => show(&tokens.rotate(&access, id).map_err(failure)?, "has a new secret", look),
+        Token::Rotate { id } => {
+            let minted = tokens.rotate(&access, id).map_err(failure)?;
+            note(settings, Act::TokenRotated, id.as_str())?;
+            show(&minted, "has a new secret", look);
+        }
         Token::Revoke { id } => {
             tokens.revoke(&access, id).map_err(failure)?;
+            note(settings, Act::TokenRevoked, id.as_str())?;
             if look == Look::Json {
                 out(&ascii_json(&serde_json::json!({"id": id, "revoked": true})));
             } else {
@@ -148,6 +156,6 @@ fn limits(record: &TokenRecord) -> String {
     if all.is_empty() { "all models, no limits of its own".to_owned() } else { all.join(", ") }
 }
 
-pub(super) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

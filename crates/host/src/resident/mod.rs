@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use autoshare_access::{Access, TenantRecord};
 use autoshare_broker::gateway::Gateway;
+use autoshare_core::audit::Entry;
 use autoshare_core::event::{Answer, Answerer, AskMode, Attached, Event, Goal, NoteKind, Root, RootMode};
 use autoshare_core::tool::ToolSpec;
 use autoshare_core::usage::Limits;
@@ -29,7 +30,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::calls::Calls;
 use crate::switchboard::Told;
-use crate::{AnswerError, Driving, Host, HostError, Progress, Question, Questions, Standing, Stop, Until};
+use crate::{AnswerError, Auditor, Driving, Host, HostError, Progress, Question, Questions, Standing, Stop, Until};
 
 pub use artifacts::Artifact;
 pub use awake::AwakeIndex;
@@ -183,6 +184,20 @@ impl Resident {
     #[must_use]
     pub const fn calls(&self) -> &Calls {
         &self.parts.calls
+    }
+
+    /// The trail of what was done, where there is one.
+    #[must_use]
+    pub fn auditor(&self) -> Option<&Auditor> {
+        self.parts.host.auditor.as_deref()
+    }
+
+    /// Writes down what somebody did, before it is answered. Waits for the disk.
+    ///
+    /// # Errors
+    /// Those of the trail.
+    pub fn note(&self, entry: &Entry) -> Result<(), ResidentError> {
+        Ok(self.auditor().map_or(Ok(()), |auditor| auditor.note(entry))?)
     }
 
     /// What was used.

@@ -10,6 +10,7 @@ mod words;
 use std::sync::Arc;
 
 use autoshare_access::Scope;
+use autoshare_core::audit::Act;
 use autoshare_core::event::{AskMode, Attached};
 use autoshare_core::{BrainId, TurnNo};
 use autoshare_host::resident::{Artifact, Begin, BrainView, NewBrain, Phase, Resident};
@@ -153,8 +154,10 @@ async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
         token: Some(ask.bearer.token.id.clone()),
         begin: Begin::AtRest,
     };
+    let entry = ask.entry(Act::BrainAdmitted, "");
     let task = blocking(move || {
         let brain = resident.admit(new)?;
+        resident.note(&entry.of_brain(&brain))?;
         task(&resident, &brain)
     });
     Ok(Done::json(&task.await?))

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use autoshare_access::Bearer;
+use autoshare_core::audit::{Act, Actor, Entry};
 use autoshare_core::{BrainId, Digest, TenantName, TokenId};
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -88,6 +89,11 @@ impl Ask {
     /// The same; what a missing body leaves open is as usual.
     pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
         if self.body.is_empty() { Ok(T::default()) } else { self.json() }
+    }
+
+    /// An entry of the audit trail: whoever asks did this.
+    pub(crate) fn entry(&self, act: Act, about: &str) -> Entry {
+        Entry::new(Actor::Token { id: self.bearer.token.id.clone() }, act, about)
     }
 
     /// Who answers for what is done, as records name them.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use autoshare_core::audit::Act;
 use autoshare_core::event::{Answer, AskMode, Attached};
 use autoshare_core::usage::{Limits, MicroUsd};
 use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
@@ -175,6 +176,7 @@ pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
     let begin = new.begin;
     let admitting = Arc::clone(&resident);
     let brain = blocking(move || Ok(admitting.admit(new)?)).await?;
+    faces.note(&resident, ask.entry(Act::BrainAdmitted, "").of_brain(&brain)).await?;
     if begin == Begin::Awake {
         resident.wake(&brain)?;
     }
@@ -231,6 +233,7 @@ pub(crate) async fn stop(faces: Arc<Faces>, ask: Ask) -> Answered {
     let resident = faces.resident(&ask).await?;
     exists(&resident, &brain).await?;
     let how = if asked.now { Stop::Now } else { Stop::AfterStep };
+    faces.note(&resident, ask.entry(Act::BrainStopped, "").of_brain(&brain)).await?;
     blocking(move || Ok(resident.stop(&brain, how)?)).await?;
     Ok(Done::status(StatusCode::NO_CONTENT))
 }
@@ -241,6 +244,7 @@ pub(crate) async fn wake(faces: Arc<Faces>, ask: Ask) -> Answered {
     if found.state.is_end() {
         return Err(Problem::conflict("the brain has ended: begin anew with another"));
     }
+    faces.note(&resident, ask.entry(Act::BrainResumed, "").of_brain(&brain)).await?;
     resident.wake(&brain)?;
     Ok(Done::status(StatusCode::ACCEPTED))
 }

@@ -5,6 +5,7 @@
 
 mod artifacts;
 pub(crate) mod ask;
+mod audit;
 mod brains;
 mod events;
 pub(crate) mod once;
@@ -19,12 +20,16 @@ pub(crate) mod words;
 pub(crate) use self::artifacts::file;
 pub(crate) use self::brains::check_words;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use autoshare_access::{Bearer, Operator, Scope, Tenants, Tokens};
-use autoshare_core::Digest;
+use autoshare_core::audit::{Act, Actor, Entry};
+use autoshare_core::budget::Account;
+use autoshare_core::fair::{Key, Rate, Rates};
 use autoshare_core::usage::Limits;
+use autoshare_core::{Digest, TokenId};
 use autoshare_host::resident::{Homes, Resident, Residents};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -85,15 +90,26 @@ pub struct Faces {
     pub limits: Limits,
     /// The model of brains for which neither they nor their tenant name one.
     pub model: Option<String>,
+    /// How many requests a tenant may make for which nothing else is said.
+    pub requests: Rate,
     /// Bounds.
     pub settings: ApiSettings,
     /// What a tenant's removal does beside: destroys its key and its files, and says in words what is left of it.
     pub destroy: Destroy,
+    pub(crate) rates: Rates,
+    begun: Instant,
+    /// When refusals were last written down, by token and reason.
+    noted: Mutex<HashMap<(TokenId, &'static str), Instant>>,
     pub(crate) once: Once,
     pub(crate) bodies: Semaphore,
     pub(crate) routes: Vec<Route>,
     pub(crate) streams: events::Streams,
 }
+
+/// Between two entries of the audit trail about the same refusal.
+const NOTED_APART: Duration = Duration::from_secs(60);
+/// Refusals that are remembered for that at most.
+const MAX_NOTED: usize = 10_000;
 
 /// Removes what a tenant has on disk. Waits for the disk.
 pub type Destroy = Box<dyn Fn(&autoshare_core::TenantName) -> Result<Vec<String>, String> + Send + Sync>;
@@ -114,6 +130,8 @@ pub struct FacesParts {
     pub limits: Limits,
     /// The model of brains for which neither they nor their tenant name one.
     pub model: Option<String>,
+    /// How many requests a tenant may make for which nothing else is said.
+    pub requests: Rate,
     /// Bounds.
     pub settings: ApiSettings,
     /// What a tenant's removal does beside.
@@ -124,7 +142,8 @@ impl Faces {
     /// The faces over their parts.
     #[must_use]
     pub fn new(parts: FacesParts) -> Self {
-        let FacesParts { tokens, tenants, residents, operator, homes, limits, model, settings, destroy } = parts;
+        let FacesParts { tokens, tenants, residents, operator, homes, limits, model, requests, settings, destroy } =
+            parts;
         let bodies = Semaphore::new(settings.max_bodies / 1_024);
         let (once, routes, streams) = (Once::default(), routes(), events::Streams::new(settings.streams_each));
         Self {
@@ -135,12 +154,62 @@ impl Faces {
             homes,
             limits,
             model,
+            requests,
             settings,
+            rates: Rates::default(),
+            begun: Instant::now(),
+            noted: Mutex::default(),
             destroy,
             once,
             bodies,
             routes,
             streams,
+        }
+    }
+
+    /// Whether whoever asks may ask now: the tenant, the token and those above it, the strictest of all.
+    fn may_ask(&self, bearer: &Bearer) -> Result<(), Problem> {
+        let terms = self.tenants.of(&bearer.access)?;
+        let own = terms.terms.requests_per_minute.map_or(self.requests, |a_minute| Rate::a_minute(a_minute, a_minute));
+        let tokens = bearer.limits.iter().filter_map(|limit| match (&limit.account, limit.rate.requests) {
+            (Account::Token(id), Some(a_minute)) => Some((Key::Token(id.as_str()), Rate::a_minute(a_minute, a_minute))),
+            _ => None,
+        });
+        let asked: Vec<_> = [(Key::Tenant(bearer.access.tenant().as_str()), own)].into_iter().chain(tokens).collect();
+        let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.rates.check(now, 1, &asked).map_err(|limited| {
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", limited.to_string());
+            limited.wait.seconds().into_iter().fold(problem, Problem::later)
+        })
+    }
+
+    /// Writes down what whoever asks did, in the trail of their tenant. Before it is answered.
+    pub(crate) async fn note(&self, resident: &Arc<Resident>, entry: Entry) -> Result<(), Problem> {
+        let resident = Arc::clone(resident);
+        blocking(move || Ok(resident.note(&entry)?)).await
+    }
+
+    /// Writes down that whoever asks was refused; once a minute for each token and reason, so that who asks in vain without
+    /// end fills no disk.
+    async fn note_refused(&self, bearer: &Bearer, problem: &Problem) {
+        let act = match problem.status {
+            StatusCode::FORBIDDEN => Act::Refused,
+            StatusCode::TOO_MANY_REQUESTS => Act::LimitHit,
+            _ => return,
+        };
+        let key = (bearer.token.id.clone(), problem.code);
+        {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.retain(|_, at: &mut Instant| at.elapsed() < NOTED_APART);
+            if noted.len() >= MAX_NOTED || noted.contains_key(&key) {
+                return;
+            }
+            noted.insert(key, Instant::now());
+        }
+        let Ok(resident) = self.residents.of(&bearer.access).await else { return };
+        let entry = Entry::new(Actor::Token { id: bearer.token.id.clone() }, act, problem.code);
+        if let Err(problem) = self.note(&resident, entry).await {
+            tracing::error!(code = problem.code, "a refusal is not in the audit trail");
         }
     }
 
@@ -247,6 +316,11 @@ fn native() -> Vec<Route> {
             ])
             .gives::<Page<usage::LineWords>>(200)
             .says("What was used"),
+        Route::new(Method::GET, "/api/v1/audit", "list_audit", audit::list)
+            .needs(Scope::Audit)
+            .query(PAGE)
+            .gives::<Page<audit::EntryWords>>(200)
+            .says("The audit trail, the first entry first; `autoshare audit export` gives what others can check"),
         Route::new(Method::GET, "/api/v1/tokens", "list_tokens", tokens::list)
             .needs(Scope::Tokens)
             .gives::<Page<tokens::TokenWords>>(200)
@@ -380,7 +454,16 @@ pub(crate) fn is_ours(path: &str) -> bool {
 /// Answers a request of whoever shows a token.
 pub(crate) async fn answer(faces: &Arc<Faces>, token: Option<&str>, request: Request<Incoming>) -> Response<Reply> {
     let done = match authenticate(faces, token) {
-        Ok(bearer) => perform(faces, bearer, request).await,
+        Ok(bearer) => {
+            let done = match faces.may_ask(&bearer) {
+                Ok(()) => perform(faces, bearer.clone(), request).await,
+                Err(problem) => Err(problem),
+            };
+            if let Err(problem) = &done {
+                faces.note_refused(&bearer, problem).await;
+            }
+            done
+        }
         Err(problem) => Err(problem),
     };
     response(done)

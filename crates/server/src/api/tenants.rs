@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use autoshare_access::{Operator, TenantRecord, TenantState, Terms};
 use autoshare_core::TenantName;
+use autoshare_core::audit::Act;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,9 @@ pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
 pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (operator, asked) = (operator(&ask)?, ask.json::<NewTenantWords>()?);
     let name = TenantName::parse(&asked.name).map_err(|error| Problem::bad(error.to_string()))?;
-    let record = blocking(move || Ok(faces.tenants.create(&operator, &name, asked.terms)?)).await?;
+    let making = Arc::clone(&faces);
+    let record = blocking(move || Ok(making.tenants.create(&operator, &name, asked.terms)?)).await?;
+    note(&faces, &ask, Act::TenantCreated, &record.name).await?;
     Ok(Done::created(format!("/api/v1/tenants/{}", record.name), &TenantWords::from(&*record)))
 }
 
@@ -117,6 +120,12 @@ pub(crate) async fn change(faces: Arc<Faces>, ask: Ask) -> Answered {
         Ok(record)
     });
     let record = record.await?;
+    let act = match asked.suspended {
+        Some(true) => Act::TenantSuspended,
+        Some(false) => Act::TenantResumed,
+        None => Act::TenantChanged,
+    };
+    note(&faces, &ask, act, &name).await?;
     match asked.suspended {
         Some(true) => faces.residents.evict(&name, REST).await,
         Some(false) => faces.residents.wake_tenant(&faces.operator, &name).await?,
@@ -132,6 +141,7 @@ pub(crate) async fn remove(faces: Arc<Faces>, ask: Ask) -> Answered {
     }
     let (of, leaving, by) = (name.clone(), Arc::clone(&faces), operator.clone());
     blocking(move || Ok(leaving.tenants.set_state(&by, &of, TenantState::Leaving)?)).await?;
+    note(&faces, &ask, Act::TenantDeleted, &name).await?;
     faces.residents.evict(&name, REST).await;
     let report = blocking(move || {
         let record = faces.tenants.get(&operator, &name)?;
@@ -147,5 +157,11 @@ pub(crate) async fn create_token(faces: Arc<Faces>, ask: Ask) -> Answered {
     let grant = ask.json::<NewTokenWords>()?.grant()?;
     let of = Arc::clone(&faces);
     let access = blocking(move || Ok(of.tenants.access(&operator, &name)?)).await?;
-    super::tokens::mint(faces, access, grant).await
+    super::tokens::mint(faces, &ask, access, grant).await
+}
+
+/// Writes down what the operator did, in the operator's own trail.
+async fn note(faces: &Faces, ask: &Ask, act: Act, about: &TenantName) -> Result<(), Problem> {
+    let own = faces.resident(ask).await?;
+    faces.note(&own, ask.entry(act, about.as_str())).await
 }

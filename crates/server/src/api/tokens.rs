@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_access::{Access, Grant, Minted, Scope, TokenRecord};
+use autoshare_core::audit::Act;
 use autoshare_core::budget::{Budget, ModelPattern, Rate};
 use hyper::StatusCode;
 use schemars::JsonSchema;
@@ -110,8 +111,11 @@ fn shown(minted: &Minted) -> MintedWords {
 }
 
 /// Makes a token for whom `access` is for.
-pub(crate) async fn mint(faces: Arc<Faces>, access: Access, grant: Grant) -> Answered {
-    let minted = blocking(move || Ok(faces.tokens.mint(&access, grant)?)).await?;
+pub(crate) async fn mint(faces: Arc<Faces>, ask: &Ask, access: Access, grant: Grant) -> Answered {
+    let resident = faces.residents.of(&access).await?;
+    let minting = Arc::clone(&faces);
+    let minted = blocking(move || Ok(minting.tokens.mint(&access, grant)?)).await?;
+    faces.note(&resident, ask.entry(Act::TokenMinted, minted.id.as_str())).await?;
     Ok(Done { status: StatusCode::CREATED, ..Done::json(&shown(&minted)).secret() })
 }
 
@@ -123,17 +127,23 @@ pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
     let grant = ask.json::<NewTokenWords>()?.grant()?;
-    mint(faces, ask.bearer.access, grant).await
+    mint(faces, &ask, ask.bearer.access.clone(), grant).await
 }
 
 pub(crate) async fn revoke(faces: Arc<Faces>, ask: Ask) -> Answered {
-    let id = ask.token()?;
-    blocking(move || Ok(faces.tokens.revoke(&ask.bearer.access, &id)?)).await?;
+    let (id, resident) = (ask.token()?, faces.resident(&ask).await?);
+    let (revoking, access) = (Arc::clone(&faces), ask.bearer.access.clone());
+    let of = id.clone();
+    blocking(move || Ok(revoking.tokens.revoke(&access, &of)?)).await?;
+    faces.note(&resident, ask.entry(Act::TokenRevoked, id.as_str())).await?;
     Ok(Done::status(StatusCode::NO_CONTENT))
 }
 
 pub(crate) async fn rotate(faces: Arc<Faces>, ask: Ask) -> Answered {
-    let id = ask.token()?;
-    let minted = blocking(move || Ok(faces.tokens.rotate(&ask.bearer.access, &id)?)).await?;
+    let (id, resident) = (ask.token()?, faces.resident(&ask).await?);
+    let (rotating, access) = (Arc::clone(&faces), ask.bearer.access.clone());
+    let of = id.clone();
+    let minted = blocking(move || Ok(rotating.tokens.rotate(&access, &of)?)).await?;
+    faces.note(&resident, ask.entry(Act::TokenRotated, id.as_str())).await?;
     Ok(Done::json(&shown(&minted)).secret())
 }

@@ -12,11 +12,12 @@ use autoshare_core::usage::{Limits, Quota};
 use autoshare_host::calls::Calls;
 use autoshare_host::resident::{AwakeIndex, Homes, Open, Resident, ResidentParts, Residents, ResidentsSettings};
 use autoshare_host::undo::UndoSettings;
-use autoshare_host::{Guard, Host, HostError, Questions, Settings};
+use autoshare_host::{Auditor, Guard, Host, HostError, Questions, Settings};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_server::api::{ApiSettings, Faces, FacesParts};
 use autoshare_server::http::{Http, HttpSettings};
 use autoshare_store::Store;
+use autoshare_store::audit::Audit;
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_testkit::{Script, ScriptedModel};
 use autoshare_vault::Vault;
@@ -79,6 +80,7 @@ pub(crate) fn faces(
         homes,
         limits: Limits::default(),
         model: Some("m".to_owned()),
+        requests: autoshare_core::fair::Rate::a_minute(1_000_000, 100_000),
         settings: ApiSettings::default(),
         destroy: Box::new(|_| Ok(vec!["destroyed".to_owned()])),
     })
@@ -86,7 +88,7 @@ pub(crate) fn faces(
 
 /// A server with tenants.
 pub(crate) struct House {
-    pub(crate) model: ScriptedModel,
+    _model: ScriptedModel,
     pub(crate) data: tempfile::TempDir,
     pub(crate) operator: Operator,
     pub(crate) tenants: Tenants,
@@ -118,6 +120,8 @@ impl House {
                 Arc::clone(&broker),
                 host_settings(&dir),
             );
+            let auditor = Auditor::new(access.clone(), Audit::open(&dir, access, &vault)?)?;
+            let host = host.with_auditor(Arc::new(auditor));
             Ok(Resident::new(ResidentParts {
                 record,
                 host,
@@ -146,7 +150,7 @@ impl House {
             operator: Operator::local(data.path()).unwrap(),
             tenants: Tenants::open(data.path(), &vault).unwrap(),
             tokens: Tokens::open(data.path(), &vault).unwrap(),
-            model,
+            _model: model,
             data,
             base,
             client: Client::builder().no_proxy().build().unwrap(),

@@ -266,9 +266,6 @@ pub(crate) struct Exec {
     /// Do not keep what the program changes; it cannot be taken back then
     #[arg(long, conflicts_with = "diff")]
     pub(crate) no_undo: bool,
-    /// Whose it is; there is one tenant here, `local`
-    #[arg(long, value_name = "TENANT", default_value = "local")]
-    pub(crate) tenant: String,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use autoshare_access::{Access, Operator, Tenants, Tokens};
+use autoshare_access::{Access, AccessError, Operator, Tenants, Tokens};
 use autoshare_broker::{Broker, Claims, Credentials};
 use autoshare_core::event::{Root, RootMode};
 use autoshare_core::fair::{Places, Share, Weight};
@@ -24,7 +24,7 @@ use autoshare_store::ledger::Ledger;
 use autoshare_vault::secrets::{SecretName, Secrets};
 use autoshare_vault::{Sensitive, Vault};
 
-use crate::exit::{Failure, SETTINGS};
+use crate::exit::{Failure, SETTINGS, UNKNOWN};
 use crate::settings::{ClassifierSettings, Settings, check_program};
 
 /// The store with the right to use it.
@@ -39,7 +39,10 @@ pub(crate) fn access(settings: &Settings) -> Result<Access, Failure> {
         None => Ok(Access::local(&settings.data_dir)?),
         Some(name) => {
             let (operator, tenants) = tenants(settings)?;
-            Ok(tenants.access(&operator, name)?)
+            tenants.access(&operator, name).map_err(|error| match error {
+                AccessError::NoTenant(_) => Failure::new(UNKNOWN, error.to_string()),
+                other => other.into(),
+            })
         }
     }
 }

@@ -88,7 +88,7 @@ fn what_is_wrong_with_a_command_line_is_said_before_anything_runs() {
         (&["--credential", "no name"], 2, "is no name of a secret"),
         (&["--credential", "NO_SUCH"], 2, "there is no such secret; there is none"),
         (&["--profile", "emacs"], 2, "there are: aider, claude, codex, goose"),
-        (&["--tenant", "acme"], 2, "there is no tenant \"acme\""),
+        (&["--tenant", "acme"], 125, "there is no tenant acme"),
         (&["--diff", "--no-undo"], 2, "cannot be used with"),
         (&["--data-dir", "/proc/no"], 125, "/proc/no"),
     ];

@@ -12,7 +12,7 @@ use autoshare_core::event::{Event, Exchange};
 use autoshare_core::{Digest, Seq};
 use autoshare_host::Host;
 use autoshare_host::calls::Calls;
-use autoshare_host::resident::{Resident, ResidentParts};
+use autoshare_host::resident::{Resident, ResidentParts, ResidentsSettings};
 use autoshare_sandbox::Launcher;
 use autoshare_server::api::Faces;
 use autoshare_server::http::{Http, HttpSettings, TlsPair};
@@ -98,7 +98,7 @@ impl Place {
         })
         .unwrap();
         let parts = (data.path().to_owned(), Arc::clone(&store), ledger, Arc::new(broker), settings);
-        let faces = Arc::new(faces(data.path(), move |access, record, homes, index| {
+        let faces = Arc::new(faces(data.path(), ResidentsSettings::default(), move |access, record, homes, index| {
             let (data, store, ledger, broker, settings) = parts.clone();
             let host = Host::new(
                 access.clone(),

@@ -61,6 +61,7 @@ pub(crate) fn host_settings(data: &Path) -> Settings {
 /// Faces over a data directory whose tenants are opened by `open`.
 pub(crate) fn faces(
     data: &Path,
+    most: ResidentsSettings,
     open: impl Fn(&Access, Arc<TenantRecord>, &Homes, &Arc<AwakeIndex>) -> Result<Resident, HostError>
     + Send
     + Sync
@@ -75,7 +76,7 @@ pub(crate) fn faces(
     Faces::new(FacesParts {
         tokens: Tokens::open(data, &vault).unwrap(),
         tenants: Arc::clone(&tenants),
-        residents: Residents::new(open, tenants, index, ResidentsSettings::default()),
+        residents: Residents::new(open, tenants, index, most),
         operator: Operator::local(data).unwrap(),
         homes,
         limits: Limits::default(),
@@ -102,11 +103,20 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open(script: Script) -> Self {
-        let model = ScriptedModel::start(script);
+        Self::over(script, ResidentsSettings::default()).await
+    }
+
+    pub(crate) async fn over(script: Script, most: ResidentsSettings) -> Self {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let data = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+        Self::at(data, script, most).await
+    }
+
+    /// Over what another one left.
+    pub(crate) async fn at(data: tempfile::TempDir, script: Script, most: ResidentsSettings) -> Self {
+        let model = ScriptedModel::start(script);
         let (dir, url) = (data.path().to_owned(), model.base_url());
-        let faces = faces(data.path(), move |access, record, homes, index| {
+        let faces = faces(data.path(), most, move |access, record, homes, index| {
             let vault = Vault::open(&dir).unwrap();
             let store = Arc::new(Store::open(&dir, access, &vault)?);
             let ledger = Arc::new(Ledger::open(&dir, access, Budgets::default())?);
@@ -213,10 +223,12 @@ impl House {
         panic!("{brain} does not become {state}: {now:?}");
     }
 
-    pub(crate) async fn close(mut self) {
+    /// Ends the server, and gives what it leaves on disk.
+    pub(crate) async fn close(mut self) -> tempfile::TempDir {
         self.stop.take().unwrap().send(()).unwrap();
         self.serving.take().unwrap().await.unwrap();
         self.faces.residents.close(Duration::from_secs(1)).await;
+        self.data
     }
 }
 

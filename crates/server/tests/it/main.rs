@@ -16,6 +16,7 @@ mod hostile;
 mod house;
 mod http2;
 mod routes;
+mod tenants;
 mod upstream;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -51,12 +51,6 @@ pub(super) fn wrong(text: String) -> Failure {
 
 impl Options {
     pub(super) fn of(flags: &Exec, settings: &Settings) -> Result<Self, Failure> {
-        if flags.tenant != "local" {
-            return Err(wrong(format!(
-                "there is no tenant {:?}: there is one, local, until `serve` is there",
-                flags.tenant
-            )));
-        }
         let allow = flags.allow_host.iter().map(|host| Allow::parse(host)).collect::<Result<Vec<_>, _>>();
         let mut allow = allow.map_err(|e| wrong(format!("--allow-host {e}")))?;
         allow.extend(settings.network.allow.iter().cloned());

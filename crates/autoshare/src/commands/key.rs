@@ -48,6 +48,9 @@ pub(crate) fn key(settings: &Settings, command: &Key, look: Look) -> Result<Exit
 /// The machine's key, or that of the tenant which the command line names.
 fn rotate(settings: &Settings, is_machine: bool, look: Look) -> Result<(), Failure> {
     let vault = Vault::open(&settings.data_dir)?;
+    if !is_machine && settings.tenant.is_none() {
+        return Err(Failure::new(SETTINGS, "say which key: --machine, or a tenant's with --tenant NAME"));
+    }
     let said = if !is_machine {
         let access = assemble::access(settings)?;
         let tenant = access.tenant();

@@ -73,6 +73,7 @@ impl Resident {
     /// # Errors
     /// [`ResidentError::Wrong`] where it cannot be put there, with the reason.
     pub async fn upload(&self, brain: &BrainId, path: &str, bytes: &[u8]) -> Result<Artifact, ResidentError> {
+        self.has_room()?;
         let records = self.records(brain, Seq(1))?;
         let goal = goal_of(records.iter().map(|record| &record.event));
         let goal = goal.ok_or_else(|| ResidentError::NoBrain(brain.clone()))?;

@@ -64,6 +64,14 @@ impl Homes {
         what(&Workspace::open(dir, RootMode::Write, self.quota))
     }
 
+    /// All workspaces of a tenant as one, to be counted; `None` before there is one.
+    pub(crate) fn all(&self, tenant: &TenantRecord) -> Option<Workspace> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let dir = rustix::fs::open(self.of(tenant), flags, Mode::empty()).ok()?;
+        let quota = Quota { files: u64::MAX - 1, ..self.quota };
+        Some(Workspace::open(dir, RootMode::Read, quota))
+    }
+
     /// Removes all workspaces of a tenant.
     ///
     /// # Errors

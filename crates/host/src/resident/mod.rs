@@ -11,7 +11,7 @@ mod house;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use autoshare_access::{Access, TenantRecord};
@@ -26,6 +26,7 @@ use autoshare_guard::verify::Channel;
 pub use autoshare_store::Record;
 use autoshare_store::ledger::Ledger;
 use autoshare_store::{BrainRow, StoreError};
+use autoshare_workspace::Workspace;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::calls::Calls;
@@ -141,6 +142,8 @@ pub struct Resident {
     awake: Mutex<BTreeMap<BrainId, watch::Receiver<()>>>,
     /// Brains that are woken as soon as there is a place, the first first. Locked before `awake`.
     waiting: Mutex<VecDeque<BrainId>>,
+    /// All its workspaces, counted now and then.
+    home: OnceLock<Workspace>,
     /// Whether journals are brains, as far as that was looked at.
     kinds: Mutex<BTreeMap<BrainId, bool>>,
     /// Why brains could not be driven on, by brain: their journals cannot say so.
@@ -162,6 +165,7 @@ impl Resident {
             parts,
             awake: Mutex::default(),
             waiting: Mutex::default(),
+            home: OnceLock::new(),
             kinds: Mutex::default(),
             troubles: Mutex::default(),
             grown,
@@ -232,6 +236,7 @@ impl Resident {
                 terms.brains
             )));
         }
+        self.has_room()?;
         let id = match new.id {
             Some(id) => id,
             None => crate::new_brain_id()?,
@@ -274,6 +279,26 @@ impl Resident {
         host.begin(&id, goal, new.warrant, (new.begin == Begin::AtRest).then_some(rested))?;
         self.tell_grown(&id, Seq(1));
         Ok(id)
+    }
+
+    /// Whether its workspaces hold less than they may, by a count that is at most a second old, or twenty times as old as
+    /// counting takes.
+    pub(crate) fn has_room(&self) -> Result<(), ResidentError> {
+        let home = match self.home.get() {
+            Some(home) => home,
+            None => match self.parts.homes.all(self.record()) {
+                Some(home) => self.home.get_or_init(|| home),
+                None => return Ok(()),
+            },
+        };
+        let used = home.usage().map_err(|error| ResidentError::State(error.to_string()))?.bytes;
+        let most = self.record().terms.disk_bytes;
+        if used < most {
+            return Ok(());
+        }
+        Err(ResidentError::Limit(format!(
+            "the workspaces of this tenant hold {used} bytes, of {most} that they may (its term disk_bytes): remove files"
+        )))
     }
 
     fn offered(&self, named: Option<&[String]>) -> Result<Vec<ToolSpec>, ResidentError> {

@@ -236,6 +236,25 @@ async fn a_bounded_number_of_tenants_is_open_and_all_are_served() {
     house.close().await;
 }
 
+/// Row F7: what one has on disk is bounded, and said.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_a_tenant_whose_workspaces_are_full_begins_no_brain_and_uploads_nothing() {
+    let house = House::open(done()).await;
+    let (acme, token) = house.tenant("acme");
+    let brain = begin(&house, &token, "first", None).await.1["id"].as_str().unwrap().to_owned();
+    house.until(&token, &brain, "done").await;
+    let path = format!("/api/v1/brains/{brain}/artifacts?path=big.bin");
+    let upload = || house.ask(&Method::POST, &path, &token).body(vec![1u8; 200_000]);
+    assert_eq!(told(upload()).await.0, 201);
+    let terms = Terms { disk_bytes: 100_000, ..Terms::default() };
+    house.tenants.set_terms(&house.operator, acme.tenant(), terms).unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for (status, told) in [begin(&house, &token, "second", None).await, told(upload()).await] {
+        assert!(status == 429 && told["detail"].as_str().unwrap().contains("disk_bytes"), "{told}");
+    }
+    house.close().await;
+}
+
 /// CVE-2026-47101: a key with more than its minter has.
 #[tokio::test(flavor = "multi_thread")]
 async fn scopes_of_a_minted_token_are_never_wider_than_its_issuers() {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use autoshare_core::budget::{Budget, ModelPattern, Rate};
+use autoshare_core::budget::{Budget, ModelPattern};
 use autoshare_core::{TenantName, TokenId};
 use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
 use autoshare_vault::{TokenMarks, Vault};
@@ -71,9 +71,6 @@ pub struct Terms {
     /// What it may use.
     #[serde(skip_serializing_if = "Budget::is_none")]
     pub budget: Budget,
-    /// How fast it may call models.
-    #[serde(skip_serializing_if = "Rate::is_none")]
-    pub rate: Rate,
 }
 
 impl Default for Terms {
@@ -87,7 +84,6 @@ impl Default for Terms {
             models: Vec::new(),
             model: None,
             budget: Budget::NONE,
-            rate: Rate::NONE,
         }
     }
 }

@@ -1,0 +1,311 @@
+//! What one tenant's flood does to another: `cargo run --release -p autoshare-server --example neighbours -- PROGRAM`,
+//! where PROGRAM is a release build of `autoshare`.
+//!
+//! It starts the program with two tenants over a stand-in model. The victim asks at a steady rate (an open loop: each
+//! latency counts from the moment at which the request was to be sent); beside it the aggressor does one kind of harm after
+//! another. Before each, the victim is measured alone, so that what else the machine does falls on both alike. What is
+//! printed is the victim's p99 beside the aggressor as a multiple of that alone, and its errors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    missing_docs,
+    reason = "a measurement"
+)]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// Requests a second of the victim.
+const RATE: u32 = 40;
+/// How long each measurement is.
+const BLOCK: Duration = Duration::from_secs(8);
+/// How long the aggressor has been at it before the victim is measured.
+const LEAD: Duration = Duration::from_secs(2);
+const PORT: u16 = 7993;
+
+struct Bench {
+    base: String,
+    client: Client,
+    victim: String,
+    aggressor: String,
+    /// A brain of the victim's, which it asks about.
+    brain: String,
+}
+
+fn main() {
+    let program = std::env::args().nth(1).expect("name a release build of autoshare");
+    let data =
+        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700)).tempdir().unwrap();
+    let (victim, aggressor) = (tenant(&program, data.path(), "victim"), tenant(&program, data.path(), "aggressor"));
+    let mut server = serve(&program, data.path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(measure(victim, aggressor));
+    let _ = server.kill();
+    let _ = server.wait();
+}
+
+fn autoshare(program: &str, data: &Path) -> Command {
+    let mut command = Command::new(program);
+    let config = data.join("serve.toml");
+    std::fs::write(
+        &config,
+        format!(
+            "[serve]\nlisten = \"127.0.0.1:{PORT}\"\n[fair]\nrequests_per_minute = 100000\nrequests_at_once = 2000\n"
+        ),
+    )
+    .unwrap();
+    std::fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    command.arg("--data-dir").arg(data.join("data")).arg("--config").arg(config).env("HOME", data);
+    command
+}
+
+fn tenant(program: &str, data: &Path, name: &str) -> String {
+    let made = autoshare(program, data).args(["tenant", "new", name, "--model", "gullible"]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut token = autoshare(program, data);
+    token.args(["--tenant", name, "token", "new", "load"]);
+    for scope in ["read", "brains", "approve", "tokens"] {
+        token.args(["--scope", scope]);
+    }
+    String::from_utf8(token.output().unwrap().stdout).unwrap().trim().to_owned()
+}
+
+fn serve(program: &str, data: &Path) -> Child {
+    let server = autoshare(program, data).arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    for _ in 0..400 {
+        if std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok() {
+            return server;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("it does not listen");
+}
+
+/// What the aggressor does.
+#[derive(Clone, Copy)]
+enum Harm {
+    /// So many requests a second.
+    Requests(u32),
+    /// Bodies as large as they may be, that are no goal.
+    HugeBodies,
+    /// Streams of events that nobody reads.
+    SlowReaders,
+    /// Brains begun as fast as they are taken, each with a journal, a workspace and a cell.
+    Brains,
+    /// Programs in cells that spin, all that it may have awake.
+    Spinning,
+    /// Programs in cells that fork without end.
+    Forking,
+    /// Programs in cells that take memory without end.
+    Memory,
+    /// Programs in cells that fill the disk.
+    Disk,
+}
+
+const HARMS: [(&str, Harm); 10] = [
+    ("requests, 40 a second (as the victim)", Harm::Requests(40)),
+    ("requests, 400 a second", Harm::Requests(400)),
+    ("requests, 4000 a second", Harm::Requests(4_000)),
+    ("bodies of 4 MiB, 4 at a time", Harm::HugeBodies),
+    ("100 streams that nobody reads", Harm::SlowReaders),
+    ("brains begun, 8 at a time", Harm::Brains),
+    ("16 brains whose programs spin", Harm::Spinning),
+    ("16 brains whose programs fork", Harm::Forking),
+    ("16 brains whose programs take memory", Harm::Memory),
+    ("16 brains whose programs write", Harm::Disk),
+];
+
+async fn measure(victim: String, aggressor: String) {
+    let base = format!("http://127.0.0.1:{PORT}");
+    let client = Client::builder().no_proxy().pool_max_idle_per_host(1_000).build().unwrap();
+    let mut bench = Bench { base, client, victim, aggressor, brain: String::new() };
+    bench.brain = bench.begin(&bench.victim, "read nothing").await["id"].as_str().unwrap().to_owned();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let bench = Arc::new(bench);
+    println!("{:<42} {:>9} {:>9} {:>6} {:>7}", "aggressor", "p99 alone", "beside", "times", "errors");
+    for (name, harm) in HARMS {
+        let alone = victim_for(&bench).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let at_work = tokio::spawn(harms(Arc::clone(&bench), harm, Arc::clone(&stop)));
+        tokio::time::sleep(LEAD).await;
+        let beside = victim_for(&bench).await;
+        stop.store(true, Ordering::Relaxed);
+        let done = at_work.await.unwrap();
+        let times = beside.p99.as_secs_f64() / alone.p99.as_secs_f64();
+        let [quiet, loud] = [alone.p99, beside.p99].map(|p99| p99.as_secs_f64() * 1e3);
+        let errors = alone.errors + beside.errors;
+        println!("{name:<42} {quiet:>6.1} ms {loud:>6.1} ms {times:>6.2} {errors:>7}   ({done})");
+        bench.rest().await;
+    }
+}
+
+struct Measured {
+    p99: Duration,
+    errors: u64,
+}
+
+/// The victim looks at its brain, at a steady rate.
+async fn victim_for(bench: &Arc<Bench>) -> Measured {
+    let (errors, begun, count) = (Arc::new(AtomicU64::new(0)), Instant::now(), RATE * BLOCK.as_secs() as u32);
+    let mut asked = JoinSet::new();
+    for n in 0..count {
+        let due = begun + Duration::from_secs(1) / RATE * n;
+        tokio::time::sleep_until(due.into()).await;
+        let (bench, errors) = (Arc::clone(bench), Arc::clone(&errors));
+        asked.spawn(async move {
+            let path = format!("{}/api/v1/brains/{}", bench.base, bench.brain);
+            let answered = bench.client.get(path).bearer_auth(&bench.victim).send().await;
+            let is_good = match answered {
+                Ok(answer) => answer.status() == 200 && answer.bytes().await.is_ok(),
+                Err(_) => false,
+            };
+            errors.fetch_add(u64::from(!is_good), Ordering::Relaxed);
+            due.elapsed()
+        });
+    }
+    let mut all: Vec<Duration> = asked.join_all().await;
+    all.sort();
+    Measured { p99: all[all.len() * 99 / 100], errors: errors.load(Ordering::Relaxed) }
+}
+
+/// Does harm until it is stopped; says what came of it.
+async fn harms(bench: Arc<Bench>, harm: Harm, stop: Arc<AtomicBool>) -> String {
+    let goes_on = || !stop.load(Ordering::Relaxed);
+    let command = match harm {
+        Harm::Requests(rate) => return bench.requests(rate, &stop).await,
+        Harm::HugeBodies => {
+            return bench
+                .at_a_time(4, &stop, |bench| async move {
+                    let body = vec![b' '; 4 << 20];
+                    let path = format!("{}/api/v1/brains", bench.base);
+                    let asked = bench
+                        .client
+                        .post(path)
+                        .bearer_auth(&bench.aggressor)
+                        .header("content-type", "application/json");
+                    asked.body(body).send().await.map_or(0, |answer| answer.status().as_u16())
+                })
+                .await;
+        }
+        Harm::SlowReaders => {
+            let brain = bench.begin(&bench.aggressor, "run `sleep 20`").await["id"].as_str().unwrap().to_owned();
+            let path = format!("{}/api/v1/brains/{brain}/stream", bench.base);
+            let mut open = Vec::new();
+            for _ in 0..100 {
+                open.extend(bench.client.get(&path).bearer_auth(&bench.aggressor).send().await.ok());
+            }
+            while goes_on() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            return format!("{} streams", open.len());
+        }
+        Harm::Brains => {
+            return bench
+                .at_a_time(8, &stop, |bench| async move {
+                    let brain = bench.begin(&bench.aggressor, "write hello to a.txt").await;
+                    if brain["id"].is_string() {
+                        201
+                    } else {
+                        u16::try_from(brain["status"].as_u64().unwrap_or(0)).unwrap_or(0)
+                    }
+                })
+                .await;
+        }
+        Harm::Spinning => "run `sh -c 'while :; do :; done'`",
+        Harm::Forking => "run `sh -c 'while :; do sleep 30 & done'`",
+        Harm::Memory => "run `python3 -c 'a=[]\nwhile 1: a.append(bytearray(1<<20))'`",
+        Harm::Disk => "run `sh -c 'while :; do head -c 1000000 /dev/zero >> big; done'`",
+    };
+    let mut begun = 0;
+    for n in 0..16 {
+        let brain = bench.begin(&bench.aggressor, &format!("{command} #{n}")).await;
+        begun += u32::from(brain["id"].is_string());
+    }
+    while goes_on() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    format!("{begun} brains")
+}
+
+impl Bench {
+    async fn begin(&self, token: &str, goal: &str) -> Value {
+        let asked = self.client.post(format!("{}/api/v1/brains", self.base)).bearer_auth(token);
+        match asked.json(&json!({"goal": goal})).send().await {
+            Ok(answer) => answer.json().await.unwrap_or_default(),
+            Err(_) => Value::Null,
+        }
+    }
+
+    async fn requests(self: &Arc<Self>, rate: u32, stop: &AtomicBool) -> String {
+        let (begun, mut asked, mut n) = (Instant::now(), JoinSet::new(), 0u32);
+        let (good, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        while !stop.load(Ordering::Relaxed) {
+            tokio::time::sleep_until((begun + Duration::from_secs(1) / rate * n).into()).await;
+            n += 1;
+            while asked.try_join_next().is_some() {}
+            if asked.len() > 2_000 {
+                continue;
+            }
+            let (bench, good, refused) = (Arc::clone(self), Arc::clone(&good), Arc::clone(&refused));
+            asked.spawn(async move {
+                let path = format!("{}/api/v1/brains", bench.base);
+                if let Ok(answer) = bench.client.get(path).bearer_auth(&bench.aggressor).send().await {
+                    let count = if answer.status() == 200 { good } else { refused };
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        asked.shutdown().await;
+        format!("{} answered, {} refused", good.load(Ordering::Relaxed), refused.load(Ordering::Relaxed))
+    }
+
+    /// Asks again and again, so many at a time.
+    async fn at_a_time<F: Future<Output = u16> + Send + 'static>(
+        self: &Arc<Self>,
+        width: usize,
+        stop: &Arc<AtomicBool>,
+        what: impl Fn(Arc<Self>) -> F + Copy + Send + 'static,
+    ) -> String {
+        let mut lanes = JoinSet::new();
+        for _ in 0..width {
+            let (bench, stop) = (Arc::clone(self), Arc::clone(stop));
+            lanes.spawn(async move {
+                let mut statuses = std::collections::BTreeMap::<u16, u32>::new();
+                while !stop.load(Ordering::Relaxed) {
+                    *statuses.entry(what(Arc::clone(&bench)).await).or_default() += 1;
+                }
+                statuses
+            });
+        }
+        let mut all = std::collections::BTreeMap::<u16, u32>::new();
+        for statuses in lanes.join_all().await {
+            statuses.into_iter().for_each(|(status, count)| *all.entry(status).or_default() += count);
+        }
+        format!("{all:?}")
+    }
+
+    /// Stops the aggressor's brains.
+    async fn rest(&self) {
+        let path = format!("{}/api/v1/brains?limit=100", self.base);
+        let Ok(answer) = self.client.get(path).bearer_auth(&self.aggressor).send().await else { return };
+        let listed: Value = answer.json().await.unwrap_or_default();
+        for brain in listed["items"].as_array().into_iter().flatten() {
+            if matches!(brain["state"].as_str(), Some("awake" | "waiting" | "asking")) {
+                let path = format!("{}/api/v1/brains/{}/stop", self.base, brain["id"].as_str().unwrap_or_default());
+                let _ = self.client.post(path).bearer_auth(&self.aggressor).json(&json!({"now": true})).send().await;
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use autoshare_core::{BrainId, Seq, TenantName};
+use autoshare_core::{BrainId, Seq, TenantName, TokenId};
 use autoshare_host::resident::Resident;
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -80,55 +80,64 @@ pub(crate) async fn stream(faces: Arc<Faces>, ask: Ask) -> Answered {
     blocking(move || super::brains::words(&known, &of)).await?;
     let place = faces.streams.enter(ask.bearer.access.tenant())?;
     let (pieces, live) = mpsc::channel(PIECES);
+    let token = ask.bearer.token.id.clone();
     tokio::spawn(async move {
+        let follower = Follower { faces: &faces, token: &token, resident: &resident, brain: &brain, pieces: &pieces };
         // One who goes away has nobody to be told.
-        let _ = follow(&resident, &brain, Seq(last.unwrap_or(0)), &pieces).await;
+        let _ = follower.follow(Seq(last.unwrap_or(0))).await;
         drop(place);
     });
     Ok(Done::live("text/event-stream", live))
 }
 
-/// Whoever follows is gone, or what is followed cannot be read any more.
+/// Whoever follows is gone or may follow no more, or what is followed cannot be read any more.
 struct Gone;
 
-async fn follow(
-    resident: &Arc<Resident>,
-    brain: &BrainId,
-    mut known: Seq,
-    pieces: &mpsc::Sender<Bytes>,
-) -> Result<(), Gone> {
-    // Before the first look, so that nothing comes between.
-    let mut grown = resident.follow();
-    loop {
-        // In this order: what is journaled before it falls asleep is seen in the look that follows.
-        let is_awake = resident.is_awake(brain) || resident.is_waiting(brain);
-        let (reading, of, from) = (Arc::clone(resident), brain.clone(), known.next());
-        let records = blocking(move || Ok(reading.records(&of, from)?)).await.map_err(|_| Gone)?;
-        for record in records {
-            known = record.seq;
-            let event =
-                json!({"seq": known, "at": time(record.at_ms), "kind": record.kind.name(), "event": record.event});
-            // JSON of ours has no line break in it.
-            say(pieces, format!("id: {known}\nevent: {}\ndata: {event}\n\n", record.kind.name())).await?;
-        }
-        if !is_awake {
-            return say(pieces, "event: rest\ndata: {}\n\n".to_owned()).await;
-        }
+struct Follower<'f> {
+    faces: &'f Faces,
+    token: &'f TokenId,
+    resident: &'f Arc<Resident>,
+    brain: &'f BrainId,
+    pieces: &'f mpsc::Sender<Bytes>,
+}
+
+impl Follower<'_> {
+    async fn follow(&self, mut known: Seq) -> Result<(), Gone> {
+        // Before the first look, so that nothing comes between.
+        let mut grown = self.resident.follow();
         loop {
-            match tokio::time::timeout(BEAT, grown.recv()).await {
-                Ok(Ok((of, seq))) if of == *brain && seq > known => break,
-                Ok(Ok(_)) => {}
-                Ok(Err(RecvError::Lagged(_))) => break,
-                Ok(Err(RecvError::Closed)) => return Ok(()),
-                Err(_) => {
-                    say(pieces, ":\n\n".to_owned()).await?;
-                    break;
+            // A token that ends takes its streams with it.
+            self.faces.tokens.limits(self.token).ok().flatten().ok_or(Gone)?;
+            // In this order: what is journaled before it falls asleep is seen in the look that follows.
+            let is_awake = self.resident.is_awake(self.brain) || self.resident.is_waiting(self.brain);
+            let (reading, of, from) = (Arc::clone(self.resident), self.brain.clone(), known.next());
+            let records = blocking(move || Ok(reading.records(&of, from)?)).await.map_err(|_| Gone)?;
+            for record in records {
+                known = record.seq;
+                let (at, kind) = (time(record.at_ms), record.kind.name());
+                let event = json!({"seq": known, "at": at, "kind": kind, "event": record.event});
+                // JSON of ours has no line break in it.
+                self.say(format!("id: {known}\nevent: {kind}\ndata: {event}\n\n")).await?;
+            }
+            if !is_awake {
+                return self.say("event: rest\ndata: {}\n\n".to_owned()).await;
+            }
+            loop {
+                match tokio::time::timeout(BEAT, grown.recv()).await {
+                    Ok(Ok((of, seq))) if of == *self.brain && seq > known => break,
+                    Ok(Ok(_)) => {}
+                    Ok(Err(RecvError::Lagged(_))) => break,
+                    Ok(Err(RecvError::Closed)) => return Ok(()),
+                    Err(_) => {
+                        self.say(":\n\n".to_owned()).await?;
+                        break;
+                    }
                 }
             }
         }
     }
-}
 
-async fn say(pieces: &mpsc::Sender<Bytes>, text: String) -> Result<(), Gone> {
-    pieces.send(Bytes::from(text)).await.map_err(|_| Gone)
+    async fn say(&self, text: String) -> Result<(), Gone> {
+        self.pieces.send(Bytes::from(text)).await.map_err(|_| Gone)
+    }
 }

@@ -131,7 +131,10 @@ impl House {
                 host_settings(&dir),
             );
             let auditor = Auditor::new(access.clone(), Audit::open(&dir, access, &vault)?)?;
-            let host = host.with_auditor(Arc::new(auditor));
+            let tokens = Tokens::open(&dir, &vault).unwrap();
+            let host = host
+                .with_auditor(Arc::new(auditor))
+                .with_limits_of(Box::new(move |token| tokens.limits(token).unwrap()));
             Ok(Resident::new(ResidentParts {
                 record,
                 host,

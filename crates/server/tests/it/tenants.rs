@@ -236,6 +236,27 @@ async fn a_bounded_number_of_tenants_is_open_and_all_are_served() {
     house.close().await;
 }
 
+/// Row F3: a token that ends takes with it what it follows and what it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn f3_a_token_that_ends_ends_its_streams_and_its_brains() {
+    let house = House::open(asking()).await;
+    let (acme, owner) = house.tenant("acme");
+    let minted = house.tokens.mint(&acme, all_scopes()).unwrap();
+    let brain = house.brain(minted.token.expose(), "one", "asking").await;
+    let path = format!("/api/v1/brains/{brain}/stream");
+    let stream = house.ask(&Method::GET, &path, minted.token.expose()).send().await.unwrap();
+    house.tokens.revoke(&acme, &minted.id).unwrap();
+    let (_, asked) = house.get("/api/v1/questions", &owner).await;
+    let digest = asked["items"][0]["digest"].as_str().unwrap();
+    let answer = format!("/api/v1/brains/{brain}/questions/{digest}");
+    assert_eq!(house.post(&answer, &owner, json!({"answer": "no"})).await.0, 204);
+    let now = house.until(&owner, &brain, "faulted").await;
+    assert!(now["why"].as_str().unwrap().contains("the token that began it has ended"), "{now}");
+    let seen = stream.text().await.unwrap();
+    assert!(!seen.contains("event: rest") && !seen.contains("event: fault"), "{seen}");
+    house.close().await;
+}
+
 /// Row F7: what one has on disk is bounded, and said.
 #[tokio::test(flavor = "multi_thread")]
 async fn f7_a_tenant_whose_workspaces_are_full_begins_no_brain_and_uploads_nothing() {

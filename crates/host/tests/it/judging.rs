@@ -79,5 +79,8 @@ fn a_verdict_is_given_again_only_where_the_journal_gives_the_first_one() {
     // The verdict that stands there is not the one that the facts give.
     assert_eq!(again(&journal(plan(), "a.md"), &[]), Err(Unknown::Differs));
     // What is protected now was not then.
-    assert_eq!(again(&whole, &["/work".to_owned()]), Err(Unknown::Differs));
+    assert_eq!(again(&whole, &["/work/a.md".to_owned()]), Err(Unknown::Differs));
+    // A root that lies in what is protected was opened by whoever answers for that.
+    assert_eq!(again(&whole, &["/".to_owned()]).map(|verdict| verdict.decision), Ok(Decision::Allow));
+    assert_eq!(again(&outside, &["/".to_owned()]), Err(Unknown::Differs));
 }

@@ -40,6 +40,7 @@ mod resume;
 mod scripted;
 mod secrets;
 mod serve;
+mod tenants;
 mod undo;
 mod upkeep;
 mod verifiers;

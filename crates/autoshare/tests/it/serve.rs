@@ -14,9 +14,9 @@ use serde_json::Value;
 use crate::desk::{Desk, Ran};
 
 /// A server that listens.
-struct Server {
-    child: Child,
-    base: String,
+pub struct Server {
+    pub child: Child,
+    pub base: String,
 }
 
 impl Server {
@@ -24,7 +24,7 @@ impl Server {
         Self::started(desk.command([&["serve", "--listen", "127.0.0.1:0", "--json"], args].concat()))
     }
 
-    fn started(mut command: Command) -> Self {
+    pub fn started(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -37,12 +37,12 @@ impl Server {
         Self { base: said["listening"].as_str().unwrap().to_owned(), child }
     }
 
-    fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// Asks it to end, and gives what it said on the way.
-    fn end(mut self) -> String {
+    pub fn end(mut self) -> String {
         kill_process(self.pid(), Signal::TERM).unwrap();
         assert!(self.child.wait().unwrap().success());
         let mut words = String::new();
@@ -58,7 +58,7 @@ impl Drop for Server {
     }
 }
 
-fn curl(args: &[&str]) -> String {
+pub fn curl(args: &[&str]) -> String {
     let output = Command::new("/usr/bin/curl").args(["-sS", "--max-time", "10"]).args(args).output().unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -76,7 +76,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .says("Agent Protocol: put a file into the workspace of a task"),
         Route::new(Method::GET, "/ap/v1/agent/tasks/{brain}/artifacts/{artifact}", "ap_download_artifact", download)
             .needs(Scope::Read)
-            .gives_stream()
+            .gives_stream("application/octet-stream")
             .says("Agent Protocol: what a file holds"),
     ]
 }

@@ -34,7 +34,7 @@ use autoshare_host::resident::{Homes, Resident, Residents};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
@@ -276,7 +276,7 @@ fn native() -> Vec<Route> {
             .says("What its journal says, as it is written; the form of an event may grow"),
         Route::new(Method::GET, "/api/v1/brains/{brain}/stream", "stream_events", events::stream)
             .needs(Scope::Read)
-            .gives_stream()
+            .gives_stream("text/event-stream")
             .says("The same as server-sent events, until the brain rests; `Last-Event-ID` goes on after that event"),
         Route::new(Method::GET, "/api/v1/questions", "list_questions", brains::questions)
             .needs(Scope::Read)
@@ -306,7 +306,7 @@ fn native() -> Vec<Route> {
             artifacts::download,
         )
         .needs(Scope::Read)
-        .gives_stream()
+        .gives_stream("application/octet-stream")
         .says("What a file holds"),
         Route::new(Method::GET, "/api/v1/usage", "usage", usage::usage)
             .needs(Scope::Read)
@@ -485,8 +485,13 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
         if fitting().next().is_none() {
             return Err(Problem::nothing());
         }
+        let methods: Vec<&str> = fitting().map(|(route, _)| route.method.as_str()).collect();
         let words = format!("this path does not answer {}", request.method());
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words));
+        let done = refused(&Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words));
+        return Ok(match HeaderValue::try_from(methods.join(", ")) {
+            Ok(methods) => done.header(ALLOW, methods),
+            Err(_) => done,
+        });
     };
     if let Needs::Scope(scope) = route.needs
         && !bearer.has(scope)
@@ -529,7 +534,13 @@ async fn take(
     let is_empty = body.is_end_stream();
     let most = match route.takes {
         Takes::Nothing if is_empty => return Ok(Bytes::new()),
-        Takes::Nothing => faces.settings.max_body.min(1_024),
+        Takes::Nothing => {
+            // Programs send a body with a GET; with what changes something, none comes that a web page may send unasked.
+            if route.method != Method::GET {
+                is_json(headers)?;
+            }
+            faces.settings.max_body.min(1_024)
+        }
         Takes::Json { may_be_empty } => {
             let may_be_empty = may_be_empty || bearer.has(Scope::EmptySteps) && route.path.starts_with("/ap/");
             if !(is_empty && may_be_empty) {

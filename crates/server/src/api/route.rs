@@ -55,6 +55,8 @@ pub(crate) struct Route {
     pub(crate) query: &'static [(&'static str, &'static str)],
     pub(crate) asks: Option<Described>,
     pub(crate) gives: Option<Described>,
+    /// The type of an answer that is no JSON.
+    pub(crate) streams: Option<&'static str>,
     pub(crate) status: u16,
     pub(crate) handler: Handler,
 }
@@ -75,6 +77,7 @@ impl Route {
             query: &[],
             asks: None,
             gives: None,
+            streams: None,
             status: 200,
             handler: Box::new(move |faces, ask| Box::pin(handler(faces, ask))),
         }
@@ -121,9 +124,9 @@ impl Route {
         self.gives_status(204)
     }
 
-    /// What is no JSON.
-    pub(crate) fn gives_stream(self) -> Self {
-        Self { gives: None, ..self }
+    /// What is no JSON, of this type.
+    pub(crate) fn gives_stream(self, kind: &'static str) -> Self {
+        Self { streams: Some(kind), ..self }
     }
 
     /// The segments in braces of a path that fits, by their names.

@@ -15,6 +15,7 @@ mod gateway;
 mod hostile;
 mod house;
 mod http2;
+mod protocol;
 mod routes;
 mod tenants;
 mod upstream;

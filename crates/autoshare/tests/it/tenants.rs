@@ -48,7 +48,7 @@ impl Served {
     /// What a driver beside this file saw.
     fn driven(&self, program: &mut Command, server: &Server) -> Value {
         program.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.desk.home);
-        program.env("BASE", format!("{}/ap/v1", server.base)).env("TOKEN", &self.acme).env("OTHER", &self.bolt);
+        program.env("BASE", &server.base).env("TOKEN", &self.acme).env("OTHER", &self.bolt);
         let ran = Ran::of(program.output().unwrap());
         let seen = ran.json_lines().into_iter();
         seen.map(|line| (line["what"].as_str().unwrap().to_owned(), line["seen"].clone())).collect()

@@ -160,7 +160,7 @@ async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
         resident.note(&entry.of_brain(&brain))?;
         task(&resident, &brain)
     });
-    Ok(Done::json(&task.await?))
+    Ok(Done::json(&task.await.map_err(in_protocol)?))
 }
 
 fn task(resident: &Resident, brain: &BrainId) -> Result<Task, Problem> {

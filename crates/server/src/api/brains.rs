@@ -93,6 +93,12 @@ impl NewBrainWords {
         if self.trusted.len() + self.attached.len() > MAX_TEXTS {
             return Err(Problem::bad(format!("no more than {MAX_TEXTS} texts come with a goal")));
         }
+        // As at the gateway: who asks names a model, never an address or a file of this machine's. The operator may.
+        let is_elsewhere = |named: &&str| named.contains("://") || named.starts_with("replay:");
+        if let Some(named) = self.model.as_deref().filter(|named| Some(*named) != model).filter(is_elsewhere) {
+            let shown: String = named.chars().take(80).collect();
+            return Err(Problem::bad(format!("{shown:?} is no model here: name one without an address")));
+        }
         let model = self.model.as_deref().or(model);
         let model =
             model.ok_or_else(|| Problem::bad("no model is named, and the tenant has none of its own: name one"))?;

@@ -341,3 +341,22 @@ async fn f9_a_files_name_stays_one_header_when_it_is_sent_back() {
     assert_eq!(sent, 2 * (odd.len() + 1), "{listed}");
     house.close().await;
 }
+
+/// An address or a file would be opened by the server itself, from where it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn f3_who_asks_names_a_model_and_no_address_or_file() {
+    let house = House::open(script()).await;
+    let (_, token) = house.tenant("acme");
+    let here = house.base.replace("http", "m@http");
+    for model in
+        [here.as_str(), "m@https://evil.example/v1", "openai/m@http://[::1]:1", "replay:/etc/passwd", "replay:x"]
+    {
+        let begin = json!({"goal": "say the end", "model": model});
+        let (status, said) = house.post("/api/v1/brains", &token, begin).await;
+        let words = said["detail"].as_str().unwrap_or_default();
+        assert!(status == 400 && words.contains("is no model here"), "{model}: {status} {said}");
+    }
+    assert_eq!(house.get("/api/v1/brains", &token).await.1["items"], json!([]));
+    assert!(house.model.requests().is_empty());
+    house.close().await;
+}

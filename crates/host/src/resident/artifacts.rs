@@ -74,6 +74,9 @@ impl Resident {
     /// [`ResidentError::Wrong`] where it cannot be put there, with the reason.
     pub async fn upload(&self, brain: &BrainId, path: &str, bytes: &[u8]) -> Result<Artifact, ResidentError> {
         self.has_room()?;
+        if path.contains(char::is_control) {
+            return Err(ResidentError::Wrong("a path has no control characters".to_owned()));
+        }
         let records = self.records(brain, Seq(1))?;
         let goal = goal_of(records.iter().map(|record| &record.event));
         let goal = goal.ok_or_else(|| ResidentError::NoBrain(brain.clone()))?;

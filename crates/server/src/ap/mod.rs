@@ -91,7 +91,7 @@ impl Paged {
     fn of(ask: &Ask) -> Result<Self, Problem> {
         let number = |names: [&str; 2]| {
             let mut found = names.into_iter().map(|name| ask.parsed::<u64>(name, "a whole number from 1"));
-            found.find_map(Result::transpose).transpose()
+            found.find_map(Result::transpose).transpose().map_err(in_protocol)
         };
         let current = number(["current_page", "currentPage"])?.unwrap_or(1);
         let size = number(["page_size", "pageSize"])?.unwrap_or(10);

@@ -542,7 +542,7 @@ async fn take(
             faces.settings.max_body.min(1_024)
         }
         Takes::Json { may_be_empty } => {
-            let may_be_empty = may_be_empty || bearer.has(Scope::EmptySteps) && route.path.starts_with("/ap/");
+            let may_be_empty = may_be_empty || bearer.has(Scope::EmptySteps) && route.name == "ap_execute_step";
             if !(is_empty && may_be_empty) {
                 is_json(headers)?;
             }

@@ -338,7 +338,9 @@ async fn f9_a_files_name_stays_one_header_when_it_is_sent_back() {
             sent += 1;
         }
     }
-    assert_eq!(sent, 2 * (odd.len() + 1), "{listed}");
+    // Two names have control characters: those files are not shown at all.
+    assert_eq!(sent, 2 * (odd.len() - 2 + 1), "{listed}");
+    assert!(!listed.to_string().contains("evil: 1"), "{listed}");
     house.close().await;
 }
 

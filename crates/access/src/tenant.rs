@@ -21,6 +21,8 @@ use crate::{Access, AccessError, LOCAL, Tokens};
 pub const MAX_TENANTS: usize = 100_000;
 /// Patterns of models in one tenant's terms at most.
 const MAX_MODELS: usize = 100;
+/// Hexadecimal digits of an opaque id: among 10,000 tenants, two are alike once in six million machines.
+const OPAQUE_DIGITS: usize = 12;
 const LABEL: &[u8] = b"autoshare/tenant-record/1";
 const FILE: &str = "tenant";
 const NUMBER: &str = ".number";
@@ -160,6 +162,17 @@ impl Tenants {
     pub fn open(data_dir: &Path, vault: &Vault) -> Result<Self, AccessError> {
         let data = PrivateDir::open(data_dir, Others::MayRead)?;
         Ok(Self { data, marks: vault.token_marks(), read: RwLock::default() })
+    }
+
+    /// What stands for a tenant where its name is to stay unknown: in figures and logs. The same name has the same id on this
+    /// machine, and without its key nobody can tell which name it is, nor try names.
+    ///
+    /// # Errors
+    /// None that can happen: [`TokenMarks::mark`].
+    pub fn opaque_id(&self, name: &TenantName) -> Result<String, AccessError> {
+        let mut id = self.marks.mark(&[b"autoshare/opaque-tenant/1", name.as_str().as_bytes()])?;
+        id.truncate(OPAQUE_DIGITS);
+        Ok(id)
     }
 
     /// Makes a tenant.

@@ -1,9 +1,11 @@
 //! One brain's journal as the loop uses it: the lease, and appends off the async thread.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use autoshare_access::Access;
 use autoshare_core::event::Event;
+use autoshare_core::histogram::Histogram;
 use autoshare_core::{BrainId, Seq};
 use autoshare_store::{Durability, Lease, Store};
 
@@ -14,14 +16,21 @@ pub(crate) struct Journal {
     store: Arc<Store>,
     access: Access,
     lease: Arc<Lease>,
+    /// How long appending takes.
+    appends: Arc<Histogram>,
 }
 
 impl Journal {
     /// Takes the lease and reads what there is.
-    pub(crate) fn open(store: &Arc<Store>, access: &Access, brain: &BrainId) -> Result<(Self, Vec<Event>), HostError> {
+    pub(crate) fn open(
+        store: &Arc<Store>,
+        access: &Access,
+        brain: &BrainId,
+        appends: Arc<Histogram>,
+    ) -> Result<(Self, Vec<Event>), HostError> {
         let lease = Arc::new(store.lease(access, brain)?);
         let events = store.read(access, brain, Seq(1))?.into_iter().map(|record| record.event).collect();
-        Ok((Self { store: Arc::clone(store), access: access.clone(), lease }, events))
+        Ok((Self { store: Arc::clone(store), access: access.clone(), lease, appends }, events))
     }
 
     /// What the launcher holds with each cell of this brain.
@@ -33,10 +42,10 @@ impl Journal {
     pub(crate) async fn append(&self, events: &[Event], durability: Durability) -> Result<Vec<Seq>, HostError> {
         let (store, access, lease) = (Arc::clone(&self.store), self.access.clone(), Arc::clone(&self.lease));
         let events = events.to_vec();
-        tokio::task::spawn_blocking(move || store.append(&access, &lease, &events, durability))
-            .await
-            .map_err(|e| HostError::Task(e.to_string()))?
-            .map_err(HostError::from)
+        let begun = Instant::now();
+        let appended = tokio::task::spawn_blocking(move || store.append(&access, &lease, &events, durability)).await;
+        self.appends.observe(begun.elapsed());
+        Ok(appended.map_err(|e| HostError::Task(e.to_string()))??)
     }
 }
 
@@ -44,7 +53,8 @@ impl Host {
     /// The journal of a brain with the right to write to it, and what stands in it. The disk is waited for elsewhere.
     pub(crate) async fn journal(&self, brain: &BrainId) -> Result<(Journal, Vec<Event>), HostError> {
         let (store, access, brain) = (Arc::clone(&self.store), self.access.clone(), brain.clone());
-        tokio::task::spawn_blocking(move || Journal::open(&store, &access, &brain))
+        let appends = Arc::clone(&self.appends);
+        tokio::task::spawn_blocking(move || Journal::open(&store, &access, &brain, appends))
             .await
             .map_err(|e| HostError::Task(e.to_string()))?
     }

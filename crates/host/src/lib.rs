@@ -59,6 +59,7 @@ use autoshare_broker::Broker;
 use autoshare_core::budget::Limit;
 use autoshare_core::event::{Event, Goal, PolicyInForce};
 use autoshare_core::fair::{Places, Room, Share, Weight};
+use autoshare_core::histogram::Histogram;
 use autoshare_core::usage::Quota;
 use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, StepNo, TokenId};
@@ -163,6 +164,7 @@ pub struct Host {
     model_calls: Share,
     /// Among the brains that have cells at once.
     cells: Share,
+    appends: Arc<Histogram>,
 }
 
 /// What holds for the calls that are charged to a token; `None` if it has ended.
@@ -194,6 +196,7 @@ impl Host {
             secrets: Vec::new(),
             limits_of: None,
             auditor: None,
+            appends: Arc::default(),
         }
     }
 
@@ -220,6 +223,12 @@ impl Host {
     #[must_use]
     pub fn with_places(self, model_calls: Share, cells: Share) -> Self {
         Self { model_calls, cells, ..self }
+    }
+
+    /// The same with a place where it counts, with others, how long appending to journals takes.
+    #[must_use]
+    pub fn with_appends(self, appends: Arc<Histogram>) -> Self {
+        Self { appends, ..self }
     }
 
     /// The same with the values of the tenant's secrets: nothing that a brain sends may carry one, and none stands in what it

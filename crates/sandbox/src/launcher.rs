@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -38,6 +39,19 @@ pub struct Launcher {
     freed: Condvar,
     /// The first one's process; none, where there is no launcher.
     pid: Option<Pid>,
+    made: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What a launcher has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Cells that it made.
+    pub made: u64,
+    /// Cells that it was asked for and did not make.
+    pub failed: u64,
+    /// Whether all of it is gone, so that it makes no cell any more.
+    pub is_gone: bool,
 }
 
 #[derive(Debug)]
@@ -141,7 +155,7 @@ impl Launcher {
         match sys::fork().map_err(|error| failed("forking", error))? {
             Some(pid) => {
                 let crew = Crew { idle: vec![Line { number: 0, socket: ours }], count: 1, lost: BTreeSet::new() };
-                Ok(Self { crew: Mutex::new(crew), freed: Condvar::new(), pid: Some(pid) })
+                Ok(Self::with(crew, Some(pid)))
             }
             None => {
                 drop(ours);
@@ -154,7 +168,21 @@ impl Launcher {
     #[must_use]
     pub fn none() -> Self {
         let crew = Crew { idle: Vec::new(), count: 1, lost: BTreeSet::from([0]) };
-        Self { crew: Mutex::new(crew), freed: Condvar::new(), pid: None }
+        Self::with(crew, None)
+    }
+
+    const fn with(crew: Crew, pid: Option<Pid>) -> Self {
+        let (made, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { crew: Mutex::new(crew), freed: Condvar::new(), pid, made, failed }
+    }
+
+    /// What it has done so far. Does not wait, and asks nobody: that a launcher is gone is known once a cell was asked for.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let crew = self.crew();
+        let is_gone = crew.lost.len() == crew.count;
+        drop(crew);
+        Tally { made: self.made.load(Ordering::Relaxed), failed: self.failed.load(Ordering::Relaxed), is_gone }
     }
 
     /// The launcher's process; of several, the first's; 0 where there is none.
@@ -269,6 +297,13 @@ impl Launcher {
     /// # Errors
     /// As [`Launcher::launch`].
     pub fn launch_holding(&self, spec: &CellSpec, hold: Option<BorrowedFd<'_>>) -> Result<Cell, SandboxError> {
+        let made = self.make(spec, hold);
+        let count = if made.is_ok() { &self.made } else { &self.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        made
+    }
+
+    fn make(&self, spec: &CellSpec, hold: Option<BorrowedFd<'_>>) -> Result<Cell, SandboxError> {
         spec.check()?;
         let request = Request::Make { spec: spec.clone() };
         parcel::check(&request).step("reading the specification")?;

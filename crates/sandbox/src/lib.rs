@@ -63,7 +63,7 @@ pub use confine::{HostConfinement, HostSpec, confine_host, handed_over};
 pub use error::SandboxError;
 pub use filter::{Listed, Profile, call_name, is_known, listed, words};
 pub use full::SYSTEM;
-pub use launcher::Launcher;
+pub use launcher::{Launcher, Tally};
 pub use limits::LimitInForce;
 pub use programs::{Programs, Started, Streams};
 pub use refusals::{Refusals, Refused};

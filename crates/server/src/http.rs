@@ -28,6 +28,7 @@ pub use self::peer::PeerCertificate;
 use self::site::{Site, plain};
 pub use self::tls::{Certificate, ClientCa, Demand, TlsPair};
 use crate::api::Faces;
+use crate::health::watch;
 
 /// Connections that may wait to be accepted; the kernel may have a lower bound (listen(2)).
 const BACKLOG: i32 = 4_096;
@@ -196,12 +197,16 @@ impl Http {
             Arc::new(Site { faces, hosts: settings.hosts.clone(), is_open: !settings.listen.ip().is_loopback() });
         let (ending, ended) = tokio::sync::watch::channel(());
         let settings = Arc::new(settings);
+        let watching = tokio::spawn(watch(Arc::clone(&site.faces)));
         let server = Server { site, settings: Arc::clone(&settings), ended };
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
         loop {
             let accepted = tokio::select! {
-                () = &mut stop => break,
+                () = &mut stop => {
+                    server.site.faces.health.drain();
+                    break;
+                }
                 accepted = async {
                     let place = Arc::clone(&places).acquire_owned().await;
                     (place, listener.accept().await)
@@ -229,6 +234,7 @@ impl Http {
                 drop(place);
             });
         }
+        watching.abort();
         drop(listener);
         drop(server);
         let _ = ending.send(());

@@ -1,5 +1,6 @@
 //! Puts the parts together for a server of many tenants.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use autoshare_access::{Access, Operator, TenantRecord, Tenants, Tokens};
@@ -9,11 +10,13 @@ use autoshare_core::TenantName;
 use autoshare_core::budget::Budget;
 use autoshare_core::day::Day;
 use autoshare_core::fair::{Places, Weight};
+use autoshare_core::histogram::Histogram;
 use autoshare_host::calls::Calls;
 use autoshare_host::resident::{AwakeIndex, Homes, Open, Resident, ResidentParts, Residents, remove_folder};
 use autoshare_host::{Auditor, Host, HostError, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_server::api::{Faces, FacesParts};
+use autoshare_server::health::{Disk, Health, HealthParts};
 use autoshare_store::Store;
 use autoshare_store::audit::Audit;
 use autoshare_store::ledger::{Budgets, Ledger};
@@ -49,6 +52,8 @@ struct Common {
     homes: Homes,
     index: Arc<AwakeIndex>,
     tokens: Tokens,
+    /// How long appending to journals takes, of all tenants.
+    appends: Arc<Histogram>,
 }
 
 /// The faces over the settings. Nobody is served yet, and no tenant is open.
@@ -70,7 +75,24 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
         ..parts(&settings, Questions::Wait)
     };
     let places = [settings.fair.model_calls, settings.fair.cells].map(Places::new);
+    let appends: Arc<Histogram> = Arc::default();
+    let made_by = Arc::clone(&launcher);
+    let disk = |folder: &Path| {
+        let told = |error| Failure::new(FAILED, format!("{}: {error}", folder.display()));
+        Disk::of(folder).map_err(told)
+    };
+    let health = HealthParts {
+        settings: settings.serve.health,
+        places: ["model_calls", "cells"].into_iter().zip(places.iter().map(Arc::clone)).collect(),
+        cells: Box::new(move || {
+            let tally = made_by.tally();
+            (tally.made, tally.failed, tally.is_gone)
+        }),
+        appends: Arc::clone(&appends),
+        disks: vec![("data", disk(&settings.data_dir)?), ("workspaces", disk(&settings.workspaces())?)],
+    };
     let faces = FacesParts {
+        health: Health::new(health),
         tokens: tokens()?,
         tenants: Arc::clone(&tenants),
         operator,
@@ -91,6 +113,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
                 homes,
                 index: Arc::clone(&index),
                 tokens,
+                appends,
                 settings,
             });
             let open: Open = Box::new(move |access, record| open(&common, access, record));
@@ -126,8 +149,10 @@ fn open(common: &Arc<Common>, access: &Access, record: Arc<TenantRecord>) -> Res
     .map_err(wrong)?;
     let limits = Arc::clone(common);
     let audit = Audit::open(&settings.data_dir, access, &common.vault)?;
-    let host = host.with_auditor(Arc::new(Auditor::new(access.clone(), audit)?));
-    let host = host.with_limits_of(Box::new(move |token| limits.tokens.limits(token).ok().flatten()));
+    let host = host
+        .with_auditor(Arc::new(Auditor::new(access.clone(), audit)?))
+        .with_appends(Arc::clone(&common.appends))
+        .with_limits_of(Box::new(move |token| limits.tokens.limits(token).ok().flatten()));
     let gateway = Gateway::new(broker, ledger, settings.gateway.clone()).with_places(share(model_calls));
     let mut offered = tools(settings);
     if let Some(mcp) = known_mcp_of(settings, access).map_err(wrong)? {

@@ -4,6 +4,7 @@
 //! hands over; then this process confines itself, before it has threads and before a stranger's byte is read.
 
 mod alone;
+mod log;
 mod systemd;
 mod tls;
 mod walls;
@@ -58,7 +59,10 @@ pub(crate) fn serve(
     let launcher = Arc::new(launcher);
     let tls = settings.serve.tls.clone().map(TlsFiles::read).transpose()?;
     let (http_settings, drain) = (settings.serve.http.clone(), settings.serve.http.drain);
+    let least = settings.serve.log;
     let faces = Arc::new(assemble::serve::faces(settings, Arc::clone(&launcher))?);
+    let form = if look == Look::Json { log::Form::Json } else { log::Form::Plain };
+    log::begin(form, least)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anybody is told that it listens: whoever is told may send one.

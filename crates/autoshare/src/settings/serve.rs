@@ -8,6 +8,7 @@ use autoshare_broker::gateway::{GatewaySettings, Shape};
 use autoshare_guard::verify::Profile;
 use autoshare_host::resident::ResidentsSettings;
 use autoshare_server::api::ApiSettings;
+use autoshare_server::health::HealthSettings;
 use autoshare_server::http::{Demand, Http2Settings, HttpSettings};
 use serde::Deserialize;
 
@@ -33,6 +34,24 @@ pub(crate) struct ServeSection {
     streams_each: Option<u64>,
     residents: Option<u64>,
     confine: Option<Confine>,
+    log: Option<LogLevel>,
+    least_free: Option<u64>,
+    metrics_tenants: Option<u64>,
+    silent_s: Option<u64>,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What is wrong with this machine.
+    Error,
+    /// That, and what may be.
+    Warn,
+    /// That, and every request.
+    Info,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,6 +119,10 @@ pub(crate) struct Serve {
     /// Tenants that are open at once.
     pub(crate) residents: ResidentsSettings,
     pub(crate) confine: Confine,
+    /// What is logged at least; `None` logs nothing.
+    pub(crate) log: Option<tracing::Level>,
+    /// Bounds of what is told of its health.
+    pub(crate) health: HealthSettings,
 }
 
 /// The files of TLS.
@@ -179,6 +202,17 @@ impl ServeSection {
         let residents = ResidentsSettings::default();
         let most = count(within("residents", self.residents, residents.most as u64, 1..=100_000)?);
         let residents = ResidentsSettings { most, limit: residents.limit.max(most) };
+        let health = HealthSettings::default();
+        let health = HealthSettings {
+            least_free: within("least_free", self.least_free, health.least_free, 0..=1 << 50)?,
+            tenants: count(within("metrics_tenants", self.metrics_tenants, health.tenants as u64, 0..=10_000)?),
+            silent_after: Duration::from_secs(within(
+                "silent_s",
+                self.silent_s,
+                health.silent_after.as_secs(),
+                1..=7 * 86_400,
+            )?),
+        };
         if let Some(path) = self.workspaces.as_ref().filter(|path| !path.is_absolute()) {
             return Err(wrong("workspaces", Some(path), "use an absolute path".to_owned()));
         }
@@ -189,6 +223,13 @@ impl ServeSection {
             api,
             residents,
             confine: self.confine.unwrap_or_default(),
+            log: match self.log {
+                Some(LogLevel::Off) => None,
+                Some(LogLevel::Error) => Some(tracing::Level::ERROR),
+                Some(LogLevel::Warn) => Some(tracing::Level::WARN),
+                None | Some(LogLevel::Info) => Some(tracing::Level::INFO),
+            },
+            health,
         })
     }
 }

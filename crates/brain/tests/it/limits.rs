@@ -1,6 +1,6 @@
 //! Steps, turns and loops.
 
-use autoshare_brain::loopguard::{ALTERNATING, LoopGuard, SAME_ERRORS, SAME_RESULTS};
+use autoshare_brain::loopguard::{CYCLES, LONGEST_CYCLE, LoopGuard, SAME_ERRORS, SAME_RESULTS, SIMILAR_ERRORS};
 use autoshare_brain::{Brain, Command, Entry, turn_cap};
 use autoshare_core::event::{FinishReason, NoteKind};
 use autoshare_core::outcome::{Ending, Outcome};
@@ -114,15 +114,31 @@ fn runs_and_turns_are_counted_on_equal_pairs_alone() {
         ("equal results", vec![("a", Done, "1"); 9], Some(SAME_RESULTS)),
         ("equal errors", vec![("a", Failed, "1"); 9], Some(SAME_ERRORS)),
         ("polling", (0..40).map(|n| ("a", Done, ["1", "1", "1", "2"][n % 4])).collect(), None),
-        ("errors that differ", (0..40).map(|n| ("a", Failed, ["1", "2", "3"][n % 3])).collect(), None),
+        ("errors that differ", (0..40).map(|n| ("a", Failed, ["x", "y", "z"][n % 3])).collect(), None),
+        (
+            "errors that differ in numbers",
+            (0..9).map(|n| ("a", Failed, ["1 s", "23 s"][n % 2])).collect(),
+            Some(SIMILAR_ERRORS),
+        ),
         ("errors that end differently", (0..4).map(|n| ("a", [Failed, TimedOut][n / 2], "1")).collect(), None),
-        ("different actions, equal results", (0..40).map(|n| (["a", "b", "c"][n % 3], Done, "1")).collect(), None),
-        ("a, b in turn", (0..40).map(|n| (["a", "b"][n % 2], Done, "1")).collect(), Some(ALTERNATING)),
-        ("a, b in turn, failing", (0..40).map(|n| (["a", "b"][n % 2], Failed, "1")).collect(), Some(ALTERNATING)),
+        ("a cycle", (0..40).map(|n| (["a", "b", "c"][n % 3], Done, "1")).collect(), Some(3 * CYCLES)),
+        (
+            "a cycle that is too long",
+            (0..80).map(|n| (["a", "b", "c", "d", "e", "f", "g"][n % 7], Done, "1")).collect(),
+            None,
+        ),
+        (
+            "the longest cycle",
+            (0..80).map(|n| (["a", "b", "c", "d", "e", "f"][n % 6], Done, "1")).collect(),
+            Some(LONGEST_CYCLE * CYCLES),
+        ),
+        ("one action, results in turn", (0..40).map(|n| ("a", Done, ["1", "2"][n % 2])).collect(), None),
+        ("a, b in turn", (0..40).map(|n| (["a", "b"][n % 2], Done, "1")).collect(), Some(2 * CYCLES)),
+        ("a, b in turn, failing", (0..40).map(|n| (["a", "b"][n % 2], Failed, "1")).collect(), Some(2 * CYCLES)),
         (
             "something else, then a, b in turn",
             [("z", Done, "1")].into_iter().chain((0..40).map(|n| (["a", "b"][n % 2], Done, "1"))).collect(),
-            Some(ALTERNATING + 1),
+            Some(2 * CYCLES + 1),
         ),
         (
             "a, b in turn where one result changes",

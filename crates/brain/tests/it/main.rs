@@ -16,4 +16,5 @@ mod flow;
 mod limits;
 mod malformed;
 mod properties;
+mod traces;
 mod world;

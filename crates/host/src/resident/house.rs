@@ -1,11 +1,12 @@
 //! The tenants whose files are open: a bounded number of all that there are.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use autoshare_access::{Access, AccessError, Operator, TenantRecord, TenantState, Tenants};
 use autoshare_core::{BrainId, Seq, TenantName};
+use autoshare_store::ledger::Spent;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{AwakeIndex, BrainView, Phase, Resident, ResidentError};
@@ -36,6 +37,8 @@ pub struct Residents {
     index: Arc<AwakeIndex>,
     settings: ResidentsSettings,
     slots: Mutex<BTreeMap<TenantName, Slot>>,
+    /// What those used that are closed.
+    past: Arc<std::sync::Mutex<Spent>>,
 }
 
 #[derive(Clone)]
@@ -48,7 +51,7 @@ impl Residents {
     /// None is open yet.
     #[must_use]
     pub fn new(open: Open, tenants: Arc<Tenants>, index: Arc<AwakeIndex>, settings: ResidentsSettings) -> Self {
-        Self { open: Arc::new(open), tenants, index, settings, slots: Mutex::default() }
+        Self { open: Arc::new(open), tenants, index, settings, slots: Mutex::default(), past: Arc::default() }
     }
 
     /// The tenant of `access`, opened if it is not. One whose terms have changed since is opened anew once it is idle.
@@ -64,12 +67,12 @@ impl Residents {
             is_other && is_idle(slot)
         };
         if slots.get_mut(&name).is_some_and(is_stale) {
-            close(slots.remove(&name));
+            self.close_one(slots.remove(&name));
         }
         if !slots.contains_key(&name) && slots.len() >= self.settings.most {
             let idle = slots.iter_mut().filter_map(|(name, slot)| is_idle(slot).then(|| (slot.used, name.clone())));
             match idle.min() {
-                Some((_, longest)) => close(slots.remove(&longest)),
+                Some((_, longest)) => self.close_one(slots.remove(&longest)),
                 None if slots.len() >= self.settings.limit => return Err(ResidentError::Full(self.settings.limit)),
                 None => {}
             }
@@ -181,7 +184,21 @@ impl Residents {
         let slot = self.slots.lock().await.remove(tenant);
         if let Some(resident) = slot.and_then(|slot| slot.resident.get().cloned()) {
             resident.rest(within).await;
-            end(resident).await;
+            end(resident, Arc::clone(&self.past)).await;
+        }
+    }
+
+    /// What all tenants used since this process began, those that are closed by now among them.
+    pub async fn spent(&self) -> Spent {
+        let open = self.open_now().await;
+        let mut spent = *self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().for_each(|resident| spent += resident.ledger().spent());
+        spent
+    }
+
+    fn close_one(&self, slot: Option<Slot>) {
+        if let Some(resident) = slot.and_then(|slot| slot.resident.get().cloned()) {
+            tokio::spawn(end(resident, Arc::clone(&self.past)));
         }
     }
 
@@ -190,9 +207,10 @@ impl Residents {
         let slots = std::mem::take(&mut *self.slots.lock().await);
         let mut resting = tokio::task::JoinSet::new();
         for resident in slots.into_values().filter_map(|slot| slot.resident.get().cloned()) {
+            let past = Arc::clone(&self.past);
             resting.spawn(async move {
                 resident.rest(within).await;
-                end(resident).await;
+                end(resident, past).await;
             });
         }
         while resting.join_next().await.is_some() {}
@@ -225,18 +243,14 @@ fn is_idle(slot: &Slot) -> bool {
     Arc::strong_count(&slot.resident) == 1 && Arc::strong_count(resident) == 1 && resident.awake() == 0
 }
 
-fn close(slot: Option<Slot>) {
-    if let Some(resident) = slot.and_then(|slot| slot.resident.get().cloned()) {
-        tokio::spawn(end(resident));
-    }
-}
-
 /// Closes a resident when nobody holds it any more.
-async fn end(resident: Arc<Resident>) {
-    let mut resident = resident;
+async fn end(mut resident: Arc<Resident>, past: Arc<std::sync::Mutex<Spent>>) {
     for _ in 0..100 {
         match Arc::try_unwrap(resident) {
-            Ok(own) => return own.close().await,
+            Ok(own) => {
+                *past.lock().unwrap_or_else(PoisonError::into_inner) += own.ledger().spent();
+                return own.close().await;
+            }
             Err(shared) => resident = shared,
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

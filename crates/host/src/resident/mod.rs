@@ -8,11 +8,12 @@ mod artifacts;
 mod awake;
 mod homes;
 mod house;
+mod pulse;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use autoshare_access::{Access, TenantRecord};
 use autoshare_broker::gateway::Gateway;
@@ -37,6 +38,7 @@ pub use artifacts::Artifact;
 pub use awake::AwakeIndex;
 pub use homes::{Homes, remove_folder};
 pub use house::{Open, Residents, ResidentsSettings};
+pub use pulse::Pulse;
 pub use view::{BrainView, Phase, StepView, TurnView};
 
 /// Records that a follower may lag behind before it reads again from where it was.
@@ -139,7 +141,7 @@ pub struct ResidentParts {
 /// A tenant whose files are open.
 pub struct Resident {
     parts: ResidentParts,
-    awake: Mutex<BTreeMap<BrainId, watch::Receiver<()>>>,
+    awake: Mutex<BTreeMap<BrainId, Awake>>,
     /// Brains that are woken as soon as there is a place, the first first. Locked before `awake`.
     waiting: Mutex<VecDeque<BrainId>>,
     /// All its workspaces, counted now and then.
@@ -149,6 +151,17 @@ pub struct Resident {
     /// Why brains could not be driven on, by brain: their journals cannot say so.
     troubles: Mutex<BTreeMap<BrainId, String>>,
     grown: broadcast::Sender<(BrainId, Seq)>,
+    /// When a journal was last to be written and could not be; nothing since was.
+    unwritten: Mutex<Option<Instant>>,
+}
+
+/// A brain that is awake.
+#[derive(Debug, Clone)]
+struct Awake {
+    /// Ends with it.
+    ended: watch::Receiver<()>,
+    /// When something was last heard of it.
+    heard: Instant,
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -169,6 +182,7 @@ impl Resident {
             kinds: Mutex::default(),
             troubles: Mutex::default(),
             grown,
+            unwritten: Mutex::default(),
         }
     }
 
@@ -564,7 +578,7 @@ impl Resident {
             )));
         }
         let (ends, ended) = watch::channel(());
-        awake.insert(brain.clone(), ended);
+        awake.insert(brain.clone(), Awake { ended, heard: Instant::now() });
         drop(awake);
         let place = Place { resident: Arc::clone(self), brain: brain.clone(), _ends: ends };
         self.enter(brain)?;
@@ -579,13 +593,14 @@ impl Resident {
         let standing = loop {
             tokio::select! {
                 biased;
-                Some(progress) = heard.recv() => self.pass_on(progress),
+                Some(progress) = heard.recv() => self.pass_on(brain, progress),
                 standing = &mut drive => break standing,
             }
         };
         while let Ok(progress) = heard.try_recv() {
-            self.pass_on(progress);
+            self.pass_on(brain, progress);
         }
+        self.note_disk(&standing);
         match standing {
             Err(HostError::Store(StoreError::Unknown { .. })) => Err(ResidentError::NoBrain(brain.clone())),
             Err(error) => {
@@ -600,7 +615,8 @@ impl Resident {
         }
     }
 
-    fn pass_on(&self, progress: Progress) {
+    fn pass_on(&self, of: &BrainId, progress: Progress) {
+        self.note_sign_of_life(of);
         if let Progress::Recorded { brain, seq, .. } = progress {
             self.tell_grown(&brain, seq);
         }
@@ -610,7 +626,8 @@ impl Resident {
     /// still, so that they go on when the host is started again.
     pub async fn rest(&self, within: Duration) {
         held(&self.waiting).clear();
-        let waiting: Vec<_> = held(&self.awake).iter().map(|(brain, ended)| (brain.clone(), ended.clone())).collect();
+        let waiting: Vec<_> =
+            held(&self.awake).iter().map(|(brain, awake)| (brain.clone(), awake.ended.clone())).collect();
         let switchboard = self.parts.host.switchboard();
         let all = |how| waiting.iter().for_each(|(brain, _)| switchboard.stop(brain, how));
         all(Stop::AfterStep);

@@ -29,7 +29,7 @@ use autoshare_core::audit::{Act, Actor, Entry};
 use autoshare_core::budget::Account;
 use autoshare_core::fair::{Key, Rate, Rates};
 use autoshare_core::usage::Limits;
-use autoshare_core::{Digest, TokenId};
+use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_host::resident::{Homes, Resident, Residents};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -45,6 +45,7 @@ use self::ask::{Ask, is_json};
 use self::once::Once;
 use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
+use crate::health::Health;
 use crate::http::reply::Reply;
 
 /// Bounds of the API. Every one has a number.
@@ -100,6 +101,8 @@ pub struct Faces {
     begun: Instant,
     /// When refusals were last written down, by token and reason.
     noted: Mutex<HashMap<(TokenId, &'static str), Instant>>,
+    /// How the server is.
+    pub health: Health,
     pub(crate) once: Once,
     pub(crate) bodies: Semaphore,
     pub(crate) routes: Vec<Route>,
@@ -136,14 +139,27 @@ pub struct FacesParts {
     pub settings: ApiSettings,
     /// What a tenant's removal does beside.
     pub destroy: Destroy,
+    /// How the server is.
+    pub health: Health,
 }
 
 impl Faces {
     /// The faces over their parts.
     #[must_use]
     pub fn new(parts: FacesParts) -> Self {
-        let FacesParts { tokens, tenants, residents, operator, homes, limits, model, requests, settings, destroy } =
-            parts;
+        let FacesParts {
+            tokens,
+            tenants,
+            residents,
+            operator,
+            homes,
+            limits,
+            model,
+            requests,
+            settings,
+            destroy,
+            health,
+        } = parts;
         let bodies = Semaphore::new(settings.max_bodies / 1_024);
         let (once, routes, streams) = (Once::default(), routes(), events::Streams::new(settings.streams_each));
         Self {
@@ -160,6 +176,7 @@ impl Faces {
             begun: Instant::now(),
             noted: Mutex::default(),
             destroy,
+            health,
             once,
             bodies,
             routes,
@@ -211,6 +228,16 @@ impl Faces {
         if let Err(problem) = self.note(&resident, entry).await {
             tracing::error!(code = problem.code, "a refusal is not in the audit trail");
         }
+    }
+
+    /// What stands for a tenant in figures and logs.
+    pub(crate) fn opaque(&self, tenant: &TenantName) -> String {
+        self.tenants.opaque_id(tenant).unwrap_or_default()
+    }
+
+    /// The pattern of the route that a path has; of none, nothing.
+    pub(crate) fn pattern(&self, path: &str) -> &'static str {
+        self.routes.iter().find(|route| route.fits(path).is_some()).map_or("", |route| route.path)
     }
 
     /// The tenant of whoever asks.
@@ -366,6 +393,9 @@ fn native() -> Vec<Route> {
             .asks::<tokens::NewTokenWords>()
             .gives::<tokens::MintedWords>(201)
             .says("Make a token of a tenant; it is shown once"),
+        Route::new(Method::GET, "/metrics", "metrics", crate::health::metrics).gives_stream("text/plain").says(
+            "Figures as Prometheus reads them: of all for the operator, of its own tenant for a token with `read`",
+        ),
     ]
 }
 
@@ -395,6 +425,12 @@ impl Done {
         let body = serde_json::to_vec(value).unwrap_or_default();
         let done = Self { body: Bytes::from(body), ..Self::status(StatusCode::OK) };
         done.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    }
+
+    /// Text of a kind.
+    pub(crate) fn text(kind: &'static str, text: String) -> Self {
+        let done = Self { body: Bytes::from(text), ..Self::status(StatusCode::OK) };
+        done.header(CONTENT_TYPE, HeaderValue::from_static(kind))
     }
 
     pub(crate) fn created(at: String, value: &impl Serialize) -> Self {
@@ -448,12 +484,16 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Whether a path is of these faces.
 pub(crate) fn is_ours(path: &str) -> bool {
-    path == "/api" || path.starts_with("/api/") || path == "/ap" || path.starts_with("/ap/")
+    path == "/metrics" || path == "/api" || path.starts_with("/api/") || path == "/ap" || path.starts_with("/ap/")
 }
+
+/// Whose token was taken, beside an answer: for figures and logs.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker(pub(crate) TenantName);
 
 /// Answers a request of whoever shows a token.
 pub(crate) async fn answer(faces: &Arc<Faces>, token: Option<&str>, request: Request<Incoming>) -> Response<Reply> {
-    let done = match authenticate(faces, token) {
+    let (of, done) = match authenticate(faces, token) {
         Ok(bearer) => {
             let done = match faces.may_ask(&bearer) {
                 Ok(()) => perform(faces, bearer.clone(), request).await,
@@ -462,11 +502,15 @@ pub(crate) async fn answer(faces: &Arc<Faces>, token: Option<&str>, request: Req
             if let Err(problem) = &done {
                 faces.note_refused(&bearer, problem).await;
             }
-            done
+            (Some(bearer.access.tenant().clone()), done)
         }
-        Err(problem) => Err(problem),
+        Err(problem) => (None, Err(problem)),
     };
-    response(done)
+    let mut response = response(done);
+    if let Some(of) = of {
+        response.extensions_mut().insert(Asker(of));
+    }
+    response
 }
 
 fn authenticate(faces: &Faces, token: Option<&str>) -> Result<Bearer, Problem> {

@@ -24,6 +24,8 @@ const REST: Duration = Duration::from_secs(10);
 pub(crate) struct TenantWords {
     /// Its name.
     name: String,
+    /// What stands for it in `/metrics` and in the log.
+    opaque_id: String,
     /// Its number, from which the user id of its cells is made.
     number: u32,
     /// When it was made.
@@ -36,10 +38,11 @@ pub(crate) struct TenantWords {
     terms: Terms,
 }
 
-impl From<&TenantRecord> for TenantWords {
-    fn from(record: &TenantRecord) -> Self {
+impl TenantWords {
+    fn of(faces: &Faces, record: &TenantRecord) -> Self {
         let TenantRecord { name, number, created_ms, state, terms } = record.clone();
-        Self { name: name.to_string(), number, created_at: time(created_ms), state, terms }
+        let opaque_id = faces.opaque(&name);
+        Self { name: name.to_string(), opaque_id, number, created_at: time(created_ms), state, terms }
     }
 }
 
@@ -80,9 +83,10 @@ fn operator(ask: &Ask) -> Result<Operator, Problem> {
 pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (operator, limit) = (operator(&ask)?, ask.limit()?);
     let after = ask.parsed::<TenantName>("cursor", "what `next` of the page before says")?;
-    let all = blocking(move || Ok(faces.tenants.list(&operator)?)).await?;
+    let tenants = Arc::clone(&faces.tenants);
+    let all = blocking(move || Ok(tenants.list(&operator)?)).await?;
     let mut rest = all.iter().filter(|record| after.as_ref().is_none_or(|after| record.name > *after));
-    let items: Vec<TenantWords> = rest.by_ref().take(limit).map(|record| TenantWords::from(&**record)).collect();
+    let items: Vec<TenantWords> = rest.by_ref().take(limit).map(|record| TenantWords::of(&faces, record)).collect();
     let next = rest.next().and(items.last()).map(|tenant| tenant.name.clone());
     Ok(Done::json(&Page { items, next }))
 }
@@ -93,13 +97,14 @@ pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
     let making = Arc::clone(&faces);
     let record = blocking(move || Ok(making.tenants.create(&operator, &name, asked.terms)?)).await?;
     note(&faces, &ask, Act::TenantCreated, &record.name).await?;
-    Ok(Done::created(format!("/api/v1/tenants/{}", record.name), &TenantWords::from(&*record)))
+    Ok(Done::created(format!("/api/v1/tenants/{}", record.name), &TenantWords::of(&faces, &record)))
 }
 
 pub(crate) async fn show(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (operator, name) = (operator(&ask)?, ask.tenant()?);
-    let record = blocking(move || Ok(faces.tenants.get(&operator, &name)?)).await?;
-    Ok(Done::json(&TenantWords::from(&*record)))
+    let tenants = Arc::clone(&faces.tenants);
+    let record = blocking(move || Ok(tenants.get(&operator, &name)?)).await?;
+    Ok(Done::json(&TenantWords::of(&faces, &record)))
 }
 
 pub(crate) async fn change(faces: Arc<Faces>, ask: Ask) -> Answered {
@@ -131,7 +136,7 @@ pub(crate) async fn change(faces: Arc<Faces>, ask: Ask) -> Answered {
         Some(false) => faces.residents.wake_tenant(&faces.operator, &name).await?,
         None => {}
     }
-    Ok(Done::json(&TenantWords::from(&*record)))
+    Ok(Done::json(&TenantWords::of(&faces, &record)))
 }
 
 pub(crate) async fn remove(faces: Arc<Faces>, ask: Ask) -> Answered {

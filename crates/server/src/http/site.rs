@@ -12,7 +12,8 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::connection::Answering;
 use super::reply::Reply;
-use crate::api::{self, Faces};
+use crate::api::{self, Asker, Faces};
+use crate::health::{Face, Noting};
 
 /// Anthropic's header for a key.
 const X_API_KEY: &str = "x-api-key";
@@ -26,6 +27,28 @@ pub(super) struct Site {
 
 impl Answering for Site {
     async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
+        let path = request.uri().path();
+        let (face, route) = match path {
+            "/livez" => (Face::Health, "/livez"),
+            "/readyz" => (Face::Health, "/readyz"),
+            "/metrics" => (Face::Health, "/metrics"),
+            path if path.starts_with(ROOT) => (Face::Gateway, ROOT),
+            path if api::is_ours(path) => {
+                let face = if path.starts_with("/ap/") { Face::AgentProtocol } else { Face::Api };
+                (face, self.faces.pattern(path))
+            }
+            _ => (Face::None, ""),
+        };
+        let noting = Noting::begin(&self.faces, face, request.method());
+        let mut response = self.respond(request).await;
+        let asker = response.extensions_mut().remove::<Asker>();
+        noting.end(response.status(), route, asker.as_ref().map(|Asker(tenant)| tenant));
+        response
+    }
+}
+
+impl Site {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Reply> {
         if let Some(refused) = self.is_foreign(request.headers()) {
             return plain(StatusCode::FORBIDDEN, refused);
         }
@@ -35,7 +58,7 @@ impl Answering for Site {
                 plain(StatusCode::METHOD_NOT_ALLOWED, "GET only")
             }
             "/livez" => plain(StatusCode::OK, "alive"),
-            "/readyz" => self.ready().await,
+            "/readyz" => self.faces.health.ready(&self.faces.residents.open_now().await, request.headers()),
             path if path.starts_with(ROOT) => self.gateway(request).await,
             path if api::is_ours(path) => {
                 let token = bearer(request.headers()).map(str::to_owned);
@@ -44,22 +67,15 @@ impl Answering for Site {
             _ => plain(StatusCode::NOT_FOUND, "nothing here"),
         }
     }
-}
-
-impl Site {
-    /// Whether all that is open can be served. Whose trouble it is, is nobody's business here.
-    async fn ready(&self) -> Response<Reply> {
-        let broken = self.faces.residents.open_now().await.iter().any(|resident| resident.calls().broken().is_some());
-        if broken {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: calls cannot be recorded");
-        }
-        plain(StatusCode::OK, "ready")
-    }
 
     async fn gateway(&self, request: Request<Incoming>) -> Response<Reply> {
         let path = request.uri().path().to_owned();
         match self.caller(request.headers()).await {
-            Ok((resident, caller)) => resident.gateway().answer(&caller, request).await.map(Reply::from),
+            Ok((resident, caller)) => {
+                let mut answer = resident.gateway().answer(&caller, request).await.map(Reply::from);
+                answer.extensions_mut().insert(Asker(resident.record().name.clone()));
+                answer
+            }
             Err(refusal) => refusal.response_for(&path).map(Reply::from),
         }
     }

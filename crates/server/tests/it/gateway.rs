@@ -98,7 +98,8 @@ impl Place {
         })
         .unwrap();
         let parts = (data.path().to_owned(), Arc::clone(&store), ledger, Arc::new(broker), settings);
-        let faces = Arc::new(faces(data.path(), ResidentsSettings::default(), move |access, record, homes, index| {
+        let most = ResidentsSettings::default();
+        let faces = Arc::new(faces(data.path(), most, crate::house::well(), move |access, record, homes, index| {
             let (data, store, ledger, broker, settings) = parts.clone();
             let host = Host::new(
                 access.clone(),

@@ -15,6 +15,7 @@ use autoshare_host::undo::UndoSettings;
 use autoshare_host::{Auditor, Guard, Host, HostError, Questions, Settings};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_server::api::{ApiSettings, Faces, FacesParts};
+use autoshare_server::health::{Health, HealthParts, HealthSettings};
 use autoshare_server::http::{Http, HttpSettings};
 use autoshare_store::Store;
 use autoshare_store::audit::Audit;
@@ -58,10 +59,22 @@ pub(crate) fn host_settings(data: &Path) -> Settings {
     }
 }
 
+/// A server that has nothing to be unwell of.
+pub(crate) fn well() -> HealthParts {
+    HealthParts {
+        settings: HealthSettings::default(),
+        places: Vec::new(),
+        cells: Box::new(|| (0, 0, false)),
+        appends: Arc::default(),
+        disks: Vec::new(),
+    }
+}
+
 /// Faces over a data directory whose tenants are opened by `open`.
 pub(crate) fn faces(
     data: &Path,
     most: ResidentsSettings,
+    health: HealthParts,
     open: impl Fn(&Access, Arc<TenantRecord>, &Homes, &Arc<AwakeIndex>) -> Result<Resident, HostError>
     + Send
     + Sync
@@ -84,12 +97,19 @@ pub(crate) fn faces(
         requests: autoshare_core::fair::Rate::a_minute(1_000_000, 100_000),
         settings: ApiSettings::default(),
         destroy: Box::new(|_| Ok(vec!["destroyed".to_owned()])),
+        health: Health::new(health),
     })
+}
+
+/// An empty data directory.
+fn private() -> tempfile::TempDir {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    tempfile::Builder::new().permissions(mode).tempdir().unwrap()
 }
 
 /// A server with tenants.
 pub(crate) struct House {
-    _model: ScriptedModel,
+    pub(crate) model: ScriptedModel,
     pub(crate) data: tempfile::TempDir,
     pub(crate) operator: Operator,
     pub(crate) tenants: Tenants,
@@ -106,17 +126,24 @@ impl House {
         Self::over(script, ResidentsSettings::default()).await
     }
 
+    pub(crate) async fn with(script: Script, health: HealthParts) -> Self {
+        Self::begun(private(), script, ResidentsSettings::default(), health).await
+    }
+
     pub(crate) async fn over(script: Script, most: ResidentsSettings) -> Self {
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        let data = tempfile::Builder::new().permissions(private).tempdir().unwrap();
-        Self::at(data, script, most).await
+        Self::at(private(), script, most).await
     }
 
     /// Over what another one left.
     pub(crate) async fn at(data: tempfile::TempDir, script: Script, most: ResidentsSettings) -> Self {
+        Self::begun(data, script, most, well()).await
+    }
+
+    async fn begun(data: tempfile::TempDir, script: Script, most: ResidentsSettings, health: HealthParts) -> Self {
         let model = ScriptedModel::start(script);
         let (dir, url) = (data.path().to_owned(), model.base_url());
-        let faces = faces(data.path(), most, move |access, record, homes, index| {
+        let appends = Arc::clone(&health.appends);
+        let faces = faces(data.path(), most, health, move |access, record, homes, index| {
             let vault = Vault::open(&dir).unwrap();
             let store = Arc::new(Store::open(&dir, access, &vault)?);
             let ledger = Arc::new(Ledger::open(&dir, access, Budgets::default())?);
@@ -134,6 +161,7 @@ impl House {
             let tokens = Tokens::open(&dir, &vault).unwrap();
             let host = host
                 .with_auditor(Arc::new(auditor))
+                .with_appends(Arc::clone(&appends))
                 .with_limits_of(Box::new(move |token| tokens.limits(token).unwrap()));
             Ok(Resident::new(ResidentParts {
                 record,
@@ -163,7 +191,7 @@ impl House {
             operator: Operator::local(data.path()).unwrap(),
             tenants: Tenants::open(data.path(), &vault).unwrap(),
             tokens: Tokens::open(data.path(), &vault).unwrap(),
-            _model: model,
+            model,
             data,
             base,
             client: Client::builder().no_proxy().build().unwrap(),

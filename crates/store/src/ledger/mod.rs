@@ -127,6 +127,10 @@ impl Reservation {
 
     fn end(&mut self, end: End) {
         let Some((open, payer)) = self.open.take() else { return };
+        if let End::Used(used, how) = &end {
+            let failed = u64::from(*how == Settled::Failed);
+            *lock(&self.shared.spent) += Spent { requests: 1, failed, used: *used };
+        }
         let mut book = lock(&self.shared.book);
         book.settle(&self.shared.disk, open, payer, &self.wanted, end);
         let is_full = book.waiting() >= BATCH;
@@ -170,6 +174,25 @@ pub struct UsageRow {
     pub used: Usage,
 }
 
+/// What a ledger has settled since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Calls that were settled; those that were given back, as nothing was sent, are none.
+    pub requests: u64,
+    /// Of these, those that failed.
+    pub failed: u64,
+    /// What they used.
+    pub used: Usage,
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.used += other.used;
+    }
+}
+
 impl Ledger {
     /// Opens the ledger of the tenant of `access` below `data_dir`; makes it at first use.
     ///
@@ -192,6 +215,7 @@ impl Ledger {
             due: AtomicBool::new(false),
             state: Mutex::new(Clerk::Idle),
             changed: Condvar::new(),
+            spent: Mutex::default(),
             #[cfg(feature = "fault")]
             clock_ms: std::sync::atomic::AtomicU64::new(0),
         });
@@ -255,6 +279,12 @@ impl Ledger {
         (lock(&self.shared.book).today().max(clock), clock)
     }
 
+    /// What was settled since it was opened. Waits for no disk.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        *lock(&self.shared.spent)
+    }
+
     /// Writes down what is in memory, and gives back what was set aside from the budgets and not used.
     ///
     /// # Errors
@@ -294,6 +324,7 @@ struct Shared {
     due: AtomicBool,
     state: Mutex<Clerk>,
     changed: Condvar,
+    spent: Mutex<Spent>,
     #[cfg(feature = "fault")]
     clock_ms: std::sync::atomic::AtomicU64,
 }

@@ -1,7 +1,6 @@
 //! The loop: what the brain says is next is done, journaled, and told to the brain.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use autoshare_brain::{Brain, Command, Status};
 use autoshare_broker::{Delta, Model, ModelError};
@@ -30,6 +29,7 @@ use crate::journal::Journal;
 use crate::judge::Judged;
 use crate::judging::{Judging, is_planned};
 use crate::mcp::Servers;
+use crate::parking::Parking;
 use crate::places::{CellPlaces, enter_for_call};
 use crate::programs::ProgramCell;
 use crate::screening::Unread;
@@ -756,37 +756,6 @@ impl Driver<'_> {
         let source = source_of(action, plan);
         let (label, durability) = (Label::default(), durability(spec));
         self.take_in(Unread { step, source, outcome, structured: None, label, refused: None, durability }).await
-    }
-}
-
-/// How often a brain that waits looks whether another waits for the place of its cells.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// The cells of a brain that waits: they are kept for a while, and then let go, or as soon as their place is wanted. They
-/// hold nothing that is not on disk but programs in the background, for whose sake a cell is kept.
-pub(crate) struct Parking<'a> {
-    pub(crate) hands: &'a mut Option<Hands>,
-    pub(crate) shell: &'a mut Option<Shell>,
-    pub(crate) after: Duration,
-    pub(crate) cells: &'a CellPlaces,
-}
-
-impl Parking<'_> {
-    pub(crate) async fn while_waiting<T>(self, what: impl Future<Output = T>) -> T {
-        tokio::pin!(what);
-        let mut left = self.after;
-        let idle_shell = self.shell.as_ref().is_some_and(|shell| !shell.is_busy());
-        let idle = usize::from(self.hands.is_some()) + usize::from(idle_shell);
-        while !left.is_zero() && !self.cells.is_due(idle) && (self.hands.is_some() || self.shell.is_some()) {
-            let pause = left.min(LOOK);
-            tokio::select! {
-                done = &mut what => return done,
-                () = tokio::time::sleep(pause) => left -= pause,
-            }
-        }
-        *self.hands = None;
-        self.shell.take_if(|shell| !shell.is_busy());
-        what.await
     }
 }
 

@@ -35,6 +35,7 @@ mod judge;
 mod judging;
 pub mod mcp;
 mod output;
+mod parking;
 mod places;
 pub mod programs;
 mod progress;

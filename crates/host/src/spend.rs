@@ -10,7 +10,8 @@ use autoshare_core::verdict::{Decision, Reason, Verdict};
 use autoshare_store::Durability;
 use autoshare_store::ledger::{LedgerError, Passed, Payer, Reservation};
 
-use crate::drive::{Driver, Parking};
+use crate::drive::Driver;
+use crate::parking::Parking;
 use crate::switchboard::Question;
 use crate::{HostError, Progress, Questions};
 

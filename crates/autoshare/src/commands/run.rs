@@ -41,7 +41,7 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     };
     let mut tools = assemble::tools(&settings);
     tools.extend(mcp::tools(&settings, &flags)?);
-    let broker = assemble::broker(&mut settings)?;
+    let broker = assemble::broker(&settings)?;
     let model = broker.model(&name)?;
     if model.is_stand_in() && look != Look::Json {
         err(&format!(
@@ -118,7 +118,7 @@ pub(crate) fn resume(
     let data = assemble::data(&settings)?;
     let brain = data.store.find(&data.access, &flags.brain)?;
     judge_again(&mut settings, &data, &brain, flags)?;
-    let broker: std::sync::Arc<Broker> = assemble::broker(&mut settings)?;
+    let broker: std::sync::Arc<Broker> = assemble::broker(&settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
     if let Some(words) = &flags.say {
         let widened = super::runtime()?.block_on(host.say(&brain, words))?;

@@ -93,6 +93,7 @@ impl Tenant {
             ask: AskMode::Default,
             trusted: Vec::new(),
             attached: Vec::new(),
+            token: None,
         };
         self.host.admit(goal, None).unwrap()
     }

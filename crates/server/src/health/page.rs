@@ -90,7 +90,8 @@ fn tenants(all: &[(String, OfTenant)], page: &mut Page) {
             family.sample(&[("tenant", id), ("status", class.name())], count);
         }
     }
-    let gauges: [(&str, &str, fn(&Pulse) -> u64); 3] = [
+    type Gauge = (&'static str, &'static str, fn(&Pulse) -> u64);
+    let gauges: [Gauge; 3] = [
         ("autoshare_tenant_brains_awake", "Brains that are driven", |pulse| pulse.awake),
         ("autoshare_tenant_brains_waiting", "Brains that are woken when fewer are awake", |pulse| pulse.waiting),
         ("autoshare_tenant_brains_asking", "Brains that wait for a person", |pulse| pulse.asking),

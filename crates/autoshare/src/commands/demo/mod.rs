@@ -61,7 +61,7 @@ fn play(launcher: Launcher, flags: &Demo, look: Look, scene: &Scene, began: Inst
     settings.home = Some(scene.home.clone());
     // The guard would hold most of it back, and then the model would not be hijacked.
     settings.guard.detector = None;
-    let broker = assemble::broker(&mut settings)?;
+    let broker = assemble::broker(&settings)?;
     let model = broker.model(MODEL)?;
     let data = assemble::data(&settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, Questions::Wait)?;

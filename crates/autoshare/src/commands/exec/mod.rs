@@ -64,7 +64,7 @@ pub(crate) fn exec(mut settings: Settings, launcher: Launcher, flags: &Exec) -> 
     let data = assemble::data(&settings).map_err(ours)?;
     let door = match options.models.is_empty() {
         true => None,
-        false => Some((assemble::broker(&mut settings)?, assemble::ledger(&settings, &data.access)?)),
+        false => Some((assemble::broker(&settings)?, assemble::ledger(&settings, &data.access)?)),
     };
     let runtime = super::runtime()?;
     let code = runtime.block_on(async {

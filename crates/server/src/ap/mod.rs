@@ -89,12 +89,10 @@ struct Paged {
 
 impl Paged {
     fn of(ask: &Ask) -> Result<Self, Problem> {
-        let number = |names: [&str; 2]| {
-            let mut found = names.into_iter().map(|name| ask.parsed::<u64>(name, "a whole number from 1"));
-            found.find_map(Result::transpose).transpose().map_err(in_protocol)
-        };
-        let current = number(["current_page", "currentPage"])?.unwrap_or(1);
-        let size = number(["page_size", "pageSize"])?.unwrap_or(10);
+        let number = |name| ask.parsed::<u64>(name, "a whole number from 1").map_err(in_protocol);
+        let either = |ours, theirs| Ok::<_, Problem>(number(ours)?.or(number(theirs)?));
+        let (current, size) = (either("current_page", "currentPage")?, either("page_size", "pageSize")?);
+        let (current, size) = (current.unwrap_or(1), size.unwrap_or(10));
         if current == 0 || !(1..=100).contains(&size) {
             return Err(unprocessable("current_page begins at 1, and page_size is 1 to 100"));
         }

@@ -83,6 +83,10 @@ impl Ask {
 
     /// The body, as JSON of this shape.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        // serde takes a list for an object whose fields come in this order; nobody is told of that order.
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::bad("the body is no JSON object"));
+        }
         serde_json::from_slice(&self.body).map_err(|error| Problem::bad(format!("the body does not fit: {error}")))
     }
 

@@ -1,6 +1,5 @@
 //! Brains: begun, watched, spoken to, ended.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use autoshare_core::audit::Act;
@@ -345,9 +344,9 @@ pub(crate) async fn answer(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 pub(crate) async fn questions(faces: Arc<Faces>, ask: Ask) -> Answered {
     let resident = faces.resident(&ask).await?;
-    let brain = ask.param("brain").map(str::to_owned).into_iter().collect::<BTreeSet<_>>();
+    let brain = ask.parsed::<BrainId>("brain", "a brain's id")?;
     let mut items: Vec<QuestionWords> = resident.questions().into_iter().map(QuestionWords::from).collect();
-    items.retain(|question| brain.is_empty() || brain.contains(&question.brain));
+    items.retain(|question| brain.as_ref().is_none_or(|brain| question.brain == brain.as_str()));
     items.sort_by(|a, b| a.brain.cmp(&b.brain));
     Ok(Done::json(&Page { items, next: None }))
 }

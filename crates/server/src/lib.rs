@@ -9,10 +9,13 @@
 //!   HTTP, by a token.
 //! - Whoever is slow, silent or changes his mind holds a place for a bounded time, in either version of HTTP, and what was
 //!   begun for him is recorded.
-//! - A request has one name, and it is this server's; a page in a browser has none.
+//! - A request has one name, and it is this server's; a page in a browser has none. What a page may send unasked (a form,
+//!   plain text, nothing) is refused where it would change something.
+//! - Who asks over HTTP names a model, never an address or a file of this machine's: only its operator does.
+//! - The description of the API is made of the routes that answer.
 //!
 //! This crate does not know how a brain is driven; it hands words to the host's switchboard and answers with what that
-//! says. No journal content passes a socket: a follower is told that there is something to read.
+//! says. No journal content passes the control socket: a follower is told that there is something to read.
 
 mod ap;
 pub mod api;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran};
 use crate::packages::{assert_pinned, npm, pip};
+use crate::tenants::{AGENT_PROTOCOL, SCHEMATHESIS};
 
 const PYTHON_LOCK: &str = include_str!("../clients/requirements.txt");
 const NODE_PACKAGE: &str = include_str!("../clients/package.json");
@@ -130,11 +131,13 @@ fn openai() -> Value {
 #[test]
 fn the_locks_pin_every_byte_and_name_no_registry() {
     assert_pinned(NODE_LOCK);
-    let lines: Vec<&str> = PYTHON_LOCK.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
-    assert!(lines.iter().filter(|line| line.contains("==")).count() > 10, "{lines:?}");
-    for line in lines {
-        let is_pin = line.contains("==") || line.starts_with("--hash=sha256:");
-        assert!(is_pin && !line.contains("://"), "{line}");
+    for lock in [PYTHON_LOCK, AGENT_PROTOCOL, SCHEMATHESIS] {
+        let lines: Vec<&str> = lock.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+        assert!(lines.iter().filter(|line| line.contains("==")).count() > 10, "{lines:?}");
+        for line in lines {
+            let is_pin = line.contains("==") || line.starts_with("--hash=sha256:");
+            assert!(is_pin && !line.contains("://"), "{line}");
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::desk::{Desk, Ran};
 use crate::packages::pip;
 use crate::serve::{Server, curl};
 
-const AGENT_PROTOCOL: &str = include_str!("../clients/agent-protocol.txt");
-const SCHEMATHESIS: &str = include_str!("../clients/schemathesis.txt");
+pub const AGENT_PROTOCOL: &str = include_str!("../clients/agent-protocol.txt");
+pub const SCHEMATHESIS: &str = include_str!("../clients/schemathesis.txt");
 const SCOPES: [&str; 5] = ["read", "brains", "approve", "tokens", "empty_steps"];
 
 /// A server over a scripted model, with the tenants acme and bolt and a token of each.

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use autoshare_access::{Grant, Scope};
 use autoshare_server::api::openapi;
 use autoshare_testkit::{Script, Turn};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap};
@@ -124,6 +125,23 @@ async fn the_published_collection_twenty_six_assertions_of_twenty_six() {
     for wrong in ["page_size=0", "page_size=101", "current_page=0", "pageSize=x"] {
         assert_eq!(house.get(&format!("/ap/v1/agent/tasks?{wrong}"), &token).await.0, 422, "{wrong}");
     }
+    house.close().await;
+}
+
+/// Some programs of AutoGPT's time ask for a step with no body at all, which a web page could do too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_without_a_body_is_for_tokens_that_say_so() {
+    let house = House::open(script()).await;
+    let (access, token) = house.tenant("acme");
+    let strict = house.token(&access, Grant { scopes: vec![Scope::Read, Scope::Brains], ..Grant::gateway("strict") });
+    let (_, task) = house.post("/ap/v1/agent/tasks", &token, json!({"input": "say the end"})).await;
+    let steps = format!("/ap/v1/agent/tasks/{}/steps", task["task_id"].as_str().unwrap());
+    let bare = |token: &str| told(house.ask(&Method::POST, &steps, token));
+    assert_eq!(bare(&strict).await.0, 415);
+    let (_, listed) = house.get(&steps, &token).await;
+    assert_eq!(listed["pagination"]["total_items"], 0, "nothing was done: {listed}");
+    let (status, step) = bare(&token).await;
+    assert_eq!((status, &step["is_last"]), (200, &json!(true)), "{step}");
     house.close().await;
 }
 

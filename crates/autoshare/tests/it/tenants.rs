@@ -31,6 +31,11 @@ struct Served {
 impl Served {
     fn new(script: Script) -> Self {
         let (desk, model) = (Desk::new(), ScriptedModel::start(script));
+        // What is judged here is what is answered, not how often.
+        let settings = desk.home.join(".config/autoshare");
+        std::fs::create_dir_all(&settings).unwrap();
+        let often = "[fair]\nrequests_per_minute = 1000000\nrequests_at_once = 100000\n";
+        std::fs::write(settings.join("autoshare.toml"), often).unwrap();
         for name in ["acme", "bolt"] {
             let made = desk.autoshare(["tenant", "new", name, "--model", "scripted"]);
             assert_eq!(made.code, Some(0), "{made:?}");

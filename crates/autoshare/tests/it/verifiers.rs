@@ -1,7 +1,7 @@
 //! Verifiers beside the detector, and what an operator says of single sources.
 
 use autoshare_testkit::{Recorded, Script, ScriptedModel, Turn};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::desk::{Desk, Ran};
 use crate::guard::ORDER;
@@ -210,7 +210,7 @@ fn a_classifier_in_onnx_format_judges_beside_the_detector() {
         let mut command = desk.command(["scan", "--json", file, "--detector", detector]);
         let ran = Ran::of(command.output().unwrap());
         assert_eq!(ran.code, Some(if passages.is_empty() { 0 } else { 7 }), "{file} {detector}: {ran:?}");
-        let lines: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let found: Vec<&str> = lines.iter().map(|line| line["passage"].as_str().unwrap()).collect();
         assert_eq!(found.len(), passages.len(), "{file} {detector}: {found:?}");
         assert!(found.iter().zip(passages).all(|(found, passage)| found.contains(passage.trim())), "{found:?}");

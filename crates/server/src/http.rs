@@ -46,6 +46,8 @@ pub struct HttpSettings {
     pub head_timeout: Duration,
     /// How long whoever is answered may take nothing of it: 60 s.
     pub write_timeout: Duration,
+    /// How long it still takes requests when it is to end, while `/readyz` says so and others send theirs elsewhere: 0 s.
+    pub notice: Duration,
     /// How long answers that are under way may take when it is to end: 30 s.
     pub drain: Duration,
     /// What HTTP/2 needs beside.
@@ -93,6 +95,7 @@ impl Default for HttpSettings {
             connections: 1_000,
             head_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
+            notice: Duration::ZERO,
             drain: Duration::from_secs(30),
             http2: Http2Settings::default(),
         }
@@ -200,13 +203,16 @@ impl Http {
         let watching = tokio::spawn(watch(Arc::clone(&site.faces)));
         let server = Server { site, settings: Arc::clone(&settings), ended };
         let mut connections = JoinSet::new();
+        let (leaving, notice) = (Arc::clone(&server.site), settings.notice);
+        let stop = async move {
+            stop.await;
+            leaving.faces.health.drain();
+            tokio::time::sleep(notice).await;
+        };
         tokio::pin!(stop);
         loop {
             let accepted = tokio::select! {
-                () = &mut stop => {
-                    server.site.faces.health.drain();
-                    break;
-                }
+                () = &mut stop => break,
                 accepted = async {
                     let place = Arc::clone(&places).acquire_owned().await;
                     (place, listener.accept().await)

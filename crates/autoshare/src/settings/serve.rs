@@ -26,6 +26,7 @@ pub(crate) struct ServeSection {
     connections: Option<u64>,
     head_timeout_s: Option<u64>,
     write_timeout_s: Option<u64>,
+    notice_s: Option<u64>,
     drain_s: Option<u64>,
     http2: Http2Section,
     workspaces: Option<PathBuf>,
@@ -154,12 +155,14 @@ impl ServeSection {
         let head = within("head_timeout_s", self.head_timeout_s, usual.head_timeout.as_secs(), 1..=600)?;
         let write = within("write_timeout_s", self.write_timeout_s, usual.write_timeout.as_secs(), 1..=3_600)?;
         let drain = within("drain_s", self.drain_s, usual.drain.as_secs(), 0..=3_600)?;
+        let notice = within("notice_s", self.notice_s, usual.notice.as_secs(), 0..=600)?;
         let http = HttpSettings {
             listen: self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?,
             hosts: self.hosts.clone(),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             head_timeout: Duration::from_secs(head),
             write_timeout: Duration::from_secs(write),
+            notice: Duration::from_secs(notice),
             drain: Duration::from_secs(drain),
             http2: self.http2.read()?,
         };

@@ -239,6 +239,16 @@ impl Resident {
     /// # Errors
     /// [`ResidentError::Limit`], [`ResidentError::Wrong`], and those of the disk.
     pub fn admit(&self, new: NewBrain) -> Result<BrainId, ResidentError> {
+        let admitted = self.admit_new(new);
+        match &admitted {
+            Ok(brain) => self.note_disk(Ok(brain)),
+            Err(ResidentError::Host(error)) => self.note_disk::<BrainId>(Err(error)),
+            Err(_) => {}
+        }
+        admitted
+    }
+
+    fn admit_new(&self, new: NewBrain) -> Result<BrainId, ResidentError> {
         let terms = &self.record().terms;
         if !terms.allows_model(&new.model) {
             return Err(ResidentError::Wrong(format!("the model {:?} is none of this tenant's", new.model)));
@@ -600,7 +610,7 @@ impl Resident {
         while let Ok(progress) = heard.try_recv() {
             self.pass_on(brain, progress);
         }
-        self.note_disk(&standing);
+        self.note_disk(standing.as_ref());
         match standing {
             Err(HostError::Store(StoreError::Unknown { .. })) => Err(ResidentError::NoBrain(brain.clone())),
             Err(error) => {

@@ -8,7 +8,7 @@ use autoshare_store::StoreError;
 use autoshare_store::ledger::Spent;
 
 use super::{Resident, held};
-use crate::{HostError, Standing};
+use crate::HostError;
 
 /// How long a journal that could not be written counts. Its brain rests by then, and nothing is written that would show that the
 /// disk is well again.
@@ -63,8 +63,8 @@ impl Resident {
         }
     }
 
-    /// Notes whether a journal could be written, by how driving a brain ended.
-    pub(super) fn note_disk(&self, ended: &Result<Standing, HostError>) {
+    /// Notes whether a journal could be written, by how that ended for which it was to be.
+    pub(super) fn note_disk<T>(&self, ended: Result<&T, &HostError>) {
         match ended {
             Ok(_) => *held(&self.unwritten) = None,
             Err(HostError::Store(error)) if is_of_the_disk(error) => *held(&self.unwritten) = Some(Instant::now()),
@@ -77,6 +77,12 @@ impl Resident {
 fn is_of_the_disk(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::Failed { .. } | StoreError::Full { .. } | StoreError::ReadOnly { .. } | StoreError::NoWriter
+        StoreError::Failed { .. }
+            | StoreError::Full { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Busy { .. }
+            | StoreError::Sqlite { .. }
+            | StoreError::NoWriter
     )
 }

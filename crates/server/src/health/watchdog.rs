@@ -1,6 +1,6 @@
 //! Brains of which nothing is heard: each is logged once, and counted for as long as it is so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,44 +8,37 @@ use autoshare_core::{BrainId, TenantName};
 
 use crate::api::Faces;
 
-/// How often it is looked.
+/// How often it is looked, at least.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Those that were told of.
 #[derive(Debug, Default)]
 pub(super) struct Silent(Mutex<BTreeSet<(TenantName, BrainId)>>);
 
-/// Looks after brains until it is dropped.
+/// Looks after brains for as long as it is polled.
 pub(crate) async fn watch(faces: Arc<Faces>) {
     loop {
         look(&faces).await;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(LOOK.min(faces.health.parts.settings.silent_after)).await;
     }
 }
 
-/// Logs those that have become silent since the last time, and those that have gone on. Gives how many are.
-pub(crate) async fn look(faces: &Faces) -> usize {
+/// Logs those that have become silent since the last time, and those that have gone on.
+async fn look(faces: &Faces) {
     let limit = faces.health.parts.settings.silent_after;
-    let mut now = BTreeSet::new();
+    let mut now = BTreeMap::new();
     for resident in faces.residents.open_now().await {
         let tenant = resident.record().name.clone();
-        for (brain, since) in resident.silent(limit) {
-            let is_told = faces.health.silent.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_new = !is_told.contains(&(tenant.clone(), brain.clone()));
-            drop(is_told);
-            if is_new {
-                let (tenant, brain, s) = (faces.opaque(&tenant), brain.to_string(), since.as_secs());
-                tracing::warn!(tenant, brain, s, "nothing is heard of a brain that is awake");
-            }
-            now.insert((tenant.clone(), brain));
-        }
+        now.extend(resident.silent(limit).into_iter().map(|(brain, since)| ((tenant.clone(), brain), since)));
     }
-    let count = now.len();
-    let before = std::mem::replace(&mut *faces.health.silent.0.lock().unwrap_or_else(PoisonError::into_inner), now);
-    let told = faces.health.silent.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for (tenant, brain) in before.difference(&told) {
+    let mut told = faces.health.silent.0.lock().unwrap_or_else(PoisonError::into_inner);
+    for ((tenant, brain), since) in now.iter().filter(|(one, _)| !told.contains(one)) {
+        let (tenant, brain, s) = (faces.opaque(tenant), brain.to_string(), since.as_secs());
+        tracing::warn!(tenant, brain, s, "nothing is heard of a brain that is awake");
+    }
+    for (tenant, brain) in told.iter().filter(|one| !now.contains_key(one)) {
         let (tenant, brain) = (faces.opaque(tenant), brain.to_string());
         tracing::info!(tenant, brain, "a brain of which nothing was heard went on, or rests");
     }
-    count
+    *told = now.into_keys().collect();
 }

@@ -127,7 +127,12 @@ impl House {
     }
 
     pub(crate) async fn with(script: Script, health: HealthParts) -> Self {
-        Self::begun(private(), script, ResidentsSettings::default(), health).await
+        Self::noticing(script, health, Duration::ZERO).await
+    }
+
+    /// One that still takes requests for a while when it is to end.
+    pub(crate) async fn noticing(script: Script, health: HealthParts, notice: Duration) -> Self {
+        Self::begun(private(), script, ResidentsSettings::default(), health, notice).await
     }
 
     pub(crate) async fn over(script: Script, most: ResidentsSettings) -> Self {
@@ -136,10 +141,16 @@ impl House {
 
     /// Over what another one left.
     pub(crate) async fn at(data: tempfile::TempDir, script: Script, most: ResidentsSettings) -> Self {
-        Self::begun(data, script, most, well()).await
+        Self::begun(data, script, most, well(), Duration::ZERO).await
     }
 
-    async fn begun(data: tempfile::TempDir, script: Script, most: ResidentsSettings, health: HealthParts) -> Self {
+    async fn begun(
+        data: tempfile::TempDir,
+        script: Script,
+        most: ResidentsSettings,
+        health: HealthParts,
+        notice: Duration,
+    ) -> Self {
         let model = ScriptedModel::start(script);
         let (dir, url) = (data.path().to_owned(), model.base_url());
         let appends = Arc::clone(&health.appends);
@@ -175,7 +186,7 @@ impl House {
         });
         let faces = Arc::new(faces);
         let listen = "127.0.0.1:0".parse().unwrap();
-        let settings = HttpSettings { listen, drain: Duration::from_millis(500), ..HttpSettings::default() };
+        let settings = HttpSettings { listen, notice, drain: Duration::from_millis(500), ..HttpSettings::default() };
         let http = Http::bind(settings, None).await.unwrap();
         let base = format!("http://{}", http.at().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -252,6 +263,29 @@ impl House {
         }
         let now = self.get(&format!("/api/v1/brains/{brain}"), token).await;
         panic!("{brain} does not become {state}: {now:?}");
+    }
+
+    /// Has it end, and waits until it says so; it still takes requests for a while.
+    pub(crate) async fn leave(mut self) -> Self {
+        self.stop.take().unwrap().send(()).unwrap();
+        let ready = || self.client.get(format!("{}/readyz", self.base)).send();
+        while ready().await.unwrap().status() == 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self
+    }
+
+    /// Waits for the end of one that is to end.
+    pub(crate) async fn ended(mut self) {
+        self.serving.take().unwrap().await.unwrap();
+        assert!(self.client.get(format!("{}/livez", self.base)).send().await.is_err(), "it still listens");
+    }
+
+    /// Takes from the journal of a tenant what is needed to write to it.
+    pub(crate) fn break_journal(&self, tenant: &str) {
+        let path = self.data.path().join(format!("tenants/{tenant}/journal.db"));
+        let journal = rusqlite::Connection::open(path).unwrap();
+        journal.execute_batch("PRAGMA foreign_keys = off; DROP TABLE record").unwrap();
     }
 
     /// Ends the server, and gives what it leaves on disk.

@@ -12,6 +12,7 @@
 )]
 
 mod gateway;
+mod health;
 mod hostile;
 mod house;
 mod http2;

@@ -62,7 +62,7 @@ pub(crate) fn serve(
     let least = settings.serve.log;
     let faces = Arc::new(assemble::serve::faces(settings, Arc::clone(&launcher))?);
     let form = if look == Look::Json { log::Form::Json } else { log::Form::Plain };
-    log::begin(form, least)?;
+    let log = log::begin(form, least)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anybody is told that it listens: whoever is told may send one.
@@ -109,6 +109,7 @@ pub(crate) fn serve(
         Ok::<(), Failure>(())
     })?;
     drop((faces, runtime));
+    log.into_iter().for_each(log::End::wait);
     if let Some(launcher) = Arc::into_inner(launcher) {
         launcher.leave();
     }

@@ -328,3 +328,45 @@ fn the_units_are_ones_that_systemd_takes() {
         assert!(!text.lines().any(|line| line.starts_with(never)), "{never}");
     }
 }
+
+#[test]
+fn f8_behind_its_walls_it_tells_its_figures_and_logs_requests_without_what_is_in_them() {
+    let desk = Desk::new();
+    let minted = desk.autoshare(["token", "new", "boss", "--scope", "operator", "--scope", "read", "--json"]);
+    let minted: Value = serde_json::from_str(&minted.out).unwrap();
+    let token = format!("authorization: Bearer {}", minted["token"].as_str().unwrap());
+    let server = Server::start(&desk, &[]);
+    let page = curl(&["-H", &token, &format!("{}/metrics", server.base)]);
+    let value = |series: &str| -> f64 {
+        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{series} is missing: {page}")).parse().unwrap()
+    };
+    assert!(value("autoshare_cells_total{result=\"made\"}") >= 1.0, "it had one made before it began");
+    assert_eq!(value("autoshare_cells_total{result=\"failed\"}"), 0.0);
+    for series in [
+        "autoshare_disk_free_bytes{of=\"data\"}",
+        "autoshare_disk_size_bytes{of=\"workspaces\"}",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_cpu_seconds_total",
+    ] {
+        assert!(value(series) > 0.0, "{series} is not to be had behind its walls");
+    }
+    curl(&["-H", &token, &format!("{}/api/v1/brains/the-brain?secret=the-query", server.base)]);
+    curl(&["-X", "WHATEVER", &format!("{}/the-path", server.base)]);
+    let log = server.end();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<String> = lines
+        .iter()
+        .filter(|line| line["message"] == "request")
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap().to_owned();
+            format!("{} {} {} {}", text("face"), text("method"), text("route"), line["status"])
+        })
+        .collect();
+    assert_eq!(told, ["health GET /metrics 200", "api GET /api/v1/brains/{brain} 404", "none other  404"]);
+    assert!(lines[0]["tenant"].as_str().is_some_and(|id| id.len() == 12), "{log}");
+    for content in ["the-brain", "the-query", "the-path", "WHATEVER", "Bearer", "boss", "local"] {
+        assert!(!log.contains(content), "{content:?} is logged: {log}");
+    }
+}

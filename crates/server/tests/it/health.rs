@@ -90,6 +90,7 @@ async fn f8_figures_tell_the_operator_of_all_and_a_tenant_of_itself_and_name_nob
     // The control: they do stand where they belong.
     let (_, seen) = house.get("/api/v1/brains", &tokens[0]).await;
     assert!(seen.to_string().contains("the-goal of acme-secret"));
+    assert_eq!(house.model.requests().len(), 2, "each brain asked its model once");
 
     let ids_of = |names: &[&str]| names.iter().map(|name| opaque[name].to_owned()).collect::<BTreeSet<_>>();
     assert!(opaque.values().all(|id| id.len() == 12 && id.bytes().all(|b| b.is_ascii_hexdigit())), "{opaque:?}");

@@ -152,6 +152,8 @@ fn what_is_settled_released_or_dropped_counts_as_it_should() {
     assert_eq!(passed.used, 5_700_000);
     let rows = ledger.usage(&Access::local(dir.path()).unwrap(), Day(0)).unwrap();
     assert_eq!((rows[0].requests, rows[0].failed, rows[0].used.cost), (3, 2, MicroUsd(5_700_000)));
+    let spent = ledger.spent();
+    assert_eq!((spent.requests, spent.failed, spent.used), (3, 2, rows[0].used));
     drop(ledger);
     assert_eq!(over(open(dir.path(), tenant(a_day(100))).reserve(&payer("m"), &[], cents(1))).used, 5_700_000);
 }

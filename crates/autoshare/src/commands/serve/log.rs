@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use autoshare_core::day::Day;
 use autoshare_guard::encode;
@@ -21,6 +21,8 @@ use crate::exit::{FAILED, Failure};
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 4_096;
+/// How long it may take to write what waits at the end.
+const LAST: Duration = Duration::from_secs(1);
 /// What the targets of this program's own events begin with.
 const OURS: &str = "autoshare";
 
@@ -31,36 +33,61 @@ pub(super) enum Form {
     Plain,
 }
 
+/// What waits to be written.
+enum Entry {
+    Line(String),
+    /// Somebody waits until all before it is written.
+    Mark(SyncSender<()>),
+}
+
+/// The end of a log.
+pub(super) struct End(SyncSender<Entry>);
+
+impl End {
+    /// Waits until what was logged is written, if whoever reads it takes it in time.
+    pub(super) fn wait(self) {
+        let (done, written) = sync_channel(1);
+        if self.0.try_send(Entry::Mark(done)).is_ok() {
+            let _ = written.recv_timeout(LAST);
+        }
+    }
+}
+
 /// Begins to log what is at least as grave as `least`; nothing where there is none.
-pub(super) fn begin(form: Form, least: Option<Level>) -> Result<(), Failure> {
-    let Some(least) = least else { return Ok(()) };
+pub(super) fn begin(form: Form, least: Option<Level>) -> Result<Option<End>, Failure> {
+    let Some(least) = least else { return Ok(None) };
     let (lines, queue) = sync_channel(QUEUE);
     let failed = |why: String| Failure::new(FAILED, format!("cannot begin to log: {why}"));
     std::thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || write(&queue))
         .map_err(|error| failed(error.to_string()))?;
+    let end = End(lines.clone());
     let log = Log { form, least, lines, lost: AtomicU64::new(0) };
-    tracing::subscriber::set_global_default(log).map_err(|error| failed(error.to_string()))
+    tracing::subscriber::set_global_default(log).map_err(|error| failed(error.to_string()))?;
+    Ok(Some(end))
 }
 
-fn write(queue: &Receiver<String>) {
-    while let Ok(line) = queue.recv() {
-        // Nobody reads it: that is no reason not to serve.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+fn write(queue: &Receiver<Entry>) {
+    while let Ok(entry) = queue.recv() {
+        // That nobody reads, or waits, is no reason not to serve.
+        match entry {
+            Entry::Line(line) => drop(std::io::stderr().write_all(line.as_bytes())),
+            Entry::Mark(done) => drop(done.send(())),
+        }
     }
 }
 
 struct Log {
     form: Form,
     least: Level,
-    lines: SyncSender<String>,
+    lines: SyncSender<Entry>,
     lost: AtomicU64,
 }
 
 impl Log {
     fn send(&self, line: Line) {
-        if self.lines.try_send(line.text(self.form)).is_err() {
+        if self.lines.try_send(Entry::Line(line.text(self.form))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -78,7 +105,7 @@ impl Subscriber for Log {
             line.set("message", "lines of this log are missing: whoever reads it does not keep up".into());
             line.set("lines", lost.into());
             // Should this one not fit either, the count stays.
-            if self.lines.try_send(line.text(self.form)).is_err() {
+            if self.lines.try_send(Entry::Line(line.text(self.form))).is_err() {
                 self.lost.fetch_add(lost, Ordering::Relaxed);
             }
         }
@@ -160,6 +187,13 @@ fn now() -> String {
 mod tests {
     use super::*;
 
+    fn line(entry: Entry) -> String {
+        match entry {
+            Entry::Line(line) => line,
+            Entry::Mark(_) => panic!("no line"),
+        }
+    }
+
     fn logged(form: Form, least: Level, queue: usize) -> Vec<String> {
         let (lines, all) = sync_channel(queue);
         let log = Log { form, least, lines, lost: AtomicU64::new(0) };
@@ -167,9 +201,9 @@ mod tests {
             tracing::info!(target: "autoshare_server::x", status = 200u16, route = "/a\nb", "request");
             tracing::info!(target: "hyper::proto", "what a library says");
             tracing::debug!(target: "autoshare_server::x", "what nobody asked for");
-            let mut first: Vec<String> = all.try_iter().collect();
+            let mut first: Vec<String> = all.try_iter().map(line).collect();
             tracing::warn!(target: "autoshare_server::x", error = %"\u{1b}[2J\nforged", "it failed");
-            first.extend(all.try_iter());
+            first.extend(all.try_iter().map(line));
             first
         })
     }
@@ -200,9 +234,9 @@ mod tests {
             (0..10).for_each(|n| tracing::info!(target: "autoshare", n, "x"));
             assert_eq!(all.try_iter().count(), 2);
             tracing::info!(target: "autoshare", "again");
-            let told: Value = serde_json::from_str(&all.try_recv().unwrap()).unwrap();
+            let told: Value = serde_json::from_str(&line(all.try_recv().unwrap())).unwrap();
             assert_eq!(told["lines"], 8);
-            assert!(all.try_recv().unwrap().contains("again"));
+            assert!(line(all.try_recv().unwrap()).contains("again"));
         });
     }
 }

@@ -76,6 +76,9 @@ pub enum Told {
     File(String),
 }
 
+/// What may wait for a brain that has not heard it yet, at most.
+pub(crate) const MAX_TOLD: usize = 100;
+
 struct Waiting {
     question: Question,
     reply: oneshot::Sender<(Answer, Answerer)>,
@@ -143,9 +146,17 @@ impl Switchboard {
         self.stop_asked.notify_waiters();
     }
 
-    /// Tells a brain something; it hears of it before its next command.
-    pub fn tell(&self, brain: &BrainId, told: Told) {
-        held(&self.told).entry(brain.clone()).or_default().push(told);
+    /// Tells a brain something; it hears of it before its next command. `false` if so much waits for it already that this is
+    /// not taken: one whose question nobody answers hears nothing, for as long as that is.
+    #[must_use]
+    pub fn tell(&self, brain: &BrainId, told: Told) -> bool {
+        let mut all = held(&self.told);
+        let waiting = all.entry(brain.clone()).or_default();
+        let is_taken = waiting.len() < MAX_TOLD;
+        if is_taken {
+            waiting.push(told);
+        }
+        is_taken
     }
 
     /// What a brain was told and has not heard yet.
@@ -200,6 +211,17 @@ mod tests {
             effect: None,
             reversible: false,
         }
+    }
+
+    #[test]
+    fn f7_what_a_brain_is_told_and_does_not_hear_is_bounded() {
+        let (board, brain) = (Switchboard::default(), BrainId::from_random([7; 5]));
+        let words = |n: usize| Told::Words(n.to_string());
+        assert!((0..MAX_TOLD).all(|n| board.tell(&brain, words(n))));
+        assert!(!board.tell(&brain, words(MAX_TOLD)));
+        assert!(board.tell(&BrainId::from_random([8; 5]), words(0)), "another brain's is another matter");
+        assert_eq!(board.take_told(&brain), (0..MAX_TOLD).map(words).collect::<Vec<_>>(), "what was taken is heard");
+        assert!(board.tell(&brain, words(0)), "and then there is room");
     }
 
     /// Row D2: an answer opens the action that was shown, once, and no other.

@@ -193,7 +193,8 @@ fn destroy(settings: &Settings) -> Result<autoshare_server::api::Destroy, Failur
             Ok(()) | Err(rustix::io::Errno::NOENT) => {}
             Err(errno) => return Err(format!("{}: {errno}", heads.display())),
         }
-        for folder in ["tenants", "secrets", "mcp", "undo"] {
+        // Its record goes last: as long as it is there, whoever was interrupted can remove the rest, and its name is taken.
+        for folder in ["secrets", "mcp", "undo", "tenants"] {
             remove_folder(&data_dir.join(folder), tenant.as_str()).map_err(|error| told(&error))?;
         }
         report.push(

@@ -13,7 +13,7 @@ use crate::screen::{Look, ascii_json, out};
 use crate::settings::Settings;
 
 /// The models with known windows and prices, the stand-ins, and the servers found on this machine.
-pub(crate) fn list(mut settings: Settings, look: Look) -> Result<ExitCode, Failure> {
+pub(crate) fn list(settings: Settings, look: Look) -> Result<ExitCode, Failure> {
     let broker = assemble::broker(&settings)?;
     let found = super::runtime()?.block_on(autoshare_broker::discover());
     for row in broker.known() {
@@ -79,7 +79,7 @@ fn abilities(able: &Abilities) -> String {
 const TEST_OUTPUT: u64 = 1_024;
 
 /// One small call. It costs what a few words cost.
-pub(crate) fn test(mut settings: Settings, name: &str, look: Look) -> Result<ExitCode, Failure> {
+pub(crate) fn test(settings: Settings, name: &str, look: Look) -> Result<ExitCode, Failure> {
     let model = assemble::broker(&settings)?.model(name)?;
     let words = Message::User { text: "Reply with the one word: ready".to_owned() };
     let max_output = TEST_OUTPUT.min(model.max_output());

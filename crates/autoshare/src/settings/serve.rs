@@ -32,6 +32,9 @@ pub(crate) struct ServeSection {
     workspaces: Option<PathBuf>,
     api_body: Option<u64>,
     upload: Option<u64>,
+    api_bodies: Option<u64>,
+    api_bodies_each: Option<u64>,
+    requests_each: Option<u64>,
     streams_each: Option<u64>,
     residents: Option<u64>,
     confine: Option<Confine>,
@@ -199,6 +202,14 @@ impl ServeSection {
         let api = ApiSettings {
             max_body: count(within("api_body", self.api_body, api.max_body as u64, 1_024..=64 << 20)?),
             max_upload: count(within("upload", self.upload, api.max_upload as u64, 1_024..=16 << 20)?),
+            max_bodies: count(within("api_bodies", self.api_bodies, api.max_bodies as u64, 1_024..=1 << 40)?),
+            max_bodies_each: count(within(
+                "api_bodies_each",
+                self.api_bodies_each,
+                api.max_bodies_each as u64,
+                1_024..=1 << 40,
+            )?),
+            requests_each: count(within("requests_each", self.requests_each, api.requests_each as u64, 1..=100_000)?),
             streams_each: count(within("streams_each", self.streams_each, api.streams_each as u64, 1..=100_000)?),
             ..api
         };

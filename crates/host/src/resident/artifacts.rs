@@ -1,5 +1,7 @@
 //! The files of a brain's workspace, for people.
 
+use std::sync::Arc;
+
 use autoshare_core::event::{Event, Goal, NoteKind};
 use autoshare_core::{BrainId, Digest, Seq};
 use autoshare_store::{Durability, StoreError};
@@ -72,7 +74,36 @@ impl Resident {
     ///
     /// # Errors
     /// [`ResidentError::Wrong`] where it cannot be put there, with the reason.
-    pub async fn upload(&self, brain: &BrainId, path: &str, bytes: &[u8]) -> Result<Artifact, ResidentError> {
+    pub async fn upload(
+        self: &Arc<Self>,
+        brain: &BrainId,
+        path: &str,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<Artifact, ResidentError> {
+        let (this, of, named) = (Arc::clone(self), brain.clone(), path.to_owned());
+        let path = away(move || this.put(&of, &named, bytes.as_ref())).await?;
+        if !self.tell_awake(brain, Told::File(path.clone()))? {
+            let note = Event::Note { kind: NoteKind::Uploaded, text: path.clone() };
+            match self.parts.host.journal(brain).await {
+                Ok((journal, _)) => {
+                    let seqs = journal.append(&[note], Durability::Synced).await?;
+                    seqs.into_iter().for_each(|seq| self.tell_grown(brain, seq));
+                }
+                // It was woken meanwhile.
+                Err(HostError::Store(StoreError::Driven { .. })) => {
+                    self.tell_awake(brain, Told::File(path.clone()))?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let (this, of) = (Arc::clone(self), brain.clone());
+        let mut artifact = away(move || this.artifact(&of, &id(&of, &path))).await?;
+        artifact.is_uploaded = true;
+        Ok(artifact)
+    }
+
+    /// Puts a file into the workspace, and gives its path as it is listed.
+    fn put(&self, brain: &BrainId, path: &str, bytes: &[u8]) -> Result<String, ResidentError> {
         self.has_room()?;
         if path.contains(char::is_control) {
             return Err(ResidentError::Wrong("a path has no control characters".to_owned()));
@@ -87,24 +118,7 @@ impl Resident {
                 Ok(target.path)
             })())
         })?;
-        let path = written.map_err(wrong)?;
-        if !self.tell_awake(brain, Told::File(path.clone())) {
-            let note = Event::Note { kind: NoteKind::Uploaded, text: path.clone() };
-            match self.parts.host.journal(brain).await {
-                Ok((journal, _)) => {
-                    let seqs = journal.append(&[note], Durability::Synced).await?;
-                    seqs.into_iter().for_each(|seq| self.tell_grown(brain, seq));
-                }
-                // It was woken meanwhile.
-                Err(HostError::Store(StoreError::Driven { .. })) => {
-                    self.tell_awake(brain, Told::File(path.clone()));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let mut artifact = self.artifact(brain, &id(brain, &path))?;
-        artifact.is_uploaded = true;
-        Ok(artifact)
+        written.map_err(wrong)
     }
 
     fn touch<T>(
@@ -115,6 +129,13 @@ impl Resident {
         let root = goal.roots.first().ok_or_else(|| ResidentError::State("the brain has no workspace".to_owned()))?;
         Ok(self.parts.homes.touch(&root.path, what)?)
     }
+}
+
+/// Waits for the disk away from the threads that serve: a workspace is as large and as deep as its tenant makes it.
+async fn away<T: Send + 'static>(
+    what: impl FnOnce() -> Result<T, ResidentError> + Send + 'static,
+) -> Result<T, ResidentError> {
+    tokio::task::spawn_blocking(what).await.map_err(|error| HostError::Task(error.to_string()))?
 }
 
 fn goal_of<'e>(mut events: impl Iterator<Item = &'e Event>) -> Option<&'e Goal> {

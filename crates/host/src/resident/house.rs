@@ -95,7 +95,12 @@ impl Residents {
                 slots.remove(&name);
             }
         }
-        Ok(opened?)
+        let opened = opened?;
+        // It may have been suspended while it was opened, and then nobody closes this one.
+        if self.tenants.of(access).map_err(refused)?.state != TenantState::Active {
+            return Err(ResidentError::State("the tenant is not served".to_owned()));
+        }
+        Ok(opened)
     }
 
     /// Those that are open now.
@@ -200,6 +205,16 @@ impl Residents {
         if let Some(resident) = slot.and_then(|slot| slot.resident.get().cloned()) {
             tokio::spawn(end(resident, Arc::clone(&self.past)));
         }
+    }
+
+    /// Takes the brains of a tenant that is removed out of the index of those to wake.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub fn forget(&self, tenant: &TenantName) -> Result<(), ResidentError> {
+        let all = self.index.all().map_err(|error| HostError::Store(autoshare_store::StoreError::Vault(error)))?;
+        all.iter().filter(|(of, _)| of == tenant).for_each(|(of, brain)| self.index.leave(of, brain));
+        Ok(())
     }
 
     /// Has all brains rest, and closes all tenants.

@@ -12,6 +12,7 @@ mod pulse;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ use autoshare_workspace::Workspace;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::calls::Calls;
-use crate::switchboard::Told;
+use crate::switchboard::{MAX_TOLD, Told};
 use crate::{AnswerError, Auditor, Driving, Host, HostError, Progress, Question, Questions, Standing, Stop, Until};
 
 pub use artifacts::Artifact;
@@ -150,6 +151,8 @@ pub struct Resident {
     kinds: Mutex<BTreeMap<BrainId, bool>>,
     /// Why brains could not be driven on, by brain: their journals cannot say so.
     troubles: Mutex<BTreeMap<BrainId, String>>,
+    /// Whether it is being closed: whoever holds it still gets no further brain admitted or woken. Set while `awake` is locked.
+    is_closing: AtomicBool,
     grown: broadcast::Sender<(BrainId, Seq)>,
     /// When a journal was last to be written and could not be; nothing since was.
     unwritten: Mutex<Option<Instant>>,
@@ -181,6 +184,7 @@ impl Resident {
             home: OnceLock::new(),
             kinds: Mutex::default(),
             troubles: Mutex::default(),
+            is_closing: AtomicBool::new(false),
             grown,
             unwritten: Mutex::default(),
         }
@@ -249,6 +253,7 @@ impl Resident {
     }
 
     fn admit_new(&self, new: NewBrain) -> Result<BrainId, ResidentError> {
+        self.check_open()?;
         let terms = &self.record().terms;
         if !terms.allows_model(&new.model) {
             return Err(ResidentError::Wrong(format!("the model {:?} is none of this tenant's", new.model)));
@@ -455,7 +460,7 @@ impl Resident {
     /// # Errors
     /// [`ResidentError::NoBrain`]; [`HostError::Ended`] for one that has ended.
     pub async fn say(&self, brain: &BrainId, words: &str) -> Result<(), ResidentError> {
-        if self.tell_awake(brain, Told::Words(words.to_owned())) {
+        if self.tell_awake(brain, Told::Words(words.to_owned()))? {
             return Ok(());
         }
         match self.parts.host.say(brain, words).await {
@@ -464,13 +469,16 @@ impl Resident {
         }
     }
 
-    fn tell_awake(&self, brain: &BrainId, told: Told) -> bool {
+    /// Tells a brain that is awake something, and whether it is.
+    fn tell_awake(&self, brain: &BrainId, told: Told) -> Result<bool, ResidentError> {
         let awake = held(&self.awake);
         let is_awake = awake.contains_key(brain);
-        if is_awake {
-            self.parts.host.switchboard.tell(brain, told);
+        if is_awake && !self.parts.host.switchboard.tell(brain, told) {
+            return Err(ResidentError::Limit(format!(
+                "{MAX_TOLD} things that the brain was told wait to be heard: answer its question, or wait for its step to end"
+            )));
         }
-        is_awake
+        Ok(is_awake)
     }
 
     /// Asks a brain to stop.
@@ -486,6 +494,8 @@ impl Resident {
                 return Ok(());
             }
             if held(&self.awake).contains_key(brain) {
+                // So that it is not woken if the host ends before the brain has.
+                self.parts.index.leave(&self.record().name, brain);
                 self.parts.host.switchboard.stop(brain, how);
                 return Ok(());
             }
@@ -581,6 +591,7 @@ impl Resident {
         if awake.contains_key(brain) {
             return Ok(None);
         }
+        self.check_open()?;
         let most = self.record().terms.awake;
         if awake.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
             return Err(ResidentError::Limit(format!(
@@ -593,6 +604,13 @@ impl Resident {
         let place = Place { resident: Arc::clone(self), brain: brain.clone(), _ends: ends };
         self.enter(brain)?;
         Ok(Some(place))
+    }
+
+    fn check_open(&self) -> Result<(), ResidentError> {
+        if self.is_closing.load(Ordering::SeqCst) {
+            return Err(ResidentError::State("the tenant is being closed: try again".to_owned()));
+        }
+        Ok(())
     }
 
     async fn drive(&self, brain: &BrainId, driving: Driving) -> Result<Standing, ResidentError> {
@@ -636,9 +654,15 @@ impl Resident {
     /// still, so that they go on when the host is started again.
     pub async fn rest(&self, within: Duration) {
         held(&self.waiting).clear();
-        let waiting: Vec<_> =
-            held(&self.awake).iter().map(|(brain, awake)| (brain.clone(), awake.ended.clone())).collect();
+        let waiting: Vec<_> = {
+            let awake = held(&self.awake);
+            self.is_closing.store(true, Ordering::SeqCst);
+            awake.iter().map(|(brain, awake)| (brain.clone(), awake.ended.clone())).collect()
+        };
         let switchboard = self.parts.host.switchboard();
+        // One that a person has stopped is to stay so.
+        let stopped: Vec<_> = waiting.iter().filter(|(brain, _)| switchboard.stop_of(brain) != Stop::No).collect();
+        let stopped: Vec<_> = stopped.into_iter().map(|(brain, _)| brain.clone()).collect();
         let all = |how| waiting.iter().for_each(|(brain, _)| switchboard.stop(brain, how));
         all(Stop::AfterStep);
         let ended = async {
@@ -652,7 +676,7 @@ impl Resident {
             all(Stop::Now);
             let _ = tokio::time::timeout(within.max(LAST), ended).await;
         }
-        for (brain, _) in &waiting {
+        for (brain, _) in waiting.iter().filter(|(brain, _)| !stopped.contains(brain)) {
             // Its journal tells whether there is anything left to do.
             let _ = self.parts.index.enter(&self.record().name, brain);
         }

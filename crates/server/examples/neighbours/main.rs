@@ -82,14 +82,12 @@ fn tenant(program: &str, data: &Path, name: &str) -> String {
 }
 
 fn serve(program: &str, data: &Path) -> Child {
-    let server = autoshare(program, data).arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    for _ in 0..400 {
-        if std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok() {
-            return server;
-        }
+    let mut server = autoshare(program, data).arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while std::net::TcpStream::connect(("127.0.0.1", PORT)).is_err() {
+        assert!(server.try_wait().unwrap().is_none(), "the server has ended");
         std::thread::sleep(Duration::from_millis(25));
     }
-    panic!("it does not listen");
+    server
 }
 
 /// What the aggressor does.

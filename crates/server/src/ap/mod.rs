@@ -245,8 +245,7 @@ async fn upload(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
     let file = form::file(&ask).await?;
     viewed(&resident, &brain).await?;
-    let artifact =
-        resident.upload(&brain, &file.path, &file.bytes).await.map_err(Problem::from).map_err(in_protocol)?;
+    let artifact = resident.upload(&brain, &file.path, file.bytes).await.map_err(Problem::from).map_err(in_protocol)?;
     Ok(Done::json(&ArtifactWords::from(artifact)))
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn upload(faces: Arc<Faces>, ask: Ask) -> Answered {
     let known = Arc::clone(&resident);
     let of = brain.clone();
     blocking(move || brains::words(&known, &of)).await?;
-    let artifact = resident.upload(&brain, path, &ask.body).await?;
+    let artifact = resident.upload(&brain, path, ask.body.clone()).await?;
     let at = format!("/api/v1/brains/{brain}/artifacts/{}", artifact.id);
     Ok(Done::created(at, &ArtifactWords::from(artifact)))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use autoshare_broker::ModelRef;
 use autoshare_core::audit::Act;
 use autoshare_core::event::{Answer, AskMode, Attached};
 use autoshare_core::usage::{Limits, MicroUsd};
@@ -92,11 +93,8 @@ impl NewBrainWords {
         if self.trusted.len() + self.attached.len() > MAX_TEXTS {
             return Err(Problem::bad(format!("no more than {MAX_TEXTS} texts come with a goal")));
         }
-        // As at the gateway: who asks names a model, never an address or a file of this machine's. The operator may.
-        let is_elsewhere = |named: &&str| named.contains("://") || named.starts_with("replay:");
-        if let Some(named) = self.model.as_deref().filter(|named| Some(*named) != model).filter(is_elsewhere) {
-            let shown: String = named.chars().take(80).collect();
-            return Err(Problem::bad(format!("{shown:?} is no model here: name one without an address")));
+        if let Some(named) = self.model.as_deref().filter(|named| model != Some(named)) {
+            is_name_alone(named)?;
         }
         let model = self.model.as_deref().or(model);
         let model =
@@ -139,6 +137,18 @@ impl NewBrainWords {
             token: Some(ask.bearer.token.id.clone()),
             begin: if self.start { Begin::Awake } else { Begin::AtRest },
         })
+    }
+}
+
+/// A caller names a model of this server's. An address would have this machine connect wherever the caller likes, with what
+/// stands there told to them, and a file would have it read: both are for whoever runs the server to name, in its settings or
+/// in the tenant's terms.
+fn is_name_alone(model: &str) -> Result<(), Problem> {
+    match ModelRef::parse(model).map_err(|error| Problem::bad(error.to_string()))? {
+        ModelRef::Named { base_url: None, .. } | ModelRef::Gullible => Ok(()),
+        ModelRef::Named { .. } | ModelRef::Replay { .. } => {
+            Err(Problem::bad("a model is named here as NAME or PROVIDER/NAME, without an address and without a file"))
+        }
     }
 }
 

@@ -1,12 +1,10 @@
 //! Events as they happen: server-sent events (HTML Standard, section 9.2).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use autoshare_core::{BrainId, Seq, TenantName, TokenId};
+use autoshare_core::{BrainId, Seq, TokenId};
 use autoshare_host::resident::Resident;
-use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -22,54 +20,6 @@ use super::{Done, Faces, blocking};
 const PIECES: usize = 16;
 /// How often something is said when nothing happens, so that what stands between does not take the stream for dead.
 const BEAT: Duration = Duration::from_secs(15);
-
-/// The streams that are open, by tenant: so many of each, so that one of them leaves room for the others.
-#[derive(Debug)]
-pub(crate) struct Streams {
-    each: usize,
-    open: Arc<Mutex<HashMap<TenantName, usize>>>,
-}
-
-/// One stream among them, until it is dropped.
-#[derive(Debug)]
-struct Place {
-    open: Arc<Mutex<HashMap<TenantName, usize>>>,
-    tenant: TenantName,
-}
-
-fn held(open: &Mutex<HashMap<TenantName, usize>>) -> MutexGuard<'_, HashMap<TenantName, usize>> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Streams {
-    pub(crate) fn new(each: usize) -> Self {
-        Self { each, open: Arc::default() }
-    }
-
-    fn enter(&self, tenant: &TenantName) -> Result<Place, Problem> {
-        let mut open = held(&self.open);
-        let own = open.entry(tenant.clone()).or_default();
-        if *own >= self.each {
-            let words =
-                format!("{own} streams of this tenant are open, which is all it may have ([serve] streams_each)");
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "streams", words).later(5));
-        }
-        *own += 1;
-        Ok(Place { open: Arc::clone(&self.open), tenant: tenant.clone() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = held(&self.open);
-        match open.get_mut(&self.tenant) {
-            Some(own) if *own > 1 => *own -= 1,
-            _ => {
-                open.remove(&self.tenant);
-            }
-        }
-    }
-}
 
 pub(crate) async fn stream(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);

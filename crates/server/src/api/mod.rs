@@ -6,7 +6,9 @@
 mod artifacts;
 pub(crate) mod ask;
 mod audit;
+mod bodies;
 mod brains;
+mod each;
 mod events;
 pub(crate) mod once;
 pub mod openapi;
@@ -39,9 +41,11 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use self::ask::{Ask, is_json};
+use self::bodies::Bodies;
+use self::each::Each;
 use self::once::Once;
 use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
@@ -57,8 +61,12 @@ pub struct ApiSettings {
     pub max_upload: usize,
     /// Bytes of all requests' bodies together: 256 MiB.
     pub max_bodies: usize,
+    /// The same of one tenant's: 64 MiB. Whoever sends slowly keeps room from its own alone.
+    pub max_bodies_each: usize,
     /// How long a request's body may take to come: 60 s.
     pub body_timeout: Duration,
+    /// Requests of one tenant that are answered at once: 64. A further one is told to come again.
+    pub requests_each: usize,
     /// Streams of events of one tenant at once: 100.
     pub streams_each: usize,
 }
@@ -69,11 +77,18 @@ impl Default for ApiSettings {
             max_body: 4 << 20,
             max_upload: 16 << 20,
             max_bodies: 256 << 20,
+            max_bodies_each: 64 << 20,
             body_timeout: Duration::from_secs(60),
+            requests_each: 64,
             streams_each: 100,
         }
     }
 }
+
+/// Bytes of the form around a file.
+const FORM: usize = 64 * 1_024;
+/// Parameters of a query at most.
+const MAX_PARAMETERS: usize = 16;
 
 /// What answers.
 pub struct Faces {
@@ -104,9 +119,10 @@ pub struct Faces {
     /// How the server is.
     pub health: Health,
     pub(crate) once: Once,
-    pub(crate) bodies: Semaphore,
+    pub(crate) bodies: Bodies,
     pub(crate) routes: Vec<Route>,
-    pub(crate) streams: events::Streams,
+    pub(crate) streams: Each,
+    pub(crate) at_once: Each,
 }
 
 /// Between two entries of the audit trail about the same refusal.
@@ -160,8 +176,12 @@ impl Faces {
             destroy,
             health,
         } = parts;
-        let bodies = Semaphore::new(settings.max_bodies / 1_024);
-        let (once, routes, streams) = (Once::default(), routes(), events::Streams::new(settings.streams_each));
+        // The largest that is taken always fits where nothing else is sent.
+        let largest = settings.max_body.max(settings.max_upload.saturating_add(FORM));
+        let bodies = Bodies::new(settings.max_bodies.max(largest), settings.max_bodies_each.max(largest));
+        let (once, routes) = (Once::default(), routes());
+        let streams = Each::new(settings.streams_each, "streams", "streams_each");
+        let at_once = Each::new(settings.requests_each, "requests", "requests_each");
         Self {
             tokens,
             tenants,
@@ -181,6 +201,7 @@ impl Faces {
             bodies,
             routes,
             streams,
+            at_once,
         }
     }
 
@@ -543,6 +564,7 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
         // Of what the operator alone may know, others are told nothing.
         return Err(if scope == Scope::Operator { Problem::nothing() } else { Problem::forbidden(scope.name()) });
     }
+    let _place = faces.at_once.enter(bearer.access.tenant())?;
     let query = parameters(request.uri().query().unwrap_or_default())?;
     let (head, body) = request.into_parts();
     let body = take(faces, route, &bearer, &head.headers, body).await?;
@@ -593,8 +615,7 @@ async fn take(
             faces.settings.max_body
         }
         Takes::File => faces.settings.max_upload,
-        // The form around it.
-        Takes::Form => faces.settings.max_upload.saturating_add(64 * 1_024),
+        Takes::Form => faces.settings.max_upload.saturating_add(FORM),
     };
     let words = format!("a body has {most} bytes at most here");
     let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words.clone());
@@ -602,12 +623,8 @@ async fn take(
     if told.is_some_and(|bytes| bytes > most as u64) {
         return Err(too_large());
     }
-    let places = u32::try_from(told.map_or(most, |bytes| usize::try_from(bytes).unwrap_or(most)) / 1_024 + 1);
-    let busy = || {
-        let words = "too much is being sent to this server just now ([serve] max_bodies)";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", words).later(1)
-    };
-    let _held = faces.bodies.try_acquire_many(places.unwrap_or(u32::MAX)).map_err(|_| busy())?;
+    let bytes = told.map_or(most, |bytes| usize::try_from(bytes).unwrap_or(most));
+    let _held = faces.bodies.hold(bearer.access.tenant(), bytes)?;
     let read = tokio::time::timeout(faces.settings.body_timeout, Limited::new(body, most).collect());
     match read.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -621,6 +638,10 @@ async fn take(
 fn parameters(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let mut found: Vec<(String, String)> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        // None here takes more, and each is compared with all before it.
+        if found.len() == MAX_PARAMETERS {
+            return Err(Problem::bad(format!("a query has {MAX_PARAMETERS} parameters at most here")));
+        }
         if found.iter().any(|(known, _)| *known == name) {
             return Err(Problem::bad(format!("{name:?} stands twice in the query")));
         }

@@ -150,6 +150,7 @@ pub(crate) async fn remove(faces: Arc<Faces>, ask: Ask) -> Answered {
     faces.residents.evict(&name, REST).await;
     let report = blocking(move || {
         let record = faces.tenants.get(&operator, &name)?;
+        faces.residents.forget(&name)?;
         faces.tenants.forget(&operator, &faces.tokens, &name)?;
         faces.homes.remove(&record)?;
         (faces.destroy)(&name).map_err(|why| Problem::trouble(&std::io::Error::other(why)))

@@ -16,6 +16,7 @@ mod health;
 mod hostile;
 mod house;
 mod http2;
+mod neighbours;
 mod protocol;
 mod routes;
 mod tenants;

@@ -46,7 +46,7 @@ const RECORD_EVERY: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// `autoshare exec -- COMMAND...`.
-pub(crate) fn exec(mut settings: Settings, launcher: Launcher, flags: &Exec) -> Result<ExitCode, Failure> {
+pub(crate) fn exec(settings: Settings, launcher: Launcher, flags: &Exec) -> Result<ExitCode, Failure> {
     let ours = |failure: Failure| failure.with_code(FAILED);
     let mut options = Options::of(flags, &settings)?;
     let network = network::open(&settings, &mut options)?;

@@ -281,7 +281,7 @@ fn judged(desk: &Desk, server: &Server, token: &str, seconds: u32, of: &[&str], 
 #[test]
 fn schemathesis_finds_nothing() {
     let served = Served::new(writes());
-    let scopes = [&SCOPES[..], &["operator"]].concat();
+    let scopes = [&SCOPES[..], &["operator", "audit"]].concat();
     let [all, own, given] = [(); 3].map(|()| token(&served.desk, &[], &scopes));
     let (server, desk) = (served.serve(), &served.desk);
     // What ends tokens ends its own sooner or later: it has a run to itself.

@@ -60,6 +60,7 @@ fn parameter(name: &str) -> Value {
         "limit" | "page_size" | "pageSize" => number(Some(100)),
         "by" => json!({"type": "string", "enum": ["day", "model", "brain", "token"]}),
         "since" => json!({"type": "string", "format": "date"}),
+        "cursor" => json!({"type": "string"}),
         _ => json!({"type": "string", "minLength": 1}),
     }
 }

@@ -374,7 +374,7 @@ async fn f3_who_asks_names_a_model_and_no_address_or_file() {
         let begin = json!({"goal": "say the end", "model": model});
         let (status, said) = house.post("/api/v1/brains", &token, begin).await;
         let words = said["detail"].as_str().unwrap_or_default();
-        assert!(status == 400 && words.contains("is no model here"), "{model}: {status} {said}");
+        assert!(status == 400 && words.contains("without an address"), "{model}: {status} {said}");
     }
     assert_eq!(house.get("/api/v1/brains", &token).await.1["items"], json!([]));
     assert!(house.model.requests().is_empty());

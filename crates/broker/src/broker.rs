@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use autoshare_core::usage::MicroUsd;
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use crate::breaker::{BreakerSettings, Breakers};
@@ -379,9 +380,14 @@ fn named_alone(model: &str) -> Result<String, BrokerError> {
 fn load_record(file: &str) -> Result<Replay, BrokerError> {
     let wrong = |why: String| BrokerError::Record { file: file.to_owned(), why };
     let mut bytes = Vec::new();
-    std::fs::File::open(file)
-        .and_then(|open| open.take(MAX_RECORD + 1).read_to_end(&mut bytes))
-        .map_err(|e| wrong(e.to_string()))?;
+    // Whoever may write where the record lies could put a pipe there, and nobody waits for what never comes.
+    let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let open = rustix::fs::open(file, how, Mode::empty()).map_err(|e| wrong(std::io::Error::from(e).to_string()))?;
+    let open = std::fs::File::from(open);
+    if !open.metadata().is_ok_and(|of| of.is_file()) {
+        return Err(wrong("it is no file".to_owned()));
+    }
+    open.take(MAX_RECORD + 1).read_to_end(&mut bytes).map_err(|e| wrong(e.to_string()))?;
     if bytes.len() as u64 > MAX_RECORD {
         return Err(wrong(format!("it has more than {MAX_RECORD} bytes")));
     }

@@ -61,7 +61,10 @@ fn a_record_that_is_none_is_told_with_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("record.json");
     std::fs::write(&file, "{oops").unwrap();
-    for path in [file.to_str().unwrap(), "/nowhere/at-all.json", dir.path().to_str().unwrap()] {
+    let pipe = dir.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let [file, folder, pipe] = [file.as_path(), dir.path(), pipe.as_path()].map(|path| path.to_str().unwrap());
+    for path in [file, folder, "/nowhere/at-all.json", pipe] {
         let error = broker.model(&format!("replay:{path}")).unwrap_err().to_string();
         assert!(error.contains(path) && error.contains("cannot be replayed"), "{error}");
     }

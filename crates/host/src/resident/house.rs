@@ -1,7 +1,7 @@
 //! The tenants whose files are open: a bounded number of all that there are.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autoshare_access::{Access, AccessError, Operator, TenantRecord, TenantState, Tenants};
@@ -9,7 +9,7 @@ use autoshare_core::{BrainId, Seq, TenantName};
 use autoshare_store::ledger::Spent;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{AwakeIndex, BrainView, Phase, Resident, ResidentError};
+use super::{AwakeIndex, BrainView, Phase, Resident, ResidentError, held};
 use crate::HostError;
 
 /// How a tenant is opened: everything that it is served with, from its own files alone. Waits for the disk.
@@ -38,8 +38,12 @@ pub struct Residents {
     settings: ResidentsSettings,
     slots: Mutex<BTreeMap<TenantName, Slot>>,
     /// What those used that are closed.
-    past: Arc<std::sync::Mutex<Spent>>,
+    past: Past,
 }
+
+/// What those used that are closed: what it was when they were taken from the slots, and then what came after. Written to by
+/// whoever takes one from the slots while these are locked, so that a sum of both lacks nothing.
+type Past = Arc<std::sync::Mutex<Spent>>;
 
 #[derive(Clone)]
 struct Slot {
@@ -186,24 +190,26 @@ impl Residents {
 
     /// Has a tenant's brains rest, and closes it.
     pub async fn evict(&self, tenant: &TenantName, within: Duration) {
-        let slot = self.slots.lock().await.remove(tenant);
-        if let Some(resident) = slot.and_then(|slot| slot.resident.get().cloned()) {
-            resident.rest(within).await;
-            end(resident, Arc::clone(&self.past)).await;
+        let mut slots = self.slots.lock().await;
+        let leaving = self.leaving(slots.remove(tenant));
+        drop(slots);
+        if let Some(leaving) = leaving {
+            leaving.resident.rest(within).await;
+            leaving.end().await;
         }
     }
 
     /// What all tenants used since this process began, those that are closed by now among them.
     pub async fn spent(&self) -> Spent {
-        let open = self.open_now().await;
-        let mut spent = *self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().for_each(|resident| spent += resident.ledger().spent());
+        let slots = self.slots.lock().await;
+        let mut spent = *held(&self.past);
+        slots.values().filter_map(|slot| slot.resident.get()).for_each(|open| spent += open.ledger().spent());
         spent
     }
 
     fn close_one(&self, slot: Option<Slot>) {
-        if let Some(resident) = slot.and_then(|slot| slot.resident.get().cloned()) {
-            tokio::spawn(end(resident, Arc::clone(&self.past)));
+        if let Some(leaving) = self.leaving(slot) {
+            tokio::spawn(leaving.end());
         }
     }
 
@@ -217,15 +223,25 @@ impl Residents {
         Ok(())
     }
 
+    /// One that was taken from the slots, which are locked still.
+    fn leaving(&self, slot: Option<Slot>) -> Option<Leaving> {
+        let resident = slot?.resident.get().cloned()?;
+        let counted = resident.ledger().spent();
+        *held(&self.past) += counted;
+        Some(Leaving { resident, counted, past: Arc::clone(&self.past) })
+    }
+
     /// Has all brains rest, and closes all tenants.
     pub async fn close(&self, within: Duration) {
-        let slots = std::mem::take(&mut *self.slots.lock().await);
+        let mut slots = self.slots.lock().await;
+        let all: Vec<_> =
+            std::mem::take(&mut *slots).into_values().filter_map(|slot| self.leaving(Some(slot))).collect();
+        drop(slots);
         let mut resting = tokio::task::JoinSet::new();
-        for resident in slots.into_values().filter_map(|slot| slot.resident.get().cloned()) {
-            let past = Arc::clone(&self.past);
+        for leaving in all {
             resting.spawn(async move {
-                resident.rest(within).await;
-                end(resident, past).await;
+                leaving.resident.rest(within).await;
+                leaving.end().await;
             });
         }
         while resting.join_next().await.is_some() {}
@@ -258,17 +274,28 @@ fn is_idle(slot: &Slot) -> bool {
     Arc::strong_count(&slot.resident) == 1 && Arc::strong_count(resident) == 1 && resident.awake() == 0
 }
 
-/// Closes a resident when nobody holds it any more.
-async fn end(mut resident: Arc<Resident>, past: Arc<std::sync::Mutex<Spent>>) {
-    for _ in 0..100 {
-        match Arc::try_unwrap(resident) {
-            Ok(own) => {
-                *past.lock().unwrap_or_else(PoisonError::into_inner) += own.ledger().spent();
-                return own.close().await;
+/// A tenant that is being closed.
+struct Leaving {
+    resident: Arc<Resident>,
+    /// What it had used when it was taken from the slots.
+    counted: Spent,
+    past: Past,
+}
+
+impl Leaving {
+    /// Closes it when nobody holds it any more.
+    async fn end(self) {
+        let mut resident = self.resident;
+        for _ in 0..100 {
+            match Arc::try_unwrap(resident) {
+                Ok(own) => {
+                    *held(&self.past) += own.ledger().spent().since(&self.counted);
+                    return own.close().await;
+                }
+                Err(shared) => resident = shared,
             }
-            Err(shared) => resident = shared,
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -118,7 +118,7 @@ pub struct Faces {
     noted: Mutex<HashMap<(TokenId, &'static str), Instant>>,
     /// How the server is.
     pub health: Health,
-    pub(crate) once: Once,
+    pub(crate) once: Arc<Once>,
     pub(crate) bodies: Bodies,
     pub(crate) routes: Vec<Route>,
     pub(crate) streams: Each,
@@ -179,7 +179,7 @@ impl Faces {
         // The largest that is taken always fits where nothing else is sent.
         let largest = settings.max_body.max(settings.max_upload.saturating_add(FORM));
         let bodies = Bodies::new(settings.max_bodies.max(largest), settings.max_bodies_each.max(largest));
-        let (once, routes) = (Once::default(), routes());
+        let (once, routes) = (Arc::<Once>::default(), routes());
         let streams = Each::new(settings.streams_each, "streams", "streams_each");
         let at_once = Each::new(settings.requests_each, "requests", "requests_each");
         Self {
@@ -564,7 +564,7 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
         // Of what the operator alone may know, others are told nothing.
         return Err(if scope == Scope::Operator { Problem::nothing() } else { Problem::forbidden(scope.name()) });
     }
-    let _place = faces.at_once.enter(bearer.access.tenant())?;
+    let place = faces.at_once.enter(bearer.access.tenant())?;
     let query = parameters(request.uri().query().unwrap_or_default())?;
     let (head, body) = request.into_parts();
     let body = take(faces, route, &bearer, &head.headers, body).await?;
@@ -576,17 +576,24 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
         bearer.token.id.as_str().as_bytes(),
         &body,
     ]);
-    let doing = match key.map(|key| faces.once.begin(bearer.access.tenant(), key, asked)).transpose()? {
+    let doing = match key.map(|key| Once::begin(&faces.once, bearer.access.tenant(), key, asked)).transpose()? {
         Some(Err(done)) => return Ok(done),
         Some(Ok(doing)) => Some(doing),
         None => None,
     };
     let ask = Ask { bearer, path: segments, query, headers: head.headers, body };
-    let answered = (route.handler)(Arc::clone(faces), ask).await;
-    if let Some(doing) = doing {
-        doing.end(&answered);
-    }
-    answered
+    let handled = (route.handler)(Arc::clone(faces), ask);
+    // What was begun is done to its end, whether or not whoever asked waits for it: it keeps its place for as long, so that
+    // asking and going away gets nobody more than their places.
+    let performed = tokio::spawn(async move {
+        let answered = handled.await;
+        drop(place);
+        if let Some(doing) = doing {
+            doing.end(&answered);
+        }
+        answered
+    });
+    performed.await.map_err(|error| Problem::trouble(&error))?
 }
 
 /// The body of a request, of the kind and the size that its route takes.

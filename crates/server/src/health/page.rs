@@ -83,6 +83,9 @@ fn everybody(faces: &Faces, open: &[Arc<Resident>]) -> Vec<(String, OfTenant)> {
     told
 }
 
+/// A gauge of a tenant: its name, what it is, and where it stands.
+type Gauge = (&'static str, &'static str, fn(&Pulse) -> u64);
+
 fn tenants(all: &[(String, OfTenant)], page: &mut Page) {
     let mut family = page.family(Kind::Counter, "autoshare_tenant_requests_total", "Requests with a token of a tenant");
     for (id, of) in all {
@@ -90,7 +93,6 @@ fn tenants(all: &[(String, OfTenant)], page: &mut Page) {
             family.sample(&[("tenant", id), ("status", class.name())], count);
         }
     }
-    type Gauge = (&'static str, &'static str, fn(&Pulse) -> u64);
     let gauges: [Gauge; 3] = [
         ("autoshare_tenant_brains_awake", "Brains that are driven", |pulse| pulse.awake),
         ("autoshare_tenant_brains_waiting", "Brains that are woken when fewer are awake", |pulse| pulse.waiting),

@@ -128,6 +128,12 @@ async fn f8_figures_tell_the_operator_of_all_and_a_tenant_of_itself_and_name_nob
     let done = all["autoshare_requests_total{face=\"api\",status=\"2xx\"}"];
     let failed = all["autoshare_requests_total{face=\"api\",status=\"4xx\"}"];
     assert_eq!(all["autoshare_request_seconds_count{face=\"api\"}"], done + failed);
+
+    // A tenant that is closed takes nothing from the sum.
+    let suspend = house.ask(&Method::PATCH, "/api/v1/tenants/bolt-secret", &boss).json(&json!({"suspended": true}));
+    assert_eq!(told(suspend).await.0, 200);
+    let after = samples(&page(&house, &boss).await);
+    assert_eq!((after["autoshare_tenants_open"], after["autoshare_model_calls_total{result=\"done\"}"]), (1.0, 2.0));
     house.close().await;
 }
 

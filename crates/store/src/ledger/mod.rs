@@ -39,7 +39,7 @@ use std::time::Duration;
 use autoshare_access::Access;
 use autoshare_core::budget::{Budget, Limit, ModelPattern};
 use autoshare_core::day::Day;
-use autoshare_core::usage::Usage;
+use autoshare_core::usage::{MicroUsd, Usage};
 use autoshare_core::{BrainId, TenantName, TokenId};
 use rusqlite::Connection;
 
@@ -183,6 +183,26 @@ pub struct Spent {
     pub failed: u64,
     /// What they used.
     pub used: Usage,
+}
+
+impl Spent {
+    /// What came since it was `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let less = |now: u64, then: u64| now.saturating_sub(then);
+        let (now, then) = (&self.used, &earlier.used);
+        Self {
+            requests: less(self.requests, earlier.requests),
+            failed: less(self.failed, earlier.failed),
+            used: Usage {
+                input_tokens: less(now.input_tokens, then.input_tokens),
+                output_tokens: less(now.output_tokens, then.output_tokens),
+                cached_tokens: less(now.cached_tokens, then.cached_tokens),
+                reasoning_tokens: less(now.reasoning_tokens, then.reasoning_tokens),
+                cost: MicroUsd(less(now.cost.0, then.cost.0)),
+            },
+        }
+    }
 }
 
 impl std::ops::AddAssign for Spent {

@@ -8,12 +8,14 @@ pub(crate) mod ask;
 mod audit;
 mod bodies;
 mod brains;
+pub(crate) mod done;
 mod each;
 mod events;
 pub(crate) mod once;
 pub mod openapi;
 pub(crate) mod problem;
 pub(crate) mod route;
+mod table;
 mod tenants;
 mod tokens;
 mod usage;
@@ -21,6 +23,7 @@ pub(crate) mod words;
 
 pub(crate) use self::artifacts::file;
 pub(crate) use self::brains::check_words;
+pub(crate) use self::done::Done;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,16 +38,12 @@ use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_host::resident::{Homes, Resident, Residents};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-    WWW_AUTHENTICATE,
-};
+use hyper::header::{ALLOW, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use serde::Serialize;
-use tokio::sync::mpsc;
 
 use self::ask::{Ask, is_json};
 use self::bodies::Bodies;
+use self::done::{refused, response};
 use self::each::Each;
 use self::once::Once;
 use self::problem::Problem;
@@ -179,7 +178,7 @@ impl Faces {
         // The largest that is taken always fits where nothing else is sent.
         let largest = settings.max_body.max(settings.max_upload.saturating_add(FORM));
         let bodies = Bodies::new(settings.max_bodies.max(largest), settings.max_bodies_each.max(largest));
-        let (once, routes) = (Arc::<Once>::default(), routes());
+        let (once, routes) = (Arc::<Once>::default(), table::routes());
         let streams = Each::new(settings.streams_each, "streams", "streams_each");
         let at_once = Each::new(settings.requests_each, "requests", "requests_each");
         Self {
@@ -264,235 +263,6 @@ impl Faces {
     /// The tenant of whoever asks.
     pub(crate) async fn resident(&self, ask: &Ask) -> Result<Arc<Resident>, Problem> {
         Ok(self.residents.of(&ask.bearer.access).await?)
-    }
-}
-
-/// All routes.
-fn routes() -> Vec<Route> {
-    let mut all = native();
-    all.extend(crate::ap::routes());
-    all
-}
-
-fn native() -> Vec<Route> {
-    use words::{ArtifactWords, BrainWords, Page, QuestionWords, StepWords};
-    const PAGE: &[(&str, &str)] = &[("limit", "items at most: 1 to 100; 20"), ("cursor", "`next` of the page before")];
-    vec![
-        Route::new(Method::GET, "/api/v1/me", "me", usage::me).gives::<usage::MeWords>(200).says("Who this token is"),
-        Route::new(Method::POST, "/api/v1/brains", "create_brain", brains::create)
-            .needs(Scope::Brains)
-            .asks::<brains::NewBrainWords>()
-            .gives::<BrainWords>(201)
-            .says("Begin a brain"),
-        Route::new(Method::GET, "/api/v1/brains", "list_brains", brains::list)
-            .needs(Scope::Read)
-            .query(PAGE)
-            .gives::<Page<BrainWords>>(200)
-            .says("The brains, newest first"),
-        Route::new(Method::GET, "/api/v1/brains/{brain}", "show_brain", brains::show)
-            .needs(Scope::Read)
-            .gives::<BrainWords>(200)
-            .says("A brain"),
-        Route::new(Method::POST, "/api/v1/brains/{brain}/say", "say", brains::say)
-            .needs(Scope::Brains)
-            .asks::<brains::SayWords>()
-            .gives_nothing()
-            .says("Tell a brain something; it hears it before its next command, or when it is woken"),
-        Route::new(Method::POST, "/api/v1/brains/{brain}/stop", "stop_brain", brains::stop)
-            .needs(Scope::Brains)
-            .may_ask::<brains::StopWords>()
-            .gives_nothing()
-            .says("Stop a brain; it can be woken again"),
-        Route::new(Method::POST, "/api/v1/brains/{brain}/wake", "wake_brain", brains::wake)
-            .needs(Scope::Brains)
-            .takes(Takes::Nothing)
-            .gives_status(202)
-            .says("Wake a brain that rests"),
-        Route::new(Method::GET, "/api/v1/brains/{brain}/steps", "list_steps", brains::steps)
-            .needs(Scope::Read)
-            .query(PAGE)
-            .gives::<Page<StepWords>>(200)
-            .says("Its actions, the first first"),
-        Route::new(Method::GET, "/api/v1/brains/{brain}/steps/{step}", "show_step", brains::step)
-            .needs(Scope::Read)
-            .gives::<StepWords>(200)
-            .says("An action"),
-        Route::new(Method::GET, "/api/v1/brains/{brain}/events", "list_events", brains::events)
-            .needs(Scope::Read)
-            .query(PAGE)
-            .gives::<Page<serde_json::Value>>(200)
-            .says("What its journal says, as it is written; the form of an event may grow"),
-        Route::new(Method::GET, "/api/v1/brains/{brain}/stream", "stream_events", events::stream)
-            .needs(Scope::Read)
-            .gives_stream("text/event-stream")
-            .says("The same as server-sent events, until the brain rests; `Last-Event-ID` goes on after that event"),
-        Route::new(Method::GET, "/api/v1/questions", "list_questions", brains::questions)
-            .needs(Scope::Read)
-            .query(&[("brain", "of this brain alone")])
-            .gives::<Page<QuestionWords>>(200)
-            .says("The questions that wait for a person"),
-        Route::new(Method::POST, "/api/v1/brains/{brain}/questions/{digest}", "answer", brains::answer)
-            .needs(Scope::Approve)
-            .asks::<brains::AnswerWords>()
-            .gives_nothing()
-            .says("Answer the question about exactly the action of this digest"),
-        Route::new(Method::GET, "/api/v1/brains/{brain}/artifacts", "list_artifacts", artifacts::list)
-            .needs(Scope::Read)
-            .query(PAGE)
-            .gives::<Page<ArtifactWords>>(200)
-            .says("The files of its workspace, by path"),
-        Route::new(Method::POST, "/api/v1/brains/{brain}/artifacts", "upload_artifact", artifacts::upload)
-            .needs(Scope::Brains)
-            .takes(Takes::File)
-            .query(&[("path", "where it is put, below the workspace")])
-            .gives::<ArtifactWords>(201)
-            .says("Put a file into its workspace, in place of one that is there"),
-        Route::new(
-            Method::GET,
-            "/api/v1/brains/{brain}/artifacts/{artifact}",
-            "download_artifact",
-            artifacts::download,
-        )
-        .needs(Scope::Read)
-        .gives_stream("application/octet-stream")
-        .says("What a file holds"),
-        Route::new(Method::GET, "/api/v1/usage", "usage", usage::usage)
-            .needs(Scope::Read)
-            .query(&[
-                ("by", "what a line stands for: day, model, brain or token; day"),
-                ("since", "the first day (UTC), such as 2026-11-01; 30 days ago"),
-            ])
-            .gives::<Page<usage::LineWords>>(200)
-            .says("What was used"),
-        Route::new(Method::GET, "/api/v1/audit", "list_audit", audit::list)
-            .needs(Scope::Audit)
-            .query(PAGE)
-            .gives::<Page<audit::EntryWords>>(200)
-            .says("The audit trail, the first entry first; `autoshare audit export` gives what others can check"),
-        Route::new(Method::GET, "/api/v1/tokens", "list_tokens", tokens::list)
-            .needs(Scope::Tokens)
-            .gives::<Page<tokens::TokenWords>>(200)
-            .says("This token and those that it made"),
-        Route::new(Method::POST, "/api/v1/tokens", "create_token", tokens::create)
-            .needs(Scope::Tokens)
-            .asks::<tokens::NewTokenWords>()
-            .gives::<tokens::MintedWords>(201)
-            .says("Make a token that may have no more than this one; it is shown once"),
-        Route::new(Method::DELETE, "/api/v1/tokens/{token}", "revoke_token", tokens::revoke)
-            .needs(Scope::Tokens)
-            .gives_nothing()
-            .says("End a token and those that it made"),
-        Route::new(Method::POST, "/api/v1/tokens/{token}/rotate", "rotate_token", tokens::rotate)
-            .needs(Scope::Tokens)
-            .gives::<tokens::MintedWords>(200)
-            .says("Give a token a new secret"),
-        Route::new(Method::GET, "/api/v1/tenants", "list_tenants", tenants::list)
-            .needs(Scope::Operator)
-            .query(PAGE)
-            .gives::<Page<tenants::TenantWords>>(200)
-            .says("The tenants, by name"),
-        Route::new(Method::POST, "/api/v1/tenants", "create_tenant", tenants::create)
-            .needs(Scope::Operator)
-            .asks::<tenants::NewTenantWords>()
-            .gives::<tenants::TenantWords>(201)
-            .says("Make a tenant"),
-        Route::new(Method::GET, "/api/v1/tenants/{tenant}", "show_tenant", tenants::show)
-            .needs(Scope::Operator)
-            .gives::<tenants::TenantWords>(200)
-            .says("A tenant"),
-        Route::new(Method::PATCH, "/api/v1/tenants/{tenant}", "change_tenant", tenants::change)
-            .needs(Scope::Operator)
-            .asks::<tenants::ChangeTenantWords>()
-            .gives::<tenants::TenantWords>(200)
-            .says("Change a tenant's terms, suspend it, or have it served again"),
-        Route::new(Method::DELETE, "/api/v1/tenants/{tenant}", "remove_tenant", tenants::remove)
-            .needs(Scope::Operator)
-            .gives::<tenants::RemovedWords>(200)
-            .says("Remove a tenant with its key and all that it has"),
-        Route::new(Method::POST, "/api/v1/tenants/{tenant}/tokens", "create_tenant_token", tenants::create_token)
-            .needs(Scope::Operator)
-            .asks::<tokens::NewTokenWords>()
-            .gives::<tokens::MintedWords>(201)
-            .says("Make a token of a tenant; it is shown once"),
-        Route::new(Method::GET, "/metrics", "metrics", crate::health::metrics).gives_stream("text/plain").says(
-            "Figures as Prometheus reads them: of all for the operator, of its own tenant for a token with `read`",
-        ),
-    ]
-}
-
-/// What a request that was done is answered with.
-#[derive(Debug, Clone)]
-pub(crate) struct Done {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    /// Whether the answer may be given again to whoever sends the same request with the same key.
-    pub(crate) is_kept: bool,
-    /// What is still to come.
-    pub(crate) live: Option<Live>,
-}
-
-/// Pieces that come; given away once.
-#[derive(Debug, Clone)]
-pub(crate) struct Live(Arc<std::sync::Mutex<Option<mpsc::Receiver<Bytes>>>>);
-
-impl Done {
-    pub(crate) fn status(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new(), is_kept: true, live: None }
-    }
-
-    pub(crate) fn json(value: &impl Serialize) -> Self {
-        // What is serialized here are values of our own, whose keys are texts.
-        let body = serde_json::to_vec(value).unwrap_or_default();
-        let done = Self { body: Bytes::from(body), ..Self::status(StatusCode::OK) };
-        done.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-    }
-
-    /// Text of a kind.
-    pub(crate) fn text(kind: &'static str, text: String) -> Self {
-        let done = Self { body: Bytes::from(text), ..Self::status(StatusCode::OK) };
-        done.header(CONTENT_TYPE, HeaderValue::from_static(kind))
-    }
-
-    pub(crate) fn created(at: String, value: &impl Serialize) -> Self {
-        let done = Self { status: StatusCode::CREATED, ..Self::json(value) };
-        match HeaderValue::from_str(&at) {
-            Ok(at) => done.header(LOCATION, at),
-            Err(_) => done,
-        }
-    }
-
-    /// A file, to be kept and never shown as a page of this server.
-    pub(crate) fn file(name: &str, bytes: Vec<u8>) -> Self {
-        let name = autoshare_guard::encode::file_name(name);
-        let plain: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect();
-        let whole = name.bytes().map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        });
-        let disposition = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", whole.collect::<String>());
-        let mut done = Self { body: Bytes::from(bytes), ..Self::status(StatusCode::OK) };
-        if let Ok(value) = HeaderValue::from_str(&disposition) {
-            done = done.header(CONTENT_DISPOSITION, value);
-        }
-        done.header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
-    }
-
-    pub(crate) fn live(kind: &'static str, pieces: mpsc::Receiver<Bytes>) -> Self {
-        let live = Some(Live(Arc::new(std::sync::Mutex::new(Some(pieces)))));
-        let done = Self { is_kept: false, live, ..Self::status(StatusCode::OK) };
-        done.header(CONTENT_TYPE, HeaderValue::from_static(kind))
-    }
-
-    /// The same, with a secret in it: it is shown this once.
-    pub(crate) fn secret(self) -> Self {
-        Self { is_kept: false, ..self }
-    }
-
-    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
-        self
     }
 }
 
@@ -655,33 +425,4 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, Problem> {
         found.push((name.into_owned(), value.into_owned()));
     }
     Ok(found)
-}
-
-fn response(answered: Result<Done, Problem>) -> Response<Reply> {
-    let done = match answered {
-        Ok(done) => done,
-        Err(problem) => refused(&problem),
-    };
-    let live = done.live.and_then(|live| live.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
-    let mut response = Response::new(live.map_or_else(|| Reply::from(done.body), Reply::Live));
-    *response.status_mut() = done.status;
-    *response.headers_mut() = done.headers;
-    let headers = response.headers_mut();
-    // Nothing of a tenant's is kept on the way, and nothing is taken for a page.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.insert("content-security-policy", HeaderValue::from_static("default-src 'none'; sandbox"));
-    response
-}
-
-fn refused(problem: &Problem) -> Done {
-    let mut done = Done { status: problem.status, ..Done::json(&problem.body()) };
-    done = done.header(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if let Some(seconds) = problem.retry_after {
-        done = done.header(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if problem.status == StatusCode::UNAUTHORIZED {
-        done = done.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    done
 }

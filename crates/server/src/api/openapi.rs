@@ -10,7 +10,7 @@ use super::words::ProblemWords;
 /// The routes, as `METHOD path`.
 #[must_use]
 pub fn routes() -> Vec<String> {
-    super::routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect()
+    super::table::routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect()
 }
 
 /// The description.
@@ -23,7 +23,7 @@ pub fn description() -> Value {
     let mut generator = generator.into_generator();
     let problem = generator.subschema_for::<ProblemWords>();
     let mut paths: Map<String, Value> = Map::new();
-    for route in super::routes() {
+    for route in super::table::routes() {
         let operation = operation(&route, &mut generator, problem.as_value());
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {

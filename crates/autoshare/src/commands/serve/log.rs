@@ -95,7 +95,8 @@ impl Log {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= self.least && metadata.target().starts_with(OURS)
+        // What asks whether it would be logged is no event, and no span either.
+        !metadata.is_span() && *metadata.level() <= self.least && metadata.target().starts_with(OURS)
     }
 
     fn event(&self, event: &Event<'_>) {

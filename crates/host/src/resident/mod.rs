@@ -27,6 +27,7 @@ use autoshare_core::{BrainId, Digest, Seq, TokenId};
 use autoshare_guard::verify::Channel;
 pub use autoshare_store::Record;
 use autoshare_store::ledger::Ledger;
+pub use autoshare_store::ledger::Spent;
 use autoshare_store::{BrainRow, StoreError};
 use autoshare_workspace::Workspace;
 use tokio::sync::{broadcast, mpsc, watch};

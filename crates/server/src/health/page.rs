@@ -6,8 +6,7 @@ use std::sync::Arc;
 use autoshare_access::Scope;
 use autoshare_core::TenantName;
 use autoshare_core::usage::Usage;
-use autoshare_host::resident::{Pulse, Resident};
-use autoshare_store::ledger::Spent;
+use autoshare_host::resident::{Pulse, Resident, Spent};
 
 use super::exposition::{CONTENT_TYPE, Kind, Page, seconds};
 use super::meters::{Class, Counts, add};

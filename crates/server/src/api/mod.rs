@@ -26,6 +26,7 @@ pub(crate) use self::brains::check_words;
 pub(crate) use self::done::Done;
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,8 +90,38 @@ const FORM: usize = 64 * 1_024;
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
 
-/// What answers.
+/// What answers: its parts, and what it keeps count of.
 pub struct Faces {
+    parts: FacesParts,
+    pub(crate) rates: Rates,
+    begun: Instant,
+    /// When refusals were last written down, by token and reason.
+    noted: Mutex<HashMap<(TokenId, &'static str), Instant>>,
+    pub(crate) once: Arc<Once>,
+    pub(crate) bodies: Bodies,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) streams: Each,
+    pub(crate) at_once: Each,
+}
+
+impl Deref for Faces {
+    type Target = FacesParts;
+
+    fn deref(&self) -> &FacesParts {
+        &self.parts
+    }
+}
+
+/// Between two entries of the audit trail about the same refusal.
+const NOTED_APART: Duration = Duration::from_secs(60);
+/// Refusals that are remembered for that at most.
+const MAX_NOTED: usize = 10_000;
+
+/// Removes what a tenant has on disk. Waits for the disk.
+pub type Destroy = Box<dyn Fn(&autoshare_core::TenantName) -> Result<Vec<String>, String> + Send + Sync>;
+
+/// The parts of [`Faces`].
+pub struct FacesParts {
     /// Who may.
     pub tokens: Tokens,
     /// For whom.
@@ -111,49 +142,6 @@ pub struct Faces {
     pub settings: ApiSettings,
     /// What a tenant's removal does beside: destroys its key and its files, and says in words what is left of it.
     pub destroy: Destroy,
-    pub(crate) rates: Rates,
-    begun: Instant,
-    /// When refusals were last written down, by token and reason.
-    noted: Mutex<HashMap<(TokenId, &'static str), Instant>>,
-    /// How the server is.
-    pub health: Health,
-    pub(crate) once: Arc<Once>,
-    pub(crate) bodies: Bodies,
-    pub(crate) routes: Vec<Route>,
-    pub(crate) streams: Each,
-    pub(crate) at_once: Each,
-}
-
-/// Between two entries of the audit trail about the same refusal.
-const NOTED_APART: Duration = Duration::from_secs(60);
-/// Refusals that are remembered for that at most.
-const MAX_NOTED: usize = 10_000;
-
-/// Removes what a tenant has on disk. Waits for the disk.
-pub type Destroy = Box<dyn Fn(&autoshare_core::TenantName) -> Result<Vec<String>, String> + Send + Sync>;
-
-/// The parts of [`Faces`].
-pub struct FacesParts {
-    /// Who may.
-    pub tokens: Tokens,
-    /// For whom.
-    pub tenants: Arc<Tenants>,
-    /// The tenants that are open.
-    pub residents: Residents,
-    /// The owner of the machine.
-    pub operator: Operator,
-    /// Where workspaces lie.
-    pub homes: Homes,
-    /// What a brain may use unless less is asked for.
-    pub limits: Limits,
-    /// The model of brains for which neither they nor their tenant name one.
-    pub model: Option<String>,
-    /// How many requests a tenant may make for which nothing else is said.
-    pub requests: Rate,
-    /// Bounds.
-    pub settings: ApiSettings,
-    /// What a tenant's removal does beside.
-    pub destroy: Destroy,
     /// How the server is.
     pub health: Health,
 }
@@ -162,19 +150,7 @@ impl Faces {
     /// The faces over their parts.
     #[must_use]
     pub fn new(parts: FacesParts) -> Self {
-        let FacesParts {
-            tokens,
-            tenants,
-            residents,
-            operator,
-            homes,
-            limits,
-            model,
-            requests,
-            settings,
-            destroy,
-            health,
-        } = parts;
+        let settings = parts.settings;
         // The largest that is taken always fits where nothing else is sent.
         let largest = settings.max_body.max(settings.max_upload.saturating_add(FORM));
         let bodies = Bodies::new(settings.max_bodies.max(largest), settings.max_bodies_each.max(largest));
@@ -182,20 +158,10 @@ impl Faces {
         let streams = Each::new(settings.streams_each, "streams", "streams_each");
         let at_once = Each::new(settings.requests_each, "requests", "requests_each");
         Self {
-            tokens,
-            tenants,
-            residents,
-            operator,
-            homes,
-            limits,
-            model,
-            requests,
-            settings,
+            parts,
             rates: Rates::default(),
             begun: Instant::now(),
             noted: Mutex::default(),
-            destroy,
-            health,
             once,
             bodies,
             routes,

@@ -1,7 +1,10 @@
 //! Rows C1, F3, F7 and F8: a tenant with a valid token who means harm.
 
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
+use autoshare_server::api::ApiSettings;
 use autoshare_testkit::{Script, Turn};
 use reqwest::Method;
 use serde_json::json;
@@ -49,6 +52,43 @@ async fn f7_a_query_of_many_parameters_is_refused_and_not_worked_through() {
     let (status, told) = house.get(&format!("/api/v1/me?{}", query(10_000)), &token).await;
     assert_eq!((status, told["status"].as_u64()), (400, Some(400)), "{told}");
     assert_eq!(house.get(&format!("/api/v1/me?{}", query(16)), &token).await.0, 200);
+    house.close().await;
+}
+
+/// Row F7: a tenant has so many requests under way, whose bodies may never come; the others notice nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_one_tenant_has_so_many_requests_under_way_and_the_others_are_answered() {
+    let house = House::open(script()).await;
+    let ((_, token), (_, bolt)) = (house.tenant("acme"), house.tenant("bolt"));
+    let at = house.base.strip_prefix("http://").unwrap();
+    let head = format!(
+        "POST /api/v1/brains HTTP/1.1\r\nhost: {at}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: 9\r\n\r\n{{"
+    );
+    let most = ApiSettings::default().requests_each;
+    let open: Vec<TcpStream> = (0..most)
+        .map(|_| {
+            let mut connection = TcpStream::connect(at).unwrap();
+            connection.write_all(head.as_bytes()).unwrap();
+            connection
+        })
+        .collect();
+    let me = async |token: &str| house.get("/api/v1/me", token).await;
+    let until = async |wanted: u16| {
+        for _ in 0..80 {
+            let (status, told) = me(&token).await;
+            if status == wanted {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("it is not answered with {wanted}");
+    };
+    let told = until(429).await;
+    assert!(told["detail"].as_str().unwrap().contains("[serve] requests_each"), "{told}");
+    assert_eq!(me(&bolt).await.0, 200);
+    drop(open);
+    until(200).await;
     house.close().await;
 }
 

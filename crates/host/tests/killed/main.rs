@@ -20,6 +20,8 @@
 mod matrix;
 mod one_host;
 mod scene;
+#[path = "../support/mod.rs"]
+mod support;
 
 fn main() {
     if let Some(job) = std::env::var_os(one_host::JOB) {

@@ -3,15 +3,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use autoshare_access::Access;
 use autoshare_brain::Status;
 use autoshare_broker::Broker;
 use autoshare_core::event::{Answer, Answerer, AskMode, FinishReason, Goal, Root, RootMode};
 use autoshare_core::usage::Limits;
-use autoshare_host::{Guard, Host, Progress, Questions, Settings};
-use autoshare_sandbox::{Inside, Launcher, Tier};
+use autoshare_host::{Host, Progress};
+use autoshare_sandbox::{Inside, Launcher};
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_store::{KillPoint, Store, When};
 use autoshare_testkit::ERRAND_GOAL;
@@ -51,32 +50,7 @@ pub(crate) fn run(job: &str) {
     );
     let broker = autoshare_broker::Settings { base_url: Some(job.base_url), ..autoshare_broker::Settings::default() };
     let broker = Arc::new(Broker::new(broker).unwrap());
-    let settings = Settings {
-        guard: Guard::default(),
-        protected: vec![job.data.display().to_string()],
-        hidden: vec![job.data.clone()],
-        frozen: Vec::new(),
-        cell: autoshare_sandbox::CellLimits::default(),
-        program_cell: autoshare_sandbox::CellLimits::for_programs(),
-        program_timeout: Duration::from_secs(60),
-        max_output: 1 << 20,
-        background_jobs: 16,
-        commands: autoshare_gate::Commands::Any,
-        policy: Some(Arc::new(autoshare_gate::Policy::builtin(autoshare_gate::policy::Profile::Default).unwrap())),
-        policy_in_force: None,
-        allowed_hosts: Vec::new(),
-        warrant: autoshare_host::warrant::Drawing::Draft,
-        pause_after: 2,
-        answer_within: Duration::from_secs(60),
-        park_after: Duration::from_secs(30),
-        quota: autoshare_core::usage::Quota::default(),
-        least_tier: Tier::Narrow,
-        speculate: false,
-        max_text: 32 * 1024,
-        action_timeout: Duration::from_secs(60),
-        questions: Questions::Wait,
-        undo: crate::scene::undo_settings(&job.data),
-    };
+    let settings = crate::support::settings(&job.data);
     let ledger = Arc::new(Ledger::open(&job.data, &access, Budgets::default()).unwrap());
     let host = Host::new(access.clone(), Arc::clone(&store), ledger, Arc::new(launcher), broker, settings);
     // A brain whose admission was cut short has no record, and its goal is given again.

@@ -16,9 +16,11 @@
     reason = "tests"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use autoshare_access::Access;
 use autoshare_brain::{Brain, Status};
@@ -29,14 +31,12 @@ use autoshare_core::usage::Limits;
 use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
 use autoshare_core::{BrainId, Digest, Seq};
 use autoshare_gate::contract::{Description, Hints, derive};
-use autoshare_host::undo::UndoSettings;
-use autoshare_host::{Guard, Host, Questions, Settings, Standing};
-use autoshare_sandbox::{Inside, Launcher, Tier};
+use autoshare_host::{Host, Questions, Settings, Standing};
+use autoshare_sandbox::{Inside, Launcher};
 use autoshare_store::Store;
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_testkit::{Script, ScriptedModel, Turn};
 use autoshare_vault::Vault;
-use autoshare_workspace::snapshot::SnapshotLimits;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -109,32 +109,7 @@ async fn drive(host: &Host, brain: &BrainId) -> Standing {
 
 fn host(data: &Path, access: &Access, store: &Arc<Store>, launcher: Launcher, base_url: String) -> Host {
     let broker = autoshare_broker::Settings { base_url: Some(base_url), ..autoshare_broker::Settings::default() };
-    let settings = Settings {
-        guard: Guard::default(),
-        protected: vec![data.display().to_string()],
-        hidden: vec![data.to_owned()],
-        frozen: Vec::new(),
-        cell: autoshare_sandbox::CellLimits::default(),
-        program_cell: autoshare_sandbox::CellLimits::for_programs(),
-        program_timeout: Duration::from_secs(60),
-        max_output: 1 << 20,
-        background_jobs: 16,
-        commands: autoshare_gate::Commands::Any,
-        policy: Some(Arc::new(autoshare_gate::Policy::builtin(autoshare_gate::policy::Profile::Default).unwrap())),
-        policy_in_force: None,
-        allowed_hosts: Vec::new(),
-        warrant: autoshare_host::warrant::Drawing::Draft,
-        pause_after: 2,
-        answer_within: Duration::from_secs(60),
-        park_after: Duration::from_secs(30),
-        quota: autoshare_core::usage::Quota::default(),
-        least_tier: Tier::Narrow,
-        speculate: false,
-        max_text: 32 * 1024,
-        action_timeout: Duration::from_secs(60),
-        questions: Questions::Deny,
-        undo: UndoSettings { data_dir: data.to_owned(), limits: SnapshotLimits::default(), leave_out: Vec::new() },
-    };
+    let settings = Settings { questions: Questions::Deny, ..support::settings(data) };
     let ledger = Arc::new(Ledger::open(data, access, Budgets::default()).unwrap());
     let broker = Arc::new(Broker::new(broker).unwrap());
     Host::new(access.clone(), Arc::clone(store), ledger, Arc::new(launcher), broker, settings)

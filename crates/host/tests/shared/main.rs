@@ -16,6 +16,8 @@
     reason = "tests"
 )]
 
+#[path = "../support/mod.rs"]
+mod support;
 mod tenants;
 
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use autoshare_access::Access;
 use autoshare_broker::Broker;
@@ -10,14 +9,12 @@ use autoshare_core::event::{AskMode, Event, Goal, Root, RootMode};
 use autoshare_core::fair::{Places, Weight};
 use autoshare_core::usage::Limits;
 use autoshare_core::{BrainId, Seq, TenantName};
-use autoshare_host::undo::UndoSettings;
-use autoshare_host::{Guard, Host, Questions, Settings, Standing};
-use autoshare_sandbox::{Launcher, Tier};
+use autoshare_host::{Host, Standing};
+use autoshare_sandbox::Launcher;
 use autoshare_store::Store;
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_testkit::ScriptedModel;
 use autoshare_vault::Vault;
-use autoshare_workspace::snapshot::SnapshotLimits;
 use tokio::sync::mpsc;
 
 pub(crate) struct Tenant {
@@ -49,32 +46,7 @@ impl Tenant {
         let ledger = Arc::new(Ledger::open(&data, &access, Budgets::default()).unwrap());
         let parts = autoshare_broker::Settings { base_url: Some(model.base_url()), ..Default::default() };
         let broker = Arc::new(Broker::new(parts).unwrap());
-        let settings = Settings {
-            guard: Guard::default(),
-            protected: vec![data.display().to_string()],
-            hidden: vec![data.clone()],
-            frozen: Vec::new(),
-            cell: autoshare_sandbox::CellLimits::default(),
-            program_cell: autoshare_sandbox::CellLimits::for_programs(),
-            program_timeout: Duration::from_secs(60),
-            max_output: 1 << 20,
-            background_jobs: 16,
-            commands: autoshare_gate::Commands::Any,
-            policy: Some(Arc::new(autoshare_gate::Policy::builtin(autoshare_gate::policy::Profile::Default).unwrap())),
-            policy_in_force: None,
-            allowed_hosts: Vec::new(),
-            warrant: autoshare_host::warrant::Drawing::Draft,
-            pause_after: 2,
-            answer_within: Duration::from_secs(60),
-            park_after: Duration::from_secs(30),
-            quota: autoshare_core::usage::Quota::default(),
-            least_tier: Tier::Narrow,
-            speculate: false,
-            max_text: 32 * 1024,
-            action_timeout: Duration::from_secs(60),
-            questions: Questions::Wait,
-            undo: UndoSettings { data_dir: data.clone(), limits: SnapshotLimits::default(), leave_out: Vec::new() },
-        };
+        let settings = crate::support::settings(&data);
         let share = |places: &Arc<Places>| places.share(TenantName::parse(name).unwrap(), Weight::default());
         let host =
             Host::new(access.clone(), Arc::clone(&store), Arc::clone(&ledger), Arc::clone(launcher), broker, settings)

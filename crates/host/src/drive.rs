@@ -624,7 +624,7 @@ impl Driver<'_> {
     /// A cell that is shown one place outside beside the brain's roots.
     pub(crate) async fn outside_hands(&mut self, escape: &gate::Escape) -> Result<Hands, HostError> {
         let (path, only) = holder(&escape.path);
-        let extra = Extra { root: Root { path, mode: escape.mode }, only };
+        let extra = Extra { root: Root::new(path, escape.mode), only };
         let place = self.cells.enter().await;
         let (launcher, settings) = (&self.host.launcher, &self.host.settings);
         Hands::open(launcher, self.lease(), place, &self.goal.roots, Some(&extra), settings).await

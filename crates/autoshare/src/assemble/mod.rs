@@ -397,7 +397,7 @@ pub(crate) fn roots(
         check_program(&home)?;
         let home = text(&home)?;
         if roots.iter().all(|root| root.path != home) {
-            roots.push(Root { path: home, mode: RootMode::Write });
+            roots.push(Root::new(home, RootMode::Write));
         }
     }
     Ok(roots)
@@ -433,7 +433,7 @@ pub(crate) fn root(settings: &Settings, path: &Path, mode: RootMode) -> Result<R
             path.display()
         )));
     }
-    Ok(Root { path: text(&real)?, mode })
+    Ok(Root::new(text(&real)?, mode))
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -37,8 +37,8 @@ pub(crate) fn goal_with(max_steps: u64) -> Event {
         tools: tools(),
         limits: Limits { max_steps, ..Limits::default() },
         roots: vec![
-            Root { path: "/home/ann/notes".to_owned(), mode: RootMode::Write },
-            Root { path: "/home/ann/extra".to_owned(), mode: RootMode::Write },
+            Root::new("/home/ann/notes", RootMode::Write),
+            Root::new("/home/ann/extra", RootMode::Write),
         ],
         ask: AskMode::Default,
         trusted: Vec::new(),

@@ -299,7 +299,7 @@ impl Resident {
             model: new.model,
             tools,
             limits,
-            roots: vec![Root { path, mode: RootMode::Write }],
+            roots: vec![Root::new(path, RootMode::Write)],
             ask: new.ask,
             trusted: attached(new.trusted, Channel::User),
             attached: attached(new.attached, Channel::Content),

@@ -9,6 +9,7 @@ use autoshare_core::event::{
 };
 use autoshare_core::fair::Flow;
 use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
+use autoshare_core::place::{Place as Lies, place};
 use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Effect, Label, ToolSpec};
 use autoshare_core::usage::Usage;
@@ -22,7 +23,7 @@ use autoshare_store::{Durability, Lease};
 use autoshare_vault::Sensitive;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cells::{Extra, Hands, cell_spec};
+use crate::cells::{Extra, Hands, Keeps, cell_spec};
 use crate::context::{Frame, request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
@@ -210,6 +211,15 @@ pub(crate) struct Driver<'h> {
     keeping: Keeping,
 }
 
+/// Why what a brain is at is broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BrokenOff {
+    /// A person stops it.
+    Stop,
+    /// Its cells show what is shared no more.
+    ShareEnded,
+}
+
 impl Driver<'_> {
     async fn run(
         &mut self,
@@ -232,6 +242,7 @@ impl Driver<'_> {
         let id = self.id.clone();
         let mut has_thought = false;
         loop {
+            self.end_shares().await?;
             self.hear().await?;
             if until == Until::Turn && has_thought && self.is_between_turns() {
                 let text = "It rests after this turn.".to_owned();
@@ -249,16 +260,21 @@ impl Driver<'_> {
             has_thought |= matches!(command, Command::Think { .. });
             let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
             let urgency = if waits { Stop::AfterStep } else { Stop::Now };
-            let stopped = tokio::select! {
-                done = self.carry_out(command) => { done?; false }
-                () = switchboard.stopped(&id, urgency) => true,
+            let shares = self.watch_shares();
+            let broken_off = tokio::select! {
+                done = self.carry_out(command) => { done?; None }
+                () = switchboard.stopped(&id, urgency) => Some(BrokenOff::Stop),
+                // Whatever it is at is done again without it, or is told as unknown.
+                () = shares.ended() => Some(BrokenOff::ShareEnded),
             };
-            if stopped {
+            if let Some(why) = broken_off {
                 switchboard.withdraw(&id);
                 (self.hands, self.shell) = (None, None);
                 self.servers.end().await;
                 self.take_in_unread().await?;
-                self.note_stop().await?;
+                if why == BrokenOff::Stop {
+                    self.note_stop().await?;
+                }
             }
         }
         self.servers.end().await;
@@ -421,9 +437,9 @@ impl Driver<'_> {
         if self.hands.is_some() {
             return Ok(true);
         }
-        let place = self.cells.enter().await;
+        let (place, keeps) = (self.cells.enter().await, self.keeps().await?);
         let (launcher, settings) = (&self.host.launcher, &self.host.settings);
-        match Hands::open(launcher, self.journal.lease(), place, &self.goal.roots, None, settings).await {
+        match Hands::open(launcher, keeps, place, &self.goal.roots, None, settings).await {
             Ok(hands) => {
                 let text = hands.attested.clone();
                 self.hands = Some(hands);
@@ -590,6 +606,12 @@ impl Driver<'_> {
         self.journal.lease()
     }
 
+    /// What is to be held with a cell that is made now. What is shared no more is no root any more then.
+    async fn keeps(&mut self) -> Result<Keeps, HostError> {
+        let shares = self.held_shares().await?;
+        Ok(Keeps { lease: Some(self.journal.lease()), shares })
+    }
+
     /// The hands for an action, and its plan made anew by them: the brain's own cell, or, for a path that an approval
     /// opened, a cell with that one directory more, which is dropped after the action.
     async fn hands_for(
@@ -625,9 +647,9 @@ impl Driver<'_> {
     pub(crate) async fn outside_hands(&mut self, escape: &gate::Escape) -> Result<Hands, HostError> {
         let (path, only) = holder(&escape.path);
         let extra = Extra { root: Root::new(path, escape.mode), only };
-        let place = self.cells.enter().await;
+        let (place, keeps) = (self.cells.enter().await, self.keeps().await?);
         let (launcher, settings) = (&self.host.launcher, &self.host.settings);
-        Hands::open(launcher, self.lease(), place, &self.goal.roots, Some(&extra), settings).await
+        Hands::open(launcher, keeps, place, &self.goal.roots, Some(&extra), settings).await
     }
 
     pub(crate) async fn do_it(
@@ -701,9 +723,9 @@ impl Driver<'_> {
     }
 
     async fn make_shell(&mut self) -> Result<Shell, HostError> {
+        let (place, keeps) = (self.cells.enter().await, self.keeps().await?);
         let spec = cell_spec(Work::Programs, &self.goal.roots, None, &self.host.settings)?;
-        let place = self.cells.enter().await;
-        let cell = ProgramCell::open(&self.host.launcher, Some(self.journal.lease()), spec).await?;
+        let cell = ProgramCell::keeping(&self.host.launcher, keeps, spec).await?;
         let shell = Shell::new(cell, place);
         let text = format!("for programs: {}", shell.attested());
         self.record(vec![Event::Note { kind: NoteKind::Cell, text }], Durability::Lazy).await?;
@@ -753,7 +775,7 @@ impl Driver<'_> {
     ) -> Result<(), HostError> {
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
-        let source = source_of(action, plan);
+        let source = source_of(&self.goal.roots, action, plan);
         let (label, durability) = (Label::default(), durability(spec));
         self.take_in(Unread { step, source, outcome, structured: None, label, refused: None, durability }).await
     }
@@ -767,9 +789,17 @@ pub(crate) const fn durability(spec: &ToolSpec) -> Durability {
     }
 }
 
-/// Where a result's text comes from, as the host knows it.
-fn source_of(action: &Action, plan: &Plan) -> String {
-    let named = plan.path.as_deref().or_else(|| action.text("path")).unwrap_or(".");
+/// Where a result's text comes from, as the host knows it. What lies in another tenant's share is of that tenant, by whatever
+/// tool it was read.
+fn source_of(roots: &[Root], action: &Action, plan: &Plan) -> String {
+    let asked = action.text("path").unwrap_or(".");
+    let named = plan.path.as_deref().unwrap_or(asked);
+    if let Lies::Inside { root, relative, .. } = place(roots, asked)
+        && let Some(shared) = roots.get(root).and_then(|root| root.shared.as_ref())
+    {
+        let below = plan.path.as_deref().unwrap_or(&relative);
+        return format!("shared:{}/{}/{below}", shared.by, shared.id);
+    }
     match action.tool.as_str() {
         "read_file" | gate::READ_DOCUMENT => format!("file:{named}"),
         "list_folder" | "find" | "search" => format!("folder:{named}"),

@@ -2,6 +2,7 @@
 
 use autoshare_access::AccessError;
 use autoshare_host::resident::ResidentError;
+use autoshare_host::shares::ShareError;
 use autoshare_host::{AnswerError, HostError};
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -74,7 +75,9 @@ impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Refused { .. } | AccessError::Suspended(_) => Self::stranger(),
-            AccessError::NoToken(_) | AccessError::NoTenant(_) => Self::nothing(),
+            AccessError::NoToken(_) | AccessError::NoTenant(_) | AccessError::NoShare(_) => Self::nothing(),
+            AccessError::OtherShare(_) | AccessError::TooManyShares(_) => Self::conflict(error.to_string()),
+            AccessError::Share(words) => Self::bad(words),
             AccessError::Beyond(words) => Self::new(StatusCode::FORBIDDEN, "beyond", words),
             AccessError::Grant(words) | AccessError::Terms(words) => Self::bad(words),
             AccessError::TenantExists(_) => Self::conflict(error.to_string()),
@@ -98,6 +101,18 @@ impl From<ResidentError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", error.to_string()).later(RETRY_LIMIT)
             }
             ResidentError::Host(error) => error.into(),
+            ResidentError::Share(error) => error.into(),
+            other => Self::trouble(&other),
+        }
+    }
+}
+
+impl From<ShareError> for Problem {
+    fn from(error: ShareError) -> Self {
+        match error {
+            ShareError::Access(error) => error.into(),
+            ShareError::Copy(error) => Self::bad(error.to_string()),
+            ShareError::Host(error) => error.into(),
             other => Self::trouble(&other),
         }
     }

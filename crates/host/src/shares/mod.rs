@@ -27,7 +27,6 @@ use autoshare_vault::Vault;
 pub use autoshare_workspace::{CopyBounds, CopyError, FileEntry as SharedFile};
 use autoshare_workspace::Workspace;
 
-pub(crate) use self::driving::Watch;
 pub(crate) use self::snapshots::Hold;
 use self::snapshots::Snapshots;
 use crate::HostError;

@@ -14,7 +14,7 @@ mod events;
 pub(crate) mod once;
 pub mod openapi;
 pub(crate) mod problem;
-pub(crate) pub(crate) mod route;
+pub(crate) mod route;
 mod shares;
 mod table;
 mod tenants;

@@ -21,7 +21,7 @@ mod desk;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -318,13 +318,12 @@ fn nobody() {
 }
 
 fn flood() {
-    let desk = Desk::new();
+    let mut desk = Desk::new();
     let settings = SharingSettings {
         bounds: autoshare_access::ShareBounds { each: 4, waiting: 3, reaching: 2, days: 7 },
         ..SharingSettings::default()
     };
-    let sharing = Sharing::open(&desk.data, desk.homes.clone(), settings).unwrap();
-    let desk = Desk { sharing: Arc::new(sharing), ..desk };
+    desk.sharing = Arc::new(Sharing::open(&desk.data, desk.homes.clone(), settings).unwrap());
     let refused = |done: Result<autoshare_access::ShareRecord, ShareError>| match done {
         Err(ShareError::Access(AccessError::TooManyShares(words))) => words,
         other => panic!("{other:?}"),

@@ -314,7 +314,8 @@ impl Launcher {
         }
         .map_err(gone)?;
         let (end_reader, end_writer) = io::pipe().map_err(gone)?;
-        let fds: Vec<BorrowedFd<'_>> = [cell_end.as_fd(), end_writer.as_fd()].into_iter().chain(holds.iter().copied()).collect();
+        let fds: Vec<BorrowedFd<'_>> =
+            [cell_end.as_fd(), end_writer.as_fd()].into_iter().chain(holds.iter().copied()).collect();
         let mut hired = self.hire_any()?;
         let (report, fds) = hired.ask::<Report>(&request, &fds)?;
         let maker = hired.number();

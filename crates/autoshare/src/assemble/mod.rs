@@ -63,9 +63,9 @@ pub(crate) fn tokens(settings: &Settings) -> Result<(Access, Tokens), Failure> {
 /// What tenants share with one another.
 pub(crate) fn sharing(settings: &Settings) -> Result<Arc<Sharing>, Failure> {
     let homes = serve::homes(settings);
-    Sharing::open(&settings.data_dir, homes, settings.share).map(Arc::new).map_err(|error| {
-        Failure::new(crate::exit::FAILED, error.to_string())
-    })
+    Sharing::open(&settings.data_dir, homes, settings.share)
+        .map(Arc::new)
+        .map_err(|error| Failure::new(crate::exit::FAILED, error.to_string()))
 }
 
 /// The ledger over the settings' budgets.

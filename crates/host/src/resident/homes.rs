@@ -7,9 +7,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use autoshare_access::TenantRecord;
-use autoshare_core::{BrainId, TenantName};
 use autoshare_core::event::RootMode;
 use autoshare_core::usage::Quota;
+use autoshare_core::{BrainId, TenantName};
 use autoshare_workspace::Workspace;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;

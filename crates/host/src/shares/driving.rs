@@ -43,8 +43,7 @@ impl Driver<'_> {
     /// Takes from the brain what is shared no more, and says so to it. Its cells, which show it, are ended.
     pub(crate) async fn end_shares(&mut self) -> Result<(), HostError> {
         let (sharing, access) = (self.host.sharing.clone(), &self.host.access);
-        let is_over =
-            |shared: &&Shared| !sharing.as_ref().is_some_and(|sharing| sharing.is_in_force(access, shared));
+        let is_over = |shared: &&Shared| !sharing.as_ref().is_some_and(|sharing| sharing.is_in_force(access, shared));
         let over: Vec<Shared> = shared(&self.goal.roots).filter(is_over).cloned().collect();
         for shared in over {
             self.end_share(shared).await?;
@@ -58,7 +57,8 @@ impl Driver<'_> {
         let path = self.goal.roots.iter().find(|root| is_it(root)).map(|root| root.path.clone()).unwrap_or_default();
         self.goal.roots.retain(|root| !is_it(root));
         let Shared { id: share, by } = shared;
-        let text = format!("{path}, which {by} shared, is shared no more, and cannot be read any more. Go on without it.");
+        let text =
+            format!("{path}, which {by} shared, is shared no more, and cannot be read any more. Go on without it.");
         self.record(vec![Event::ShareEnded { share, text }], Durability::Synced).await
     }
 

@@ -24,8 +24,8 @@ use autoshare_core::{BrainId, Digest, ShareId, TenantName};
 use autoshare_store::Durability;
 use autoshare_store::audit::Audit;
 use autoshare_vault::Vault;
-pub use autoshare_workspace::{CopyBounds, CopyError, FileEntry as SharedFile};
 use autoshare_workspace::Workspace;
+pub use autoshare_workspace::{CopyBounds, CopyError, FileEntry as SharedFile};
 
 pub(crate) use self::snapshots::Hold;
 use self::snapshots::Snapshots;

@@ -73,8 +73,7 @@ impl Desk {
 
     pub(crate) fn offer_to(&self, to: &str, path: &str) -> Result<ShareRecord, ShareError> {
         let (to, workspace) = (name(to), self.at("work"));
-        let offered =
-            Offered { to: &to, name: "plans", note: "ours", workspace: workspace.to_str().unwrap(), path };
+        let offered = Offered { to: &to, name: "plans", note: "ours", workspace: workspace.to_str().unwrap(), path };
         let (share, telling) = self.sharing.offer(&self.access("acme"), &ann(), &offered)?;
         telling.wait();
         Ok(share)
@@ -168,9 +167,10 @@ pub(crate) fn results(resident: &Resident, brain: &BrainId) -> Vec<(String, Stri
 }
 
 pub(crate) async fn ended(resident: &Resident, brain: &BrainId) {
-    until(|| matches!(resident.view(brain).unwrap().phase, Phase::Finished(_)), || {
-        format!("it does not end: {:#?}", events(resident, brain))
-    })
+    until(
+        || matches!(resident.view(brain).unwrap().phase, Phase::Finished(_)),
+        || format!("it does not end: {:#?}", events(resident, brain)),
+    )
     .await;
 }
 

@@ -99,7 +99,7 @@ async fn read_and_not_written(launcher: &Arc<Launcher>) {
         Turn::text("The end."),
     ]));
     let bolt = desk.bolt(launcher, &model);
-    let brain = begin(&bolt, &[share.id.clone()]).unwrap();
+    let brain = begin(&bolt, std::slice::from_ref(&share.id)).unwrap();
     bolt.wake(&brain).unwrap();
     ended(&bolt, &brain).await;
 
@@ -130,7 +130,8 @@ async fn read_and_not_written(launcher: &Arc<Launcher>) {
         assert_eq!(top.mode() & 0o777, 0o700);
     }
     let id = &share.id;
-    let told = |acts: &[&str], with: &str| acts.iter().map(|act| format!("share.{act} {id} {with}")).collect::<Vec<_>>();
+    let told =
+        |acts: &[&str], with: &str| acts.iter().map(|act| format!("share.{act} {id} {with}")).collect::<Vec<_>>();
     let acts = ["offered", "accepted", "read"];
     assert_eq!((desk.trail("acme"), desk.trail("bolt")), (told(&acts, "to bolt"), told(&acts, "from acme")));
 }
@@ -141,10 +142,8 @@ async fn a_snapshot(launcher: &Arc<Launcher>) {
     std::fs::write(desk.at("work/notes/plan.md"), "do as I say").unwrap();
     std::fs::write(desk.at("work/notes/later.md"), "later").unwrap();
     let path = desk.copy(&share).join("plan.md");
-    let model = ScriptedModel::start(Script::new([
-        Turn::call("read_file", json!({"path": path})),
-        Turn::text("The end."),
-    ]));
+    let model =
+        ScriptedModel::start(Script::new([Turn::call("read_file", json!({"path": path})), Turn::text("The end.")]));
     let bolt = desk.bolt(launcher, &model);
     let brain = begin(&bolt, &[share.id.clone(), share.id.clone()]).unwrap();
     bolt.wake(&brain).unwrap();
@@ -176,7 +175,7 @@ async fn revoked_in_use(launcher: &Arc<Launcher>) {
         Turn::text("The end."),
     ]));
     let bolt = desk.bolt(launcher, &model);
-    let brain = begin(&bolt, &[share.id.clone()]).unwrap();
+    let brain = begin(&bolt, std::slice::from_ref(&share.id)).unwrap();
     bolt.wake(&brain).unwrap();
     until(|| running(&marker) >= 2, || format!("{:#?}", events(&bolt, &brain))).await;
 
@@ -219,12 +218,10 @@ async fn revoked_at_rest(launcher: &Arc<Launcher>) {
     let desk = Desk::new();
     let share = desk.accepted("notes");
     let path = desk.copy(&share).join("plan.md");
-    let model = ScriptedModel::start(Script::new([
-        Turn::call("read_file", json!({"path": path})),
-        Turn::text("The end."),
-    ]));
+    let model =
+        ScriptedModel::start(Script::new([Turn::call("read_file", json!({"path": path})), Turn::text("The end.")]));
     let bolt = desk.bolt(launcher, &model);
-    let brain = begin(&bolt, &[share.id.clone()]).unwrap();
+    let brain = begin(&bolt, std::slice::from_ref(&share.id)).unwrap();
     // The receiver gives it back, before the brain has done anything.
     desk.sharing.end(&desk.access("bolt"), &ann(), &share.id).unwrap();
     // Somebody puts other files in its place.
@@ -241,17 +238,15 @@ async fn suspended(launcher: &Arc<Launcher>) {
     let desk = Desk::new();
     let (share, offered) = (desk.accepted("notes"), desk.offer_to("bolt", "notes/plan.md").unwrap());
     let path = desk.copy(&share).join("plan.md");
-    let model = ScriptedModel::start(Script::new([
-        Turn::call("read_file", json!({"path": path})),
-        Turn::text("The end."),
-    ]));
+    let model =
+        ScriptedModel::start(Script::new([Turn::call("read_file", json!({"path": path})), Turn::text("The end.")]));
     let bolt = desk.bolt(launcher, &model);
     desk.tenants.set_state(desk.operator(), &name("acme"), TenantState::Suspended).unwrap();
-    assert!(matches!(begin(&bolt, &[share.id.clone()]), Err(ResidentError::Wrong(_))));
+    assert!(matches!(begin(&bolt, std::slice::from_ref(&share.id)), Err(ResidentError::Wrong(_))));
     let accepted = desk.sharing.accept(&desk.access("bolt"), &ann(), &offered.id, &offered.digest);
     assert!(matches!(accepted, Err(ShareError::Access(AccessError::Share(_)))), "{accepted:?}");
     desk.tenants.set_state(desk.operator(), &name("acme"), TenantState::Active).unwrap();
-    let brain = begin(&bolt, &[share.id.clone()]).unwrap();
+    let brain = begin(&bolt, std::slice::from_ref(&share.id)).unwrap();
     bolt.wake(&brain).unwrap();
     ended(&bolt, &brain).await;
     assert_eq!(results(&bolt, &brain)[0].1, "the plan of acme");
@@ -380,10 +375,8 @@ fn killed() {
     let left: Vec<_> = desk.sharing.list(&bolt).unwrap().into_iter().map(|share| share.id).collect();
     assert!(left.len() == 3 && [&untold, &kept, &waiting].iter().all(|share| left.contains(&share.id)), "{left:?}");
     let told = desk.trail("bolt")[before..].to_vec();
-    let (revoked, ended) = (
-        format!("share.revoked {} from acme: revoked", over.id),
-        format!("share.ended {} from acme: lost", lost.id),
-    );
+    let (revoked, ended) =
+        (format!("share.revoked {} from acme: revoked", over.id), format!("share.ended {} from acme: lost", lost.id));
     assert!(told.len() == 2 && told.contains(&revoked) && told.contains(&ended), "{told:?}");
     assert!(desk.trail("acme").contains(&format!("share.revoked {} to bolt: revoked", over.id)));
     assert!(desk.sharing.root(&bolt, &over.id).is_err() && desk.sharing.root(&bolt, &kept.id).is_ok());

@@ -46,12 +46,21 @@ fn script(marker: &str) -> Script {
     ])
 }
 
+/// Both tenants' brains ask the same model server, by the operator's leave.
+fn with_one_model(script: Script) -> Served {
+    let served = Served::new(script);
+    let path = served.desk.home.join(".config/autoshare/autoshare.toml");
+    let settings = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, format!("{settings}\n[provider.openai]\nshared = true\n")).unwrap();
+    served
+}
+
 const GOAL: &str = "write the plan to plan.md, then run cat and sleep";
 
 #[test]
 fn a_share_is_offered_accepted_read_and_ended_by_another_process_while_it_is_open() {
     let marker = format!("43{}", std::process::id());
-    let served = Served::new(script(&marker));
+    let served = with_one_model(script(&marker));
     let server = served.serve();
     let (acme, bolt) = (served.acme.as_str(), served.bolt.as_str());
     let own = ask(&server, acme, "brains", Some(json!({"goal": GOAL})));
@@ -89,7 +98,7 @@ fn a_share_is_offered_accepted_read_and_ended_by_another_process_while_it_is_ope
 #[test]
 fn c1_a_server_that_was_killed_leaves_no_share_half_ended() {
     let marker = format!("44{}", std::process::id());
-    let served = Served::new(script(&marker));
+    let served = with_one_model(script(&marker));
     let server = served.serve();
     let (acme, bolt) = (served.acme.as_str(), served.bolt.as_str());
     let own = ask(&server, acme, "brains", Some(json!({"goal": GOAL})));

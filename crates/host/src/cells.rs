@@ -46,6 +46,19 @@ pub(crate) struct Extra {
     pub(crate) only: Option<String>,
 }
 
+/// The directory that has to be opened for a path outside: the path itself, or what holds it, and then the name of the
+/// one file in it that is meant. A link is a name like any other: what it leads to was not what was asked about.
+pub(crate) fn holder(path: &str) -> (String, Option<String>) {
+    let is_dir = rustix::fs::lstat(path)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
+    match path.rsplit_once('/') {
+        Some((parent, name)) if !is_dir => {
+            (if parent.is_empty() { "/" } else { parent }.to_owned(), Some(name.to_owned()))
+        }
+        _ => (path.to_owned(), None),
+    }
+}
+
 /// What the launcher holds until a cell is gone: the right to drive the brain, and to show what others share with it.
 #[derive(Debug, Default)]
 pub(crate) struct Keeps {

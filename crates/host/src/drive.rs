@@ -9,7 +9,6 @@ use autoshare_core::event::{
 };
 use autoshare_core::fair::Flow;
 use autoshare_core::outcome::{Ending, Outcome, Plan, Refusal};
-use autoshare_core::place::{Place as Lies, place};
 use autoshare_core::screening::Screening;
 use autoshare_core::tool::{Action, Effect, Label, ToolSpec};
 use autoshare_core::usage::Usage;
@@ -23,7 +22,7 @@ use autoshare_store::{Durability, Lease};
 use autoshare_vault::Sensitive;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cells::{Extra, Hands, Keeps, cell_spec};
+use crate::cells::{Extra, Hands, cell_spec, holder};
 use crate::context::{Frame, request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
@@ -33,6 +32,7 @@ use crate::mcp::Servers;
 use crate::parking::Parking;
 use crate::places::{CellPlaces, enter_for_call};
 use crate::programs::ProgramCell;
+use crate::reading::source_of;
 use crate::screening::Unread;
 use crate::switchboard::{Question, Stop, Told};
 use crate::undo::{Keeping, UndoError};
@@ -606,12 +606,6 @@ impl Driver<'_> {
         self.journal.lease()
     }
 
-    /// What is to be held with a cell that is made now. What is shared no more is no root any more then.
-    async fn keeps(&mut self) -> Result<Keeps, HostError> {
-        let shares = self.held_shares().await?;
-        Ok(Keeps { lease: Some(self.journal.lease()), shares })
-    }
-
     /// The hands for an action, and its plan made anew by them: the brain's own cell, or, for a path that an approval
     /// opened, a cell with that one directory more, which is dropped after the action.
     async fn hands_for(
@@ -786,37 +780,6 @@ pub(crate) const fn durability(spec: &ToolSpec) -> Durability {
     match spec.effect {
         Effect::Read | Effect::Fetch => Durability::Lazy,
         Effect::WriteInside | Effect::RunInside | Effect::External | Effect::Destructive => Durability::Synced,
-    }
-}
-
-/// Where a result's text comes from, as the host knows it. What lies in another tenant's share is of that tenant, by whatever
-/// tool it was read.
-fn source_of(roots: &[Root], action: &Action, plan: &Plan) -> String {
-    let asked = action.text("path").unwrap_or(".");
-    let named = plan.path.as_deref().unwrap_or(asked);
-    if let Lies::Inside { root, relative, .. } = place(roots, asked)
-        && let Some(shared) = roots.get(root).and_then(|root| root.shared.as_ref())
-    {
-        let below = plan.path.as_deref().unwrap_or(&relative);
-        return format!("shared:{}/{}/{below}", shared.by, shared.id);
-    }
-    match action.tool.as_str() {
-        "read_file" | gate::READ_DOCUMENT => format!("file:{named}"),
-        "list_folder" | "find" | "search" => format!("folder:{named}"),
-        other => format!("tool:{other}"),
-    }
-}
-
-/// The directory that has to be opened for a path outside: the path itself, or what holds it, and then the name of the
-/// one file in it that is meant. A link is a name like any other: what it leads to was not what was asked about.
-pub(crate) fn holder(path: &str) -> (String, Option<String>) {
-    let is_dir = rustix::fs::lstat(path)
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
-    match path.rsplit_once('/') {
-        Some((parent, name)) if !is_dir => {
-            (if parent.is_empty() { "/" } else { parent }.to_owned(), Some(name.to_owned()))
-        }
-        _ => (path.to_owned(), None),
     }
 }
 

@@ -10,6 +10,7 @@ use autoshare_store::Durability;
 use super::Sharing;
 use super::snapshots::Hold;
 use crate::HostError;
+use crate::cells::Keeps;
 use crate::drive::Driver;
 
 /// How often it is asked whether they still are: by whichever process one was ended, no cell shows it much longer.
@@ -62,9 +63,15 @@ impl Driver<'_> {
         self.record(vec![Event::ShareEnded { share, text }], Durability::Synced).await
     }
 
+    /// What is to be held with a cell that is made now. What is shared no more is no root any more then.
+    pub(crate) async fn keeps(&mut self) -> Result<Keeps, HostError> {
+        let shares = self.held_shares().await?;
+        Ok(Keeps { lease: Some(self.lease()), shares })
+    }
+
     /// What the launcher is to hold with a cell that shows the brain's roots. A share that cannot be held is none of them
     /// any more.
-    pub(crate) async fn held_shares(&mut self) -> Result<Vec<Hold>, HostError> {
+    async fn held_shares(&mut self) -> Result<Vec<Hold>, HostError> {
         let mut holds = Vec::new();
         for shared in shared(&self.goal.roots).cloned().collect::<Vec<_>>() {
             match self.host.sharing.as_ref().and_then(|sharing| sharing.hold(&self.host.access, &shared)) {

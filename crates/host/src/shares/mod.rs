@@ -150,7 +150,11 @@ impl Sharing {
             let _ = crate::resident::remove_folder(&parent(&self.snapshots.path(owner, &id)), id.as_str());
         })?;
         drop(alone);
-        self.tell(owner, by, &record, Act::ShareOffered)?;
+        if let Err(error) = self.tell(owner, by, &record, Act::ShareOffered) {
+            // What its owner's trail does not tell is not offered.
+            let _ = self.end_as(&record, End::Lost);
+            return Err(error);
+        }
         let (this, told) = (Arc::clone(self), record.clone());
         let telling = std::thread::Builder::new().name("sharing".to_owned()).spawn(move || {
             // Where it fails, it is told when this is mended.

@@ -63,6 +63,7 @@ fn main() {
     test("d2_an_acceptance_is_of_what_was_shown_and_of_what_still_stands", &accepting);
     test("f8_an_offer_to_nobody_looks_like_one_that_nobody_answers", &nobody);
     test("e7_offers_that_wait_are_bounded", &flood);
+    test("an_offer_that_nobody_answers_in_time_lapses", &lapsed);
     test("c1_what_was_killed_in_the_middle_is_finished", &killed);
     test("a_tenant_that_leaves_takes_its_shares_along", &leaving);
     println!("test result: ok. {count} passed; 0 failed");
@@ -341,6 +342,21 @@ fn flood() {
     desk.sharing.end(&bolt, &ann(), &reached[0].id).unwrap();
     desk.offer_to("bolt", "notes/plan.md").unwrap();
     assert_eq!(desk.sharing.list(&bolt).unwrap().len(), 2);
+}
+
+fn lapsed() {
+    let mut desk = Desk::new();
+    let share = desk.offer_to("bolt", "notes").unwrap();
+    let bounds = autoshare_access::ShareBounds { days: 0, ..Default::default() };
+    let settings = SharingSettings { bounds, ..SharingSettings::default() };
+    desk.sharing = Arc::new(Sharing::open(&desk.data, desk.homes.clone(), settings).unwrap());
+    let bolt = desk.access("bolt");
+    assert!(desk.sharing.show(&bolt, &share.id).is_err());
+    assert!(desk.sharing.accept(&bolt, &ann(), &share.id, &share.digest).is_err());
+    assert_eq!(desk.sharing.list(&bolt).unwrap(), []);
+    assert!(!desk.copy(&share).exists() && !desk.data.join("shares/bolt").exists());
+    assert_eq!(desk.trail("acme").last().unwrap(), &format!("share.declined {} to bolt: lapsed", share.id));
+    assert_eq!(desk.trail("bolt").last().unwrap(), &format!("share.declined {} from acme: lapsed", share.id));
 }
 
 /// Each state that a kill may leave, and what becomes of it at the next start.

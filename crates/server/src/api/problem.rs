@@ -1,5 +1,7 @@
 //! Errors as RFC 9457 has them.
 
+use std::io;
+
 use autoshare_access::AccessError;
 use autoshare_host::resident::ResidentError;
 use autoshare_host::shares::ShareError;
@@ -52,9 +54,14 @@ impl Problem {
     }
 
     /// This machine's trouble.
-    pub(crate) fn trouble(error: &dyn std::error::Error) -> Self {
+    pub(crate) fn trouble(error: &(dyn std::error::Error + 'static)) -> Self {
         // One line, without what stands in it being taken for another.
         tracing::error!(error = %autoshare_guard::encode::log_line(&error.to_string()), "a request failed");
+        if is_for_want_of_room(error) {
+            let words =
+                "this server's disk is full, and nothing of this was done: again once its operator has made room";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "disk_full", words).later(RETRY_ROOM);
+        }
         let words = "this server cannot do that now; its operator's log says why";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", words)
     }
@@ -69,6 +76,12 @@ impl Problem {
             "message": self.detail,
         })
     }
+}
+
+fn is_for_want_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        || error.source().is_some_and(is_for_want_of_room)
 }
 
 impl From<AccessError> for Problem {
@@ -118,6 +131,8 @@ impl From<ShareError> for Problem {
     }
 }
 
+/// Seconds after which a full disk is worth another try.
+const RETRY_ROOM: u64 = 30;
 /// Seconds after which a limit is worth another try.
 const RETRY_LIMIT: u64 = 5;
 

@@ -51,11 +51,34 @@ pub struct RootSpec {
     pub mode: RootMode,
     /// `st_dev` and `st_ino` of the directory that was meant; anything else found at `path` is refused.
     pub id: (u64, u64),
-    /// Of the directory, nothing but the file of this name. To be read, it must be there, and be no link; to be
-    /// written, the directory takes new names too, since writing is replacing, but what else is in it is covered (a
-    /// narrow cell cannot cover, and is refused for writing).
+    /// Of the directory, nothing but this file.
     #[serde(default)]
-    pub only: Option<String>,
+    pub only: Option<Only>,
+}
+
+/// The one file of a directory that is meant. To be read, it must be there, and be no link; to be written, the directory
+/// takes new names too, since writing is replacing, but what else is in it is covered (a narrow cell cannot cover, and is
+/// refused for writing).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Only {
+    /// Its name in the directory.
+    pub name: String,
+    /// The name under which a write to it that was cut off may have left something. It is not covered either: what is
+    /// covered is not removed.
+    pub leftover: Option<String>,
+}
+
+impl Only {
+    /// The file of this name, of which nothing was left.
+    #[must_use]
+    pub fn file(name: &str) -> Self {
+        Self { name: name.to_owned(), leftover: None }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.name).chain(&self.leftover).map(String::as_str)
+    }
 }
 
 /// A cell to be made.
@@ -230,7 +253,8 @@ impl CellSpec {
             if OWN.iter().any(|own| root.path.starts_with(own)) {
                 return Err(refuse("a cell has /proc and /dev of its own and no /sys; name another directory"));
             }
-            if root.only.as_ref().is_some_and(|name| matches!(name.as_str(), "" | "." | "..") || name.contains('/')) {
+            let is_plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
+            if root.only.as_ref().is_some_and(|only| !only.names().all(is_plain)) {
                 return Err(refuse("the one file of it that is meant has no plain name"));
             }
             let below = |other: &&RootSpec| other.path != root.path && root.path.starts_with(&other.path);

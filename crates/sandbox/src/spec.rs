@@ -131,6 +131,9 @@ pub struct CellLimits {
     pub processes: u64,
     /// Hundredths of one processor's time that all of it together may take at any moment (cgroups only).
     pub cpu_percent: u64,
+    /// Its part of a processor that others want too, where a process outside of cells has 100: 1 to 100. With cgroups all of
+    /// it together has that part; each of its processes gives way by as much in any case (`nice`).
+    pub cpu_weight: u64,
     /// Open descriptors a process.
     pub open_files: u64,
     /// Bytes of one file; writing further answers `EFBIG`.
@@ -149,6 +152,7 @@ impl Default for CellLimits {
             memory: 1 << 30,
             processes: 64,
             cpu_percent: 400,
+            cpu_weight: 100,
             open_files: 256,
             file_size: 1 << 30,
             cpu_seconds: 3600,
@@ -159,6 +163,13 @@ impl Default for CellLimits {
 }
 
 impl CellLimits {
+    /// By how much its processes are nicer than whoever makes them: of two that want a processor, one that is nicer by one
+    /// has 1.25 times less of it (sched(7)).
+    pub(crate) fn nicer(&self) -> i32 {
+        let weight = f64::from(u32::try_from(self.cpu_weight.clamp(1, 100)).unwrap_or(100));
+        ((100.0 / weight).ln() / 1.25_f64.ln()).round().min(19.0) as i32
+    }
+
     /// What programs get unless something else is set: compilers and package managers have room.
     #[must_use]
     pub const fn for_programs() -> Self {
@@ -166,6 +177,7 @@ impl CellLimits {
             memory: 4 << 30,
             processes: 1024,
             cpu_percent: 400,
+            cpu_weight: 10,
             open_files: 4096,
             file_size: 8 << 30,
             cpu_seconds: 86_400,

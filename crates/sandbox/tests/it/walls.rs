@@ -416,6 +416,7 @@ fn b8_limits_hold(world: &mut World) {
         memory: 64 << 20,
         processes: 8,
         cpu_percent: 100,
+        cpu_weight: 100,
         open_files: 32,
         file_size: 4 << 20,
         cpu_seconds: 1,

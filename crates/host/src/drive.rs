@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use autoshare_brain::{Brain, Command, Status};
-use autoshare_broker::{Delta, Model, ModelError};
+use autoshare_broker::{Completion, Delta, Model, ModelError};
 use autoshare_core::event::{
     Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
 };
@@ -370,7 +370,7 @@ impl Driver<'_> {
             let admitted = enter_for_call(&self.host.model_calls, Flow::Brain(self.id.clone()), aside);
             let asking = async {
                 let (place, aside) = admitted.await;
-                (model.complete(&request, &mut deltas).await, place, aside)
+                (model.complete_metered(&request, &mut deltas).await, place, aside)
             };
             let parked = Parking {
                 hands: &mut self.hands,
@@ -380,7 +380,8 @@ impl Driver<'_> {
             };
             let (reply, place, aside) = parked.while_waiting(asking).await;
             match reply {
-                Ok(reply) => {
+                Ok(Completion { reply, model, .. }) => {
+                    self.tell(Progress::Replied { model });
                     place.charge(reply.usage.tokens());
                     drop(place);
                     aside.settle(reply.usage, Settled::Done);

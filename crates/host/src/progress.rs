@@ -19,6 +19,11 @@ pub enum Progress {
         /// Bytes of them so far.
         bytes: u64,
     },
+    /// The model has replied.
+    Replied {
+        /// The model that replied: the one that was asked for, or one that is called instead when it fails.
+        model: String,
+    },
     /// A cell is working on an action.
     Working {
         /// The tool's name.

@@ -8,6 +8,7 @@ mod artifacts;
 mod awake;
 mod homes;
 mod house;
+mod onlooker;
 mod pulse;
 mod view;
 
@@ -40,6 +41,7 @@ pub use artifacts::Artifact;
 pub use awake::AwakeIndex;
 pub use homes::{Homes, remove_folder};
 pub use house::{Open, Residents, ResidentsSettings};
+pub use onlooker::Onlooker;
 pub use pulse::Pulse;
 pub use view::{BrainView, Phase, StepView, TurnView};
 
@@ -138,6 +140,8 @@ pub struct ResidentParts {
     pub homes: Homes,
     /// Where it is entered whom to wake.
     pub index: Arc<AwakeIndex>,
+    /// Who is told what becomes of its brains.
+    pub onlooker: Arc<dyn Onlooker>,
 }
 
 /// A tenant whose files are open.
@@ -614,8 +618,11 @@ impl Resident {
         Ok(())
     }
 
-    async fn drive(&self, brain: &BrainId, driving: Driving) -> Result<Standing, ResidentError> {
+    async fn drive(self: &Arc<Self>, brain: &BrainId, driving: Driving) -> Result<Standing, ResidentError> {
         held(&self.troubles).remove(brain);
+        let (this, id) = (Arc::clone(self), brain.clone());
+        let told = tokio::task::spawn_blocking(move || this.tell_beginning(&id)).await;
+        told.map_err(|error| HostError::Task(error.to_string()))?;
         let (feed, mut heard) = mpsc::unbounded_channel();
         let drive = self.parts.host.drive_as(brain, driving, feed);
         tokio::pin!(drive);
@@ -629,6 +636,7 @@ impl Resident {
         while let Ok(progress) = heard.try_recv() {
             self.pass_on(brain, progress);
         }
+        self.parts.onlooker.rests(&self.record().name, brain);
         self.note_disk(standing.as_ref());
         match standing {
             Err(HostError::Store(StoreError::Unknown { .. })) => Err(ResidentError::NoBrain(brain.clone())),
@@ -646,6 +654,7 @@ impl Resident {
 
     fn pass_on(&self, of: &BrainId, progress: Progress) {
         self.note_sign_of_life(of);
+        self.parts.onlooker.hears(&self.record().name, of, &progress);
         if let Progress::Recorded { brain, seq, .. } = progress {
             self.tell_grown(&brain, seq);
         }

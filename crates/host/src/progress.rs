@@ -40,6 +40,8 @@ pub enum Progress {
         /// The event.
         event: Box<Event>,
     },
+    /// A budget, of the tenant or of a token, leaves nothing for the next call.
+    Limited,
     /// A person must answer.
     Question(Box<Question>),
 }

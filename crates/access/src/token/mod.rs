@@ -330,7 +330,7 @@ fn limits(token: &Arc<TokenRecord>, above: &[Arc<TokenRecord>]) -> Arc<[Limit]> 
     std::iter::once(token).chain(above).map(|record| record.limit()).collect()
 }
 
-fn random<const N: usize>() -> Result<[u8; N], AccessError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], AccessError> {
     let mut bits = [0; N];
     getrandom::fill(&mut bits).map_err(|error| AccessError::Random(error.to_string()))?;
     Ok(bits)

@@ -27,6 +27,8 @@ pub enum Scope {
     Approve,
     /// Having a step of the Agent Protocol done by a request without a body.
     EmptySteps,
+    /// Offering files to other tenants, accepting and ending what is shared.
+    Shares,
     /// Reading the audit trail.
     Audit,
     /// Making, changing and removing tenants. Of tokens that the owner of the data directory made, and no other.
@@ -35,13 +37,14 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gateway,
         Self::Tokens,
         Self::Read,
         Self::Brains,
         Self::Approve,
         Self::EmptySteps,
+        Self::Shares,
         Self::Audit,
         Self::Operator,
     ];
@@ -56,6 +59,7 @@ impl Scope {
             Self::Brains => "brains",
             Self::Approve => "approve",
             Self::EmptySteps => "empty_steps",
+            Self::Shares => "shares",
             Self::Audit => "audit",
             Self::Operator => "operator",
         }

@@ -130,6 +130,9 @@ impl Host {
             tokio::task::spawn_blocking(move || launcher.expect(&spec));
         }
         let model = Arc::new(self.broker.model(&goal.model)?);
+        let (name, provider) = (goal.model.clone(), model.provider().map(str::to_owned));
+        // Nobody watching is no reason not to begin.
+        let _ = feed.send(Progress::Began { model: name, provider });
         let mut driver = Driver {
             host: self,
             questions: driving.questions,

@@ -9,6 +9,13 @@ use crate::switchboard::Question;
 /// One thing worth showing. Texts are as they came: a face encodes them for where it shows them.
 #[derive(Debug, Clone)]
 pub enum Progress {
+    /// It is driven from here on.
+    Began {
+        /// The model that it asks, as its goal names it.
+        model: String,
+        /// Who is asked for it; nobody where it only stands in for a model.
+        provider: Option<String>,
+    },
     /// The model is being asked.
     Thinking {
         /// What was used so far.

@@ -91,7 +91,7 @@ impl AlertsSection {
         let usual = ReceiverSettings::default();
         let within = |name, set, usual, accepted| bounded_in(SECTION, name, set, usual, accepted);
         let queue = within("queue", self.queue, usual.queue as u64, 1..=1_000_000)?;
-        let retry_for = within("retry_for_s", self.retry_for_s, usual.retry_for.as_secs(), 0..=7 * 86_400)?;
+        let retry_for = within("retry_for_s", self.retry_for_s, usual.retry_for.as_secs(), 60..=7 * 86_400)?;
         let kinds = match &self.events {
             None => usual.kinds,
             Some(named) => named.iter().map(|name| kind(name)).collect::<Result<BTreeSet<_>, _>>()?,

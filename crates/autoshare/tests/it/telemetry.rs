@@ -195,7 +195,7 @@ fn what_would_not_be_sent_as_it_is_meant_is_refused_at_the_start() {
         (alerts(&shared, ""), "run chmod 600 on it"),
         (alerts("/nothing/there", ""), "/nothing/there"),
         (alerts(&secret, "events = [\"brain.happy\"]"), "serve.alerts.events is \"brain.happy\": use names of brain.silent"),
-        (alerts(&secret, "retry_for_s = 700000"), "serve.alerts.retry_for_s is \"700000\": use 0 to 604800"),
+        (alerts(&secret, "retry_for_s = 30"), "serve.alerts.retry_for_s is \"30\": use 60 to 604800"),
         (alerts(&secret, "").replace(&format!("{secret:?}"), ""), "a receiver has 1 to 4 secrets"),
         (alerts(&secret, "").repeat(17), "name 16 receivers at most"),
         ("[serve]\nalerts_apart_s = 0".to_owned(), "serve.alerts_apart_s is \"0\": use 1 to 604800"),

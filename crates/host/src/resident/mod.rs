@@ -628,11 +628,8 @@ impl Resident {
         Ok(())
     }
 
-    async fn drive(self: &Arc<Self>, brain: &BrainId, driving: Driving) -> Result<Standing, ResidentError> {
+    async fn drive(&self, brain: &BrainId, driving: Driving) -> Result<Standing, ResidentError> {
         held(&self.troubles).remove(brain);
-        let (this, id) = (Arc::clone(self), brain.clone());
-        let told = tokio::task::spawn_blocking(move || this.tell_beginning(&id)).await;
-        told.map_err(|error| HostError::Task(error.to_string()))?;
         let (feed, mut heard) = mpsc::unbounded_channel();
         let drive = self.parts.host.drive_as(brain, driving, feed);
         tokio::pin!(drive);
@@ -646,7 +643,7 @@ impl Resident {
         while let Ok(progress) = heard.try_recv() {
             self.pass_on(brain, progress);
         }
-        self.parts.onlooker.rests(&self.record().name, brain);
+        self.parts.onlooker.rests(&self.record().name, brain, standing.is_ok());
         self.note_disk(standing.as_ref());
         match standing {
             Err(HostError::Store(StoreError::Unknown { .. })) => Err(ResidentError::NoBrain(brain.clone())),

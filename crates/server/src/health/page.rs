@@ -134,7 +134,7 @@ fn left(page: &mut Page, [total, waiting]: [&'static str; 2], what: &str, sent: 
         .sample(&[("result", "sent")], sent.sent)
         .sample(&[("result", "failed")], sent.failed)
         .sample(&[("result", "dropped")], sent.dropped);
-    page.one(Kind::Gauge, waiting, &format!("{what} that wait to be sent"), sent.waiting);
+    page.one(Kind::Gauge, waiting, &format!("{what} that wait, or are being sent"), sent.waiting);
 }
 
 /// What is told of this process and all that it serves.

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use autoshare_access::Tenants;
-use autoshare_broker::{Delivery, Outbound, Webhook};
+use autoshare_broker::{Outbound, Webhook};
 use autoshare_core::event::{Event, FaultKind, FinishReason, NoteKind};
 use autoshare_core::{BrainId, TenantName};
 use autoshare_host::Progress;
@@ -127,7 +127,10 @@ impl Telemetry {
 
     /// A limit kept a tenant from something.
     pub(crate) fn limited(&self, tenant: &TenantName) {
-        self.raise(AlertKind::Limited, About { tenant: Some(tenant.clone()), ..About::default() });
+        // It is called for each request that is turned away, which is to cost nothing where nobody is told.
+        if self.alerts.is_some() {
+            self.raise(AlertKind::Limited, About { tenant: Some(tenant.clone()), ..About::default() });
+        }
     }
 
     fn raise(&self, kind: AlertKind, about: About) {
@@ -142,26 +145,24 @@ impl Telemetry {
 }
 
 impl Onlooker for Telemetry {
-    fn begins(&self, tenant: &TenantName, brain: &BrainId, model: &str, provider: Option<&str>) {
-        if let Some(tracer) = self.tracer.as_ref().filter(|tracer| tracer.is_told(tenant, brain)) {
-            let provider = provider.map(str::to_owned);
-            let who = Identity { tenant: self.opaque(tenant), brain: brain.clone(), model: model.to_owned(), provider };
-            tracer.begins(who, tenant);
-        }
-    }
-
     fn hears(&self, tenant: &TenantName, brain: &BrainId, progress: &Progress) {
-        if let Some(tracer) = &self.tracer {
-            tracer.hears(tenant, brain, progress);
+        match (&self.tracer, progress) {
+            (Some(tracer), Progress::Began { model, provider }) if tracer.is_told(tenant, brain) => {
+                let (model, provider) = (model.clone(), provider.clone());
+                let who = Identity { tenant: self.opaque(tenant), brain: brain.clone(), model, provider };
+                tracer.begins(who, tenant);
+            }
+            (Some(tracer), _) => tracer.hears(tenant, brain, progress),
+            (None, _) => {}
         }
         if let Some(kind) = alarming(progress) {
             self.raise(kind, About::of(tenant, brain));
         }
     }
 
-    fn rests(&self, tenant: &TenantName, brain: &BrainId) {
+    fn rests(&self, tenant: &TenantName, brain: &BrainId, is_well: bool) {
         if let Some(tracer) = &self.tracer {
-            tracer.rests(tenant, brain);
+            tracer.rests(tenant, brain, is_well);
         }
     }
 }
@@ -184,9 +185,4 @@ fn alarming(progress: &Progress) -> Option<AlertKind> {
 async fn ended(ending: &mut state::Receiver<bool>) {
     // Who sends lives as long as whoever waits.
     let _ = ending.wait_for(|is_ending| *is_ending).await;
-}
-
-/// Why nothing was taken, in a few words for the log.
-fn words_of(delivery: &Delivery) -> String {
-    delivery.to_string()
 }

@@ -12,6 +12,8 @@ pub(super) struct Outbox<T> {
     waiting: Mutex<VecDeque<T>>,
     most: usize,
     news: Notify,
+    /// How many things were ever to be sent.
+    offered: AtomicU64,
     pub(super) tally: Tally,
 }
 
@@ -26,7 +28,7 @@ pub(super) struct Tally {
     pub(super) dropped: AtomicU64,
 }
 
-/// The same at a moment: sent, failed, dropped, and how many wait.
+/// The same at a moment: sent, failed, dropped, and how many wait or are under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Sent {
     pub(crate) sent: u64,
@@ -46,7 +48,7 @@ impl std::ops::AddAssign for Sent {
 
 impl<T> Outbox<T> {
     pub(super) fn new(most: usize) -> Self {
-        Self { waiting: Mutex::default(), most, news: Notify::new(), tally: Tally::default() }
+        Self { waiting: Mutex::default(), most, news: Notify::new(), offered: AtomicU64::new(0), tally: Tally::default() }
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<T>> {
@@ -55,6 +57,7 @@ impl<T> Outbox<T> {
 
     /// Puts it in if fewer than `share` of a hundred places are taken; otherwise it is dropped and counted.
     pub(super) fn push(&self, thing: T, share: usize) {
+        self.offered.fetch_add(1, Ordering::Relaxed);
         let mut waiting = self.waiting();
         if waiting.len() >= self.most.saturating_mul(share) / 100 {
             drop(waiting);
@@ -70,6 +73,14 @@ impl<T> Outbox<T> {
     pub(super) fn put_back(&self, thing: T) {
         self.waiting().push_back(thing);
         self.news.notify_one();
+    }
+
+    /// Gives up those of which this is so.
+    pub(super) fn give_up(&self, is_so: impl Fn(&T) -> bool) {
+        let mut waiting = self.waiting();
+        let before = waiting.len();
+        waiting.retain(|thing| !is_so(thing));
+        Tally::add(&self.tally.failed, before - waiting.len());
     }
 
     /// Takes the first ones.
@@ -91,7 +102,9 @@ impl<T> Outbox<T> {
     pub(super) fn read(&self) -> Sent {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let Tally { sent, failed, dropped } = &self.tally;
-        Sent { sent: read(sent), failed: read(failed), dropped: read(dropped), waiting: self.len() as u64 }
+        let (sent, failed, dropped) = (read(sent), read(failed), read(dropped));
+        let waiting = read(&self.offered).saturating_sub(sent + failed + dropped);
+        Sent { sent, failed, dropped, waiting }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::alerts::AlertKind;
 use super::outbox::{Outbox, Sent, Tally};
-use super::{ended, words_of};
+use super::ended;
 
 /// How long a receiver may take for one.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -95,46 +95,43 @@ impl Receiver {
                 }
                 continue;
             };
-            let Some(delivery) = self.hand_over(message).await else {
+            let Err(delivery) = self.hand_over(message).await else {
+                if failed > 0 {
+                    tracing::info!("a receiver of alerts takes them again");
+                }
                 failed = 0;
                 continue;
             };
+            let is_gone = self.is_gone.load(Ordering::Relaxed);
+            // What is too old would only come between the receiver and what is new.
+            self.messages.give_up(|message| is_gone || message.since.elapsed() >= self.settings.retry_for);
             failed += 1;
-            if failed == 1 {
-                tracing::warn!(why = words_of(&delivery), "a receiver of alerts took nothing, and is asked again");
+            if failed == 1 && !is_gone {
+                tracing::warn!(why = %delivery, "a receiver of alerts took nothing, and is asked again");
             }
             let asked = delivery.after().map(|asked| asked.min(RETRIES.longest_asked));
             let pause = RETRIES.pause(failed, asked).unwrap_or(RETRIES.longest_wait);
             let _ = timeout(pause, ended(&mut ending)).await;
         }
-        for message in self.messages.take(usize::MAX) {
-            if self.hand_over(message).await.is_some() {
+        while let Some(message) = self.messages.take(1).pop() {
+            if self.hand_over(message).await.is_err() {
                 // Whoever takes no one takes no other now.
                 break;
             }
         }
     }
 
-    /// Sends one. What was not taken goes behind the others, unless it is too old; then how that ended.
-    async fn hand_over(&self, message: Message) -> Option<Delivery> {
-        if self.is_gone.load(Ordering::Relaxed) {
-            Tally::add(&self.messages.tally.dropped, 1);
-            return None;
-        }
+    /// Sends one. If it was not taken it goes behind the others, and how that ended is told.
+    async fn hand_over(&self, message: Message) -> Result<(), Delivery> {
         let delivery = self.webhook.deliver(&message.id, message.body.clone(), WITHIN).await;
         if delivery.is_taken() {
             Tally::add(&self.messages.tally.sent, 1);
-            return None;
+            return Ok(());
         }
-        if matches!(delivery, Delivery::Answered { status: 410, .. }) {
+        self.messages.put_back(message);
+        if matches!(delivery, Delivery::Answered { status: 410, .. }) && !self.is_gone.swap(true, Ordering::Relaxed) {
             tracing::error!("a receiver of alerts says that it is gone (410): it is sent nothing until this server starts anew");
-            self.is_gone.store(true, Ordering::Relaxed);
         }
-        if self.is_gone.load(Ordering::Relaxed) || message.since.elapsed() >= self.settings.retry_for {
-            Tally::add(&self.messages.tally.failed, 1);
-        } else {
-            self.messages.put_back(message);
-        }
-        Some(delivery)
+        Err(delivery)
     }
 }

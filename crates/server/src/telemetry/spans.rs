@@ -137,15 +137,17 @@ impl Invocation {
         }
     }
 
-    /// It is driven no further: what was under way is told as interrupted, and then itself.
-    pub(super) fn end(mut self, now: u64) -> Vec<Span> {
+    /// It is driven no further: what was under way is told as interrupted, and then itself, as failed if the host could not
+    /// do its part.
+    pub(super) fn end(mut self, now: u64, is_well: bool) -> Vec<Span> {
         let mut spans = Vec::new();
         if let Some(call) = self.call.take() {
             spans.push(self.chat(call, now, Vec::new(), Some("interrupted")));
         }
         let open: Vec<StepNo> = self.steps.keys().copied().collect();
         spans.extend(open.into_iter().filter_map(|step| self.tool(step, now, Some("interrupted"))));
-        let mut attributes = self.attributes(Operation::InvokeAgent, self.error);
+        let error = self.error.or((!is_well).then_some("host"));
+        let mut attributes = self.attributes(Operation::InvokeAgent, error);
         attributes.extend(numbers(&self.used));
         spans.push(Span {
             trace: self.trace,
@@ -156,7 +158,7 @@ impl Invocation {
             begun: self.begun,
             ended: now,
             attributes,
-            is_error: self.error.is_some(),
+            is_error: error.is_some(),
         });
         spans
     }

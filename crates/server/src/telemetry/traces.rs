@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::otlp::{self, Parent};
 use super::outbox::{Outbox, Sent, Tally};
 use super::spans::{Identity, Invocation};
-use super::{ended, words_of};
+use super::ended;
 
 /// Spans that are sent together at most.
 const BATCH: usize = 512;
@@ -54,6 +54,27 @@ impl Default for TracesSettings {
 
 type Whose = (TenantName, BrainId);
 
+/// Parents that wait for their brain. Of a brain that is never driven nobody tells: the oldest are forgotten for new ones.
+#[derive(Debug, Default)]
+struct Parents {
+    young: BTreeMap<Whose, Parent>,
+    old: BTreeMap<Whose, Parent>,
+}
+
+impl Parents {
+    fn insert(&mut self, whose: Whose, parent: Parent) {
+        if self.young.len() >= MAX_PARENTS / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(whose, parent);
+    }
+
+    fn remove(&mut self, whose: &Whose) -> Option<Parent> {
+        let old = self.old.remove(whose);
+        self.young.remove(whose).or(old)
+    }
+}
+
 /// What follows brains and sends what it sees.
 pub(super) struct Tracer {
     collector: Outbound,
@@ -61,7 +82,7 @@ pub(super) struct Tracer {
     /// This process, in what is sent.
     instance: String,
     followed: Mutex<BTreeMap<Whose, Invocation>>,
-    parents: Mutex<BTreeMap<Whose, Parent>>,
+    parents: Mutex<Parents>,
     spans: Outbox<Vec<u8>>,
 }
 
@@ -87,9 +108,8 @@ impl Tracer {
 
     /// The next time that this brain is driven is a part of what `parent` tells.
     pub(super) fn is_child_of(&self, tenant: &TenantName, brain: &BrainId, parent: Parent) {
-        let mut parents = locked(&self.parents);
-        if parents.len() < MAX_PARENTS && self.is_told(tenant, brain) {
-            parents.insert((tenant.clone(), brain.clone()), parent);
+        if self.is_told(tenant, brain) {
+            locked(&self.parents).insert((tenant.clone(), brain.clone()), parent);
         }
     }
 
@@ -110,9 +130,9 @@ impl Tracer {
         ended.into_iter().for_each(|span| self.spans.push(span.encoded(), 100));
     }
 
-    pub(super) fn rests(&self, tenant: &TenantName, brain: &BrainId) {
+    pub(super) fn rests(&self, tenant: &TenantName, brain: &BrainId, is_well: bool) {
         let ended = locked(&self.followed).remove(&(tenant.clone(), brain.clone()));
-        let spans = ended.map(|it| it.end(now())).unwrap_or_default();
+        let spans = ended.map(|it| it.end(now(), is_well)).unwrap_or_default();
         spans.into_iter().for_each(|span| self.spans.push(span.encoded(), 100));
     }
 
@@ -122,6 +142,7 @@ impl Tracer {
 
     /// Sends what comes, until it is to end; then what waits, once.
     pub(super) async fn work(&self, mut ending: watch::Receiver<bool>) {
+        let mut is_well = true;
         while !*ending.borrow() {
             tokio::select! {
                 () = ended(&mut ending) => break,
@@ -132,15 +153,16 @@ impl Tracer {
                 let _ = timeout(self.settings.interval, ended(&mut ending)).await;
             }
             while self.spans.len() > 0 && !*ending.borrow() {
-                self.send_batch(&mut ending).await;
+                self.send_batch(&mut ending, &mut is_well).await;
             }
         }
         while self.spans.len() > 0 {
-            self.send_batch(&mut ending).await;
+            self.send_batch(&mut ending, &mut is_well).await;
         }
     }
 
-    async fn send_batch(&self, ending: &mut watch::Receiver<bool>) {
+    /// Sends some, as often as they are worth it. `is_well`: whether the collector took the last ones.
+    async fn send_batch(&self, ending: &mut watch::Receiver<bool>, is_well: &mut bool) {
         let batch = self.spans.take(BATCH);
         let body = Bytes::from(otlp::request(&self.instance, &batch));
         let tally = &self.spans.tally;
@@ -152,12 +174,16 @@ impl Tracer {
             if let (true, Delivery::Answered { body, .. }) = (delivery.is_taken(), &delivery) {
                 let refused = usize::try_from(otlp::rejected(body)).unwrap_or(usize::MAX).min(batch.len());
                 Tally::add(&tally.sent, batch.len() - refused);
+                if !std::mem::replace(is_well, true) {
+                    tracing::info!("the collector of traces takes them again");
+                }
                 break refused;
             }
-            let pause = is_worth_a_try(&delivery).then(|| RETRIES.pause(tried, delivery.after())).flatten();
-            if tried == 1 {
-                tracing::warn!(why = words_of(&delivery), "the collector of traces took nothing");
+            if std::mem::replace(is_well, false) {
+                tracing::warn!(why = %delivery, "the collector of traces took nothing");
             }
+            let asked = delivery.after().map(|asked| asked.min(RETRIES.longest_asked));
+            let pause = is_worth_a_try(&delivery).then(|| RETRIES.pause(tried, asked)).flatten();
             let Some(pause) = pause.filter(|_| !*ending.borrow()) else { break batch.len() };
             let _ = timeout(pause, ended(ending)).await;
         };

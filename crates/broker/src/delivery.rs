@@ -108,7 +108,8 @@ pub fn named_headers(text: &Sensitive) -> Result<HeaderMap, String> {
         if OURS.contains(&name.as_str()) {
             return Err(wrong(&format!("names {name}, which this program says itself")));
         }
-        let mut value = HeaderValue::from_str(value.trim()).map_err(|_| wrong("has a value that no header may have"))?;
+        let mut value =
+            HeaderValue::from_str(value.trim()).map_err(|_| wrong("has a value that no header may have"))?;
         value.set_sensitive(true);
         if headers.insert(name, value).is_some() {
             return Err(wrong("names a header that was named before"));

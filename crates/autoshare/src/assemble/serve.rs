@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use autoshare_access::{Access, Operator, TenantRecord, Tenants, Tokens};
-use autoshare_broker::{Claims, Outbound, Timeouts, Webhook, named_headers};
 use autoshare_broker::gateway::Gateway;
+use autoshare_broker::{Claims, Outbound, Timeouts, Webhook, named_headers};
 use autoshare_core::TenantName;
 use autoshare_core::budget::Budget;
 use autoshare_core::day::Day;

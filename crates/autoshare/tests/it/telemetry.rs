@@ -194,7 +194,10 @@ fn what_would_not_be_sent_as_it_is_meant_is_refused_at_the_start() {
         (alerts(&short, ""), "the secret is not whsec_ and 24 to 64 bytes in base64"),
         (alerts(&shared, ""), "run chmod 600 on it"),
         (alerts("/nothing/there", ""), "/nothing/there"),
-        (alerts(&secret, "events = [\"brain.happy\"]"), "serve.alerts.events is \"brain.happy\": use names of brain.silent"),
+        (
+            alerts(&secret, "events = [\"brain.happy\"]"),
+            "serve.alerts.events is \"brain.happy\": use names of brain.silent",
+        ),
         (alerts(&secret, "retry_for_s = 30"), "serve.alerts.retry_for_s is \"30\": use 60 to 604800"),
         (alerts(&secret, "").replace(&format!("{secret:?}"), ""), "a receiver has 1 to 4 secrets"),
         (alerts(&secret, "").repeat(17), "name 16 receivers at most"),

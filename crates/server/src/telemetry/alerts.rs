@@ -80,7 +80,9 @@ impl AlertKind {
             Self::CellFailed => "a brain got no cell",
             Self::Limited => "a limit kept a tenant from something",
             Self::AuditFailed => "the audit trail could not be written",
-            Self::ProviderResting => "calls of a provider's model failed one after another, and it is left alone for a while",
+            Self::ProviderResting => {
+                "calls of a provider's model failed one after another, and it is left alone for a while"
+            }
             Self::NotReady => "the server is not ready",
             Self::Ready => "the server is ready again",
         }

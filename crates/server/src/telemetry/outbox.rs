@@ -48,7 +48,13 @@ impl std::ops::AddAssign for Sent {
 
 impl<T> Outbox<T> {
     pub(super) fn new(most: usize) -> Self {
-        Self { waiting: Mutex::default(), most, news: Notify::new(), offered: AtomicU64::new(0), tally: Tally::default() }
+        Self {
+            waiting: Mutex::default(),
+            most,
+            news: Notify::new(),
+            offered: AtomicU64::new(0),
+            tally: Tally::default(),
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<T>> {

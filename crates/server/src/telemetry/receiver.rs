@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::alerts::AlertKind;
-use super::outbox::{Outbox, Sent, Tally};
 use super::ended;
+use super::outbox::{Outbox, Sent, Tally};
 
 /// How long a receiver may take for one.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -130,7 +130,9 @@ impl Receiver {
         }
         self.messages.put_back(message);
         if matches!(delivery, Delivery::Answered { status: 410, .. }) && !self.is_gone.swap(true, Ordering::Relaxed) {
-            tracing::error!("a receiver of alerts says that it is gone (410): it is sent nothing until this server starts anew");
+            tracing::error!(
+                "a receiver of alerts says that it is gone (410): it is sent nothing until this server starts anew"
+            );
         }
         Err(delivery)
     }

@@ -213,7 +213,10 @@ fn first<const N: usize>(digest: &Digest) -> [u8; N] {
 
 fn numbers(used: &Usage) -> Vec<Attribute> {
     let cached = (used.cached_tokens > 0).then(|| genai::cached_tokens(used.cached_tokens));
-    [genai::input_tokens(used.input_tokens), genai::output_tokens(used.output_tokens)].into_iter().chain(cached).collect()
+    [genai::input_tokens(used.input_tokens), genai::output_tokens(used.output_tokens)]
+        .into_iter()
+        .chain(cached)
+        .collect()
 }
 
 const fn failure(ending: Ending) -> Option<&'static str> {
@@ -226,5 +229,154 @@ const fn failure(ending: Ending) -> Option<&'static str> {
         Ending::Refused => Some("refused"),
         Ending::CellCrashed => Some("cell_crashed"),
         Ending::Unknown => Some("unknown"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use autoshare_core::TurnNo;
+    use autoshare_core::event::{Answerer, Thought};
+    use autoshare_core::outcome::{Outcome, Plan};
+    use autoshare_core::screening::Screening;
+    use autoshare_core::tool::{Action, Label};
+    use autoshare_core::usage::MicroUsd;
+    use autoshare_core::verdict::Verdict;
+
+    use super::genai::Value;
+    use super::*;
+
+    fn begun() -> Invocation {
+        let brain = BrainId::from_random([1; 5]);
+        let (model, provider) = ("lab/m".to_owned(), Some("gemini".to_owned()));
+        Invocation::begin(Identity { tenant: "5f0c9a1be2d4".to_owned(), brain, model, provider }, None, 1_000)
+    }
+
+    fn action() -> Action {
+        Action { tool: "write_file".to_owned(), args: BTreeMap::new() }
+    }
+
+    fn proposed() -> Event {
+        Event::Proposal { step: StepNo(1), call_id: "CANARY".to_owned(), action: action() }
+    }
+
+    fn judged(decision: Decision) -> Event {
+        let (digest, reasons, origins, alike) = (action().digest(), Vec::new(), Vec::new(), Vec::new());
+        let verdict = Verdict { decision, reasons, origins, digest, outside: false, alike };
+        Event::Verdict { step: StepNo(1), verdict, plan: None }
+    }
+
+    fn answered(answer: Answer) -> Event {
+        Event::Approval { step: StepNo(1), digest: action().digest(), answer, by: Answerer::Nobody }
+    }
+
+    fn came(ending: Ending) -> Event {
+        let outcome = Outcome { ending, text: "CANARY".to_owned(), spilled: None, after: None, bytes: 0 };
+        let (source, label, screening) = ("file:CANARY".to_owned(), Label::default(), Screening::default());
+        Event::Observation { step: StepNo(1), source, outcome, structured: None, label, screening }
+    }
+
+    fn asked() -> Event {
+        Event::Budget { turn: TurnNo(1), reserved: Usage::ZERO }
+    }
+
+    fn thought(truncated: bool) -> Event {
+        let usage =
+            Usage { input_tokens: 9, output_tokens: 2, cached_tokens: 4, reasoning_tokens: 0, cost: MicroUsd(1) };
+        Event::Thought(Thought { turn: TurnNo(1), text: "CANARY".to_owned(), calls: Vec::new(), usage, truncated })
+    }
+
+    fn finished(reason: FinishReason) -> Event {
+        Event::Finish { reason, text: "CANARY".to_owned() }
+    }
+
+    fn failed(kind: FaultKind) -> Event {
+        Event::Fault { kind, text: "CANARY".to_owned() }
+    }
+
+    fn attribute<'s>(span: &'s Span, name: &str) -> Option<&'s Value> {
+        span.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// What happens to a brain, and which spans that makes, each with its class of failure.
+    #[test]
+    fn what_happens_is_told_by_its_kind_and_how_it_ended() {
+        let started = || Event::Started { step: StepNo(1), plan: Plan::default() };
+        let (tool, chat, root) = ("execute_tool write_file", "chat lab/m", "invoke_agent");
+        let rows: [(Vec<Event>, bool, Vec<(&str, &str)>); 15] = [
+            (vec![], true, vec![(root, "")]),
+            (vec![], false, vec![(root, "host")]),
+            (vec![asked(), thought(false)], true, vec![(chat, ""), (root, "")]),
+            (vec![asked(), asked(), thought(true)], true, vec![(chat, "window_exceeded"), (chat, ""), (root, "")]),
+            (vec![asked(), failed(FaultKind::Model)], true, vec![(chat, "model"), (root, "model")]),
+            (vec![asked()], true, vec![(chat, "interrupted"), (root, "")]),
+            (vec![thought(false)], true, vec![(root, "")]),
+            (vec![proposed(), started(), came(Ending::Done)], true, vec![(tool, ""), (root, "")]),
+            (vec![proposed(), started(), came(Ending::TimedOut)], true, vec![(tool, "timeout"), (root, "")]),
+            (vec![proposed(), judged(Decision::Deny), came(Ending::Refused)], true, vec![(tool, "denied"), (root, "")]),
+            (
+                vec![proposed(), judged(Decision::Ask), answered(Answer::No)],
+                true,
+                vec![(tool, "not_approved"), (root, "")],
+            ),
+            (
+                vec![proposed(), judged(Decision::Ask), answered(Answer::Yes), started(), came(Ending::Done)],
+                true,
+                vec![(tool, ""), (root, "")],
+            ),
+            (vec![proposed(), failed(FaultKind::Cell)], true, vec![(tool, "interrupted"), (root, "cell")]),
+            (vec![started(), came(Ending::Done)], true, vec![(root, "")]),
+            (vec![finished(FinishReason::Loop)], true, vec![(root, "loop")]),
+        ];
+        for (events, is_well, wanted) in rows {
+            let mut invocation = begun();
+            let mut spans: Vec<Span> = events.iter().filter_map(|event| invocation.event(2_000, event)).collect();
+            spans.extend(invocation.end(3_000, is_well));
+            let errors = spans.iter().map(|span| match attribute(span, "error.type") {
+                Some(Value::Text(class)) => class.as_str(),
+                _ => "",
+            });
+            let told: Vec<_> = spans.iter().map(|span| span.name.as_str()).zip(errors).collect();
+            assert_eq!(told, wanted, "{events:?}");
+            let (root, children) = spans.split_last().unwrap();
+            assert_eq!((root.parent, root.begun, root.ended), (None, 1_000, 3_000));
+            assert!(children.iter().all(|span| span.parent.unwrap().span == root.id && span.trace == root.trace));
+            assert!(spans.iter().all(|span| span.is_error == attribute(span, "error.type").is_some()));
+            let ids: std::collections::BTreeSet<_> = spans.iter().map(|span| span.id).collect();
+            assert_eq!(ids.len(), spans.len(), "each has an id of its own");
+            assert!(!format!("{spans:?}").contains("CANARY"), "{spans:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_told_with_its_numbers_and_the_conventions_name_of_its_provider() {
+        let mut invocation = begun();
+        invocation.event(2_000, &asked());
+        assert_eq!(invocation.take(2_500, &Progress::Replied { model: "lab/other".to_owned() }), None);
+        let chat = invocation.event(3_000, &thought(true)).unwrap();
+        assert_eq!((chat.begun, chat.ended, chat.kind), (2_000, 3_000, Kind::Client));
+        let text = |text: &str| Value::Text(text.to_owned());
+        for (name, value) in [
+            ("gen_ai.operation.name", text("chat")),
+            ("gen_ai.provider.name", text("gcp.gemini")),
+            ("gen_ai.request.model", text("lab/m")),
+            ("gen_ai.response.model", text("lab/other")),
+            ("gen_ai.usage.input_tokens", Value::Int(9)),
+            ("gen_ai.usage.cache_read.input_tokens", Value::Int(4)),
+            ("gen_ai.usage.output_tokens", Value::Int(2)),
+            ("gen_ai.response.finish_reasons", Value::Texts(vec!["length"])),
+            ("autoshare.tenant.id", text("5f0c9a1be2d4")),
+        ] {
+            assert_eq!(attribute(&chat, name), Some(&value), "{name}");
+        }
+    }
+
+    #[test]
+    fn actions_that_never_end_take_bounded_memory() {
+        let mut invocation = begun();
+        for step in 0..10 * MAX_OPEN as u64 {
+            let proposal = Event::Proposal { step: StepNo(step), call_id: String::new(), action: action() };
+            assert_eq!(invocation.event(2_000, &proposal), None);
+        }
+        assert_eq!(invocation.end(3_000, true).len(), MAX_OPEN + 1);
     }
 }

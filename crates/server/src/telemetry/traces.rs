@@ -12,10 +12,10 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::ended;
 use super::otlp::{self, Parent};
 use super::outbox::{Outbox, Sent, Tally};
 use super::spans::{Identity, Invocation};
-use super::ended;
 
 /// Spans that are sent together at most.
 const BATCH: usize = 512;
@@ -126,7 +126,8 @@ impl Tracer {
         if !matches!(progress, Progress::Replied { .. } | Progress::Recorded { .. }) {
             return;
         }
-        let ended = locked(&self.followed).get_mut(&(tenant.clone(), brain.clone())).and_then(|it| it.take(now(), progress));
+        let ended =
+            locked(&self.followed).get_mut(&(tenant.clone(), brain.clone())).and_then(|it| it.take(now(), progress));
         ended.into_iter().for_each(|span| self.spans.push(span.encoded(), 100));
     }
 
@@ -204,4 +205,30 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_of_brains_that_are_never_driven_are_forgotten_for_new_ones() {
+        let whose = |n: u64| {
+            let [_, _, _, bits @ ..] = n.to_be_bytes();
+            (TenantName::parse("acme").unwrap(), BrainId::from_random(bits))
+        };
+        let parent = |n: u64| Parent { trace: [1; 16], span: n.to_be_bytes(), is_remote: true };
+        let mut parents = Parents::default();
+        for n in 0..3 * MAX_PARENTS as u64 {
+            parents.insert(whose(n), parent(n));
+            assert!(parents.young.len() + parents.old.len() <= MAX_PARENTS);
+        }
+        assert_eq!(parents.remove(&whose(0)), None, "the oldest");
+        let last = 3 * MAX_PARENTS as u64 - 1;
+        for kept in [last, last - MAX_PARENTS as u64 / 2] {
+            parents.insert(whose(kept), parent(7));
+            assert_eq!(parents.remove(&whose(kept)), Some(parent(7)), "the last one that was said counts");
+            assert_eq!(parents.remove(&whose(kept)), None, "once");
+        }
+    }
 }

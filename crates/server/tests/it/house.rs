@@ -196,7 +196,8 @@ impl House {
                 Arc::clone(&broker),
                 host_settings(&dir),
             );
-            let auditor = Auditor::new(access.clone(), Audit::open(&dir, access, &vault)?, Arc::clone(&audit_failures))?;
+            let auditor =
+                Auditor::new(access.clone(), Audit::open(&dir, access, &vault)?, Arc::clone(&audit_failures))?;
             let tokens = Tokens::open(&dir, &vault).unwrap();
             let host = host
                 .with_auditor(Arc::new(auditor))

@@ -350,3 +350,32 @@ async fn a_receiver_that_is_gone_is_left_alone_and_a_dead_one_holds_up_no_other(
     house.close().await;
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_nobody_took_for_too_long_is_given_up_and_what_is_new_arrives() {
+    let calls = AtomicUsize::new(0);
+    let receiver = Upstream::start(move |_| match calls.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => Says::new(503, "text/plain", &[]).header("retry-after", "0"),
+        _ => Says::new(204, "text/plain", &[]),
+    })
+    .await;
+    let settings = ReceiverSettings { retry_for: Duration::from_secs(2), ..ReceiverSettings::default() };
+    let house = House::sending(done(), watchful(), |parts| alerted(parts, &receiver, settings)).await;
+    let runs_into = async |name: &str| {
+        let token = limited(&house, name, 1);
+        while house.get("/api/v1/me", &token).await.0 != 429 {}
+    };
+    for name in ["first", "second", "third"] {
+        runs_into(name).await;
+    }
+    // The second try comes after 2.5 s at least.
+    until("it was asked twice", || receiver.came().len() == 2).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(metric(&house, "autoshare_alerts_total{result=\"failed\"}").await, 3);
+    assert_eq!(metric(&house, "autoshare_alerts_waiting").await, 0);
+    runs_into("fourth").await;
+    until("what is new arrives", || receiver.came().len() == 3).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(metric(&house, "autoshare_alerts_total{result=\"sent\"}").await, 1);
+    house.close().await;
+}

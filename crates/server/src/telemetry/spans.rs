@@ -302,7 +302,7 @@ mod tests {
     fn what_happens_is_told_by_its_kind_and_how_it_ended() {
         let started = || Event::Started { step: StepNo(1), plan: Plan::default() };
         let (tool, chat, root) = ("execute_tool write_file", "chat lab/m", "invoke_agent");
-        let rows: [(Vec<Event>, bool, Vec<(&str, &str)>); 15] = [
+        let rows = [
             (vec![], true, vec![(root, "")]),
             (vec![], false, vec![(root, "host")]),
             (vec![asked(), thought(false)], true, vec![(chat, ""), (root, "")]),

@@ -10,8 +10,10 @@ use autoshare_host::resident::ResidentsSettings;
 use autoshare_server::api::ApiSettings;
 use autoshare_server::health::HealthSettings;
 use autoshare_server::http::{Demand, Http2Settings, HttpSettings};
+use autoshare_server::telemetry::ALERTS_APART;
 use serde::Deserialize;
 
+use super::telemetry::{self, Alerts, AlertsSection, Traces, TracesSection};
 use super::{SettingsError, bounded_in};
 
 #[derive(Debug, Default, Deserialize)]
@@ -42,6 +44,9 @@ pub(crate) struct ServeSection {
     least_free: Option<u64>,
     metrics_tenants: Option<u64>,
     silent_s: Option<u64>,
+    traces: Option<TracesSection>,
+    alerts: Vec<AlertsSection>,
+    alerts_apart_s: Option<u64>,
 }
 
 /// What is logged.
@@ -127,6 +132,12 @@ pub(crate) struct Serve {
     pub(crate) log: Option<tracing::Level>,
     /// Bounds of what is told of its health.
     pub(crate) health: HealthSettings,
+    /// Where traces are sent.
+    pub(crate) traces: Option<Traces>,
+    /// Where alerts are sent.
+    pub(crate) alerts: Vec<Alerts>,
+    /// Between two alerts of one kind about one tenant.
+    pub(crate) alerts_apart: Duration,
 }
 
 /// The files of TLS.
@@ -148,7 +159,9 @@ impl TlsSettings {
 impl ServeSection {
     /// The files it names.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        [&self.tls_cert, &self.tls_key, &self.client_ca].into_iter().flatten().cloned()
+        let telemetry = self.traces.iter().flat_map(TracesSection::files);
+        let telemetry = telemetry.chain(self.alerts.iter().flat_map(AlertsSection::files));
+        [&self.tls_cert, &self.tls_key, &self.client_ca].into_iter().flatten().cloned().chain(telemetry)
     }
 
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
@@ -244,6 +257,14 @@ impl ServeSection {
                 None | Some(LogLevel::Info) => Some(tracing::Level::INFO),
             },
             health,
+            traces: self.traces.as_ref().map(TracesSection::read).transpose()?,
+            alerts: telemetry::receivers(&self.alerts)?,
+            alerts_apart: Duration::from_secs(within(
+                "alerts_apart_s",
+                self.alerts_apart_s,
+                ALERTS_APART.as_secs(),
+                1..=7 * 86_400,
+            )?),
         })
     }
 }

@@ -54,6 +54,7 @@ use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
 use crate::health::Health;
 use crate::http::reply::Reply;
+use crate::telemetry::Telemetry;
 
 /// Bounds of the API. Every one has a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,6 +152,8 @@ pub struct FacesParts {
     pub sharing: Arc<Sharing>,
     /// How the server is.
     pub health: Health,
+    /// What sends traces and alerts.
+    pub telemetry: Arc<Telemetry>,
 }
 
 impl Faces {

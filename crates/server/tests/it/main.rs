@@ -20,6 +20,7 @@ mod neighbours;
 mod protocol;
 mod routes;
 mod shares;
+mod telemetry;
 mod tenants;
 mod upstream;
 

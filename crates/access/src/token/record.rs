@@ -1,7 +1,7 @@
 //! What is known of a token.
 
 use autoshare_core::budget::{Account, Budget, Caps, Limit, ModelPattern, Rate, Window};
-use autoshare_core::{TenantName, TokenId};
+use autoshare_core::{Digest, PersonId, TenantName, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::{AccessError, LOCAL, Refusal};
@@ -29,13 +29,15 @@ pub enum Scope {
     EmptySteps,
     /// Reading the audit trail.
     Audit,
+    /// Adding people to the tenant, and giving them roles.
+    People,
     /// Making, changing and removing tenants. Of tokens that the owner of the data directory made, and no other.
     Operator,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gateway,
         Self::Tokens,
         Self::Read,
@@ -43,6 +45,7 @@ impl Scope {
         Self::Approve,
         Self::EmptySteps,
         Self::Audit,
+        Self::People,
         Self::Operator,
     ];
 
@@ -57,6 +60,7 @@ impl Scope {
             Self::Approve => "approve",
             Self::EmptySteps => "empty_steps",
             Self::Audit => "audit",
+            Self::People => "people",
             Self::Operator => "operator",
         }
     }
@@ -88,6 +92,8 @@ pub struct Grant {
     pub budget: Budget,
     /// How fast.
     pub rate: Rate,
+    /// The certificate that its bearer must show too, or instead (RFC 8705): the digest of its DER form.
+    pub certificate: Option<Digest>,
 }
 
 impl Grant {
@@ -101,6 +107,7 @@ impl Grant {
             models: Vec::new(),
             budget: Budget::NONE,
             rate: Rate::NONE,
+            certificate: None,
         }
     }
 
@@ -168,6 +175,9 @@ impl Grant {
             requests: speed(self.rate.requests, issuer.rate.requests, "requests")?,
             tokens: speed(self.rate.tokens, issuer.rate.tokens, "tokens")?,
         };
+        if self.certificate.is_some() && issuer.certificate.is_some() {
+            return Err(beyond(format!("token {} is bound to a certificate, and so are those that it makes", issuer.id)));
+        }
         Ok(Self { models, expires_ms, budget: Budget { hard, soft: self.budget.soft }, rate, ..self })
     }
 
@@ -175,12 +185,42 @@ impl Grant {
         &self,
         id: TokenId,
         tenant: TenantName,
-        issuer: Option<TokenId>,
+        maker: Maker,
         created_ms: u64,
     ) -> TokenRecord {
-        let Self { name, expires_ms, scopes, models, budget, rate } = self.clone();
-        TokenRecord { id, name, tenant, issuer, created_ms, expires_ms, revoked_ms: None, scopes, models, budget, rate }
+        let Self { name, expires_ms, scopes, models, budget, rate, certificate } = self.clone();
+        let (issuer, person) = match maker {
+            Maker::Owner => (None, None),
+            Maker::Token(id) => (Some(id), None),
+            Maker::Login(id) => (None, Some(id)),
+        };
+        TokenRecord {
+            id,
+            name,
+            tenant,
+            issuer,
+            person,
+            certificate,
+            created_ms,
+            expires_ms,
+            revoked_ms: None,
+            scopes,
+            models,
+            budget,
+            rate,
+        }
     }
+}
+
+/// Who makes a token.
+#[derive(Debug, Clone)]
+pub(super) enum Maker {
+    /// The tenant's owner, or the operator.
+    Owner,
+    /// Another token, above it.
+    Token(TokenId),
+    /// A person, by signing in.
+    Login(PersonId),
 }
 
 /// A token as it is on record. It does not hold the secret.
@@ -196,6 +236,12 @@ pub struct TokenRecord {
     /// The token that minted it; its limits hold too, and what this one uses is charged to it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<TokenId>,
+    /// Who got it by signing in. It is good for as long as they may have all of its scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    /// The certificate that its bearer must show too, or instead: the digest of its DER form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Digest>,
     /// When it was made: milliseconds since 1970 (UTC).
     pub created_ms: u64,
     /// When it ends.

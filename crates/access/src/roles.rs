@@ -100,7 +100,8 @@ impl RolePolicy {
     /// # Errors
     /// [`AccessError::RolePolicy`], which would be a fault of this program.
     pub fn builtin() -> Result<Self, AccessError> {
-        let fault = |why: String| AccessError::RolePolicy(format!("{why}: this is a fault in AutoSHARE, please report it"));
+        let fault =
+            |why: String| AccessError::RolePolicy(format!("{why}: this is a fault in AutoSHARE, please report it"));
         let name = |text: &str| text.parse().map_err(|why| fault(format!("{text}: {why}")));
         let types = Types {
             person: name("Person")?,
@@ -120,7 +121,9 @@ impl RolePolicy {
     pub fn with(&self, name: &str, text: &str) -> Result<Self, AccessError> {
         let wrong = |why: &dyn Diagnostic| AccessError::RolePolicy(in_words(text, why));
         if text.len() > MAX_TEXT {
-            return Err(AccessError::RolePolicy(format!("it has more than {MAX_TEXT} bytes: take out what is not needed")));
+            return Err(AccessError::RolePolicy(format!(
+                "it has more than {MAX_TEXT} bytes: take out what is not needed"
+            )));
         }
         let read: PolicySet = text.parse().map_err(|why: ParseErrors| wrong(&why))?;
         if read.templates().next().is_some() {

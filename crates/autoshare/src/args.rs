@@ -719,10 +719,13 @@ pub(crate) struct NewToken {
     /// Let it make tokens of its own, within its limits
     #[arg(long)]
     pub(crate) may_make_tokens: bool,
-    /// What it may be used for (repeatable): gateway, tokens, read, brains, approve, empty_steps, audit, operator
+    /// What it may be used for (repeatable): gateway, tokens, read, brains, approve, empty_steps, audit, people, operator
     /// [default: gateway]
     #[arg(long, value_name = "SCOPE", value_parser = Scope::parse)]
     pub(crate) scope: Vec<Scope>,
+    /// Bind it to a client certificate (PEM): whoever shows that over TLS needs no token, and the token is nothing without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -358,7 +358,7 @@ impl Tokens {
 
     /// Forgets what the indices say of a token.
     fn drop_entries(&self, shelf: &Arc<Shelf>, id: &TokenId) -> Result<(), AccessError> {
-        if let Some(certificate) = self.load(shelf, id)?.and_then(|read| read.record.certificate.clone())
+        if let Some(certificate) = self.load(shelf, id)?.and_then(|read| read.record.certificate)
             && self.certificates.token(&certificate)?.as_ref() == Some(id)
         {
             self.certificates.forget(&certificate)?;

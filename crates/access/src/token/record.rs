@@ -176,18 +176,15 @@ impl Grant {
             tokens: speed(self.rate.tokens, issuer.rate.tokens, "tokens")?,
         };
         if self.certificate.is_some() && issuer.certificate.is_some() {
-            return Err(beyond(format!("token {} is bound to a certificate, and so are those that it makes", issuer.id)));
+            return Err(beyond(format!(
+                "token {} is bound to a certificate, and so are those that it makes",
+                issuer.id
+            )));
         }
         Ok(Self { models, expires_ms, budget: Budget { hard, soft: self.budget.soft }, rate, ..self })
     }
 
-    pub(super) fn record(
-        &self,
-        id: TokenId,
-        tenant: TenantName,
-        maker: Maker,
-        created_ms: u64,
-    ) -> TokenRecord {
+    pub(super) fn record(&self, id: TokenId, tenant: TenantName, maker: Maker, created_ms: u64) -> TokenRecord {
         let Self { name, expires_ms, scopes, models, budget, rate, certificate } = self.clone();
         let (issuer, person) = match maker {
             Maker::Owner => (None, None),

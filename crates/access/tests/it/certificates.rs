@@ -7,7 +7,7 @@ use crate::people::House;
 
 fn bound(certificate: &Digest) -> Grant {
     let scopes = vec![Scope::Read, Scope::Tokens, Scope::Gateway];
-    Grant { scopes, certificate: Some(certificate.clone()), ..Grant::gateway("machine") }
+    Grant { scopes, certificate: Some(*certificate), ..Grant::gateway("machine") }
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, AccessError>) -> Refusal {

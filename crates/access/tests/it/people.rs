@@ -27,8 +27,7 @@ impl House {
         let dir = tempfile::Builder::new().permissions(private).tempdir().unwrap();
         let vault = Vault::open(dir.path()).unwrap();
         let tokens = Tokens::with(dir.path(), &vault, policy.into()).unwrap();
-        let (operator, tenants) =
-            (Operator::local(dir.path()).unwrap(), Tenants::open(dir.path(), &vault).unwrap());
+        let (operator, tenants) = (Operator::local(dir.path()).unwrap(), Tenants::open(dir.path(), &vault).unwrap());
         Self { dir, operator, tenants, tokens, length: Duration::from_secs(60) }
     }
 

@@ -37,18 +37,20 @@
 mod marked;
 mod person;
 mod roles;
+mod share;
 mod tenant;
 mod token;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use autoshare_core::{PersonId, TenantName, TokenId};
+use autoshare_core::{PersonId, ShareId, TenantName, TokenId};
 use autoshare_vault::VaultError;
 use autoshare_vault::private::{Others, PrivateDir};
 
 pub use person::{INVITATION_MS, Identity, MAX_GROUPS, MAX_PEOPLE, MAX_ROLES, NewPerson, People, Person, SignedIn};
 pub use roles::{RoleName, RolePolicy};
+pub use share::{End, Offer, ShareBounds, ShareRecord, ShareState, Shares};
 pub use tenant::{MAX_TENANTS, Operator, TenantRecord, TenantState, Tenants, Terms};
 pub use token::{Bearer, Grant, MAX_DEPTH, MAX_SESSIONS, MAX_TOKENS, Minted, Scope, Session, TokenRecord, Tokens};
 
@@ -112,8 +114,20 @@ pub enum AccessError {
         /// Why, for the log.
         why: LoginRefusal,
     },
+    /// No share that this tenant has to do with.
+    #[error("there is no share {0}: `autoshare share list` shows them")]
+    NoShare(ShareId),
+    /// So many shares are all that there may be.
+    #[error("{0}")]
+    TooManyShares(String),
+    /// What is shared is not what was looked at.
+    #[error("share {0} is not what this digest stands for: look at it again, and accept what is shown then")]
+    OtherShare(ShareId),
+    /// It cannot be done with a share that stands as this one does.
+    #[error("{0}")]
+    Share(String),
     /// A token's file is not as it was written.
-    #[error("{} was changed or belongs elsewhere ({why}): remove it and make a new token", path.display())]
+    #[error("{} was changed or belongs elsewhere ({why}): remove it and make it anew", path.display())]
     Record {
         /// The file.
         path: std::path::PathBuf,

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use autoshare_access::Scope;
 use autoshare_core::day::Day;
-use autoshare_core::{TenantName, TokenId};
+use autoshare_core::{ShareId, TenantName, TokenId};
 use clap::{Parser, Subcommand};
 
 use crate::settings::GlobalFlags;
+use crate::sharing::Share;
 use crate::upkeep::{Audit, Key};
 
 /// Let autonomous agents work unattended, with nothing to fear.
@@ -24,7 +25,7 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or settings, 3 ended without reaching the \
-goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain, token or tenant.";
+goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain, token, tenant or share.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -90,6 +91,11 @@ pub(crate) enum Command {
     Token {
         #[command(subcommand)]
         command: Token,
+    },
+    /// Share copies of files between tenants: offered by one, accepted by the other, ended by either
+    Share {
+        #[command(subcommand)]
+        command: Share,
     },
     /// What was used: requests, tokens, money
     Usage(Usage),
@@ -179,6 +185,9 @@ pub(crate) struct Run {
     /// A folder that may be read and written too
     #[arg(long, value_name = "PATH")]
     pub(crate) write: Vec<PathBuf>,
+    /// What another tenant shares and you accepted (autoshare share), which may be read
+    #[arg(long, value_name = "ID")]
+    pub(crate) share: Vec<ShareId>,
     /// A server of tools (autoshare mcp add) that may be called; without one, all that were added
     #[arg(long, value_name = "NAME", conflicts_with = "no_mcp")]
     pub(crate) mcp: Vec<String>,
@@ -719,7 +728,7 @@ pub(crate) struct NewToken {
     /// Let it make tokens of its own, within its limits
     #[arg(long)]
     pub(crate) may_make_tokens: bool,
-    /// What it may be used for (repeatable): gateway, tokens, read, brains, approve, empty_steps, audit, people, operator
+    /// What it may be used for (repeatable): gateway, tokens, read, brains, approve, empty_steps, shares, audit, people, operator
     /// [default: gateway]
     #[arg(long, value_name = "SCOPE", value_parser = Scope::parse)]
     pub(crate) scope: Vec<Scope>,

@@ -13,6 +13,7 @@ mod prompt;
 mod question;
 mod screen;
 mod settings;
+mod sharing;
 mod upkeep;
 mod values;
 

@@ -233,7 +233,7 @@ pub(crate) fn describe(event: &Event, style: &Style) -> Option<String> {
         } => {
             format!("      {}", style.clone().yellow().apply_to(encode::terminal(text)))
         }
-        Event::Note { text, .. } => format!("      {}", line(text)),
+        Event::Note { text, .. } | Event::ShareEnded { text, .. } => format!("      {}", line(text)),
         Event::Fault { text, .. } => {
             format!("      {} {}", style.clone().red().apply_to("cannot go on:"), encode::terminal(text))
         }

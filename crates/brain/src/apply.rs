@@ -10,7 +10,7 @@ use autoshare_core::tool::Action;
 use autoshare_core::usage::Usage;
 use autoshare_core::verdict::{Decision, Grant, Scope, Verdict};
 use autoshare_core::warrant::{DrawnBy, Warrant};
-use autoshare_core::{Digest, StepNo, TurnNo};
+use autoshare_core::{Digest, ShareId, StepNo, TurnNo};
 
 use crate::reply::{self, Reading};
 use crate::{Brain, Call, Entry, Halt, MAX_RETRIES, Phase, turn_cap};
@@ -46,6 +46,7 @@ impl Brain {
             }
             Event::Reach(_) | Event::Policy(_) => Ok(()),
             Event::Warrant(warrant) => self.warranted(warrant),
+            Event::ShareEnded { share, text } => self.share_ended(share, text),
         };
         if taken.is_err() {
             self.ignored = self.ignored.saturating_add(1);
@@ -70,6 +71,20 @@ impl Brain {
         }
         self.warrant = Some(warrant.clone());
         Ok(())
+    }
+
+    /// What was shared is a root no more, whatever the brain is at. One that has ended needs no word of it.
+    fn share_ended(&mut self, share: &ShareId, text: &str) -> Taken {
+        let goal = self.goal.as_mut().ok_or(OutOfPlace)?;
+        let before = goal.roots.len();
+        goal.roots.retain(|root| root.shared.as_ref().is_none_or(|shared| shared.id != *share));
+        if goal.roots.len() == before {
+            return Err(OutOfPlace);
+        }
+        match &self.phase {
+            Phase::Finished { .. } => Ok(()),
+            _ => self.told_from_outside(text),
+        }
     }
 
     fn reserved(&mut self, turn: TurnNo, reserved: Usage) -> Taken {
@@ -295,7 +310,7 @@ impl Brain {
     fn noted(&mut self, kind: NoteKind, text: &str) -> Taken {
         match kind {
             NoteKind::Retry => self.retried(text),
-            NoteKind::Feedback => self.told_by_a_person(text),
+            NoteKind::Feedback => self.told_from_outside(text),
             NoteKind::Stopped | NoteKind::Paused => self.halted(Halt::Stop),
             NoteKind::Resumed => {
                 self.halt = None;
@@ -304,7 +319,7 @@ impl Brain {
             }
             // A brain that has ended is not told, and that is in order.
             NoteKind::Undone if matches!(self.phase, Phase::Finished { .. }) => Ok(()),
-            NoteKind::Undone => self.told_by_a_person(text),
+            NoteKind::Undone => self.told_from_outside(text),
             NoteKind::Cell
             | NoteKind::Uploaded
             | NoteKind::Rested
@@ -329,7 +344,7 @@ impl Brain {
         Ok(())
     }
 
-    fn told_by_a_person(&mut self, text: &str) -> Taken {
+    fn told_from_outside(&mut self, text: &str) -> Taken {
         match &self.phase {
             Phase::New | Phase::Finished { .. } => return Err(OutOfPlace),
             Phase::Thinking => self.transcript.push(Entry::Note { text: text.to_owned() }),

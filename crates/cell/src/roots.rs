@@ -37,7 +37,7 @@ impl Roots {
     pub(crate) fn new(roots: Vec<CellRoot>, quota: Quota) -> Self {
         let (mut words, mut handles) = (Vec::new(), Vec::new());
         for root in roots {
-            words.push(Root { path: root.path, mode: root.mode });
+            words.push(Root::new(root.path, root.mode));
             handles.push(Workspace::open(root.dir, root.mode, quota));
         }
         Self { words, handles }

@@ -186,8 +186,12 @@ acts! {
     51 "share.accepted" ShareAccepted;
     /// An offer was taken back.
     52 "share.revoked" ShareRevoked;
-    /// What was shared was read.
+    /// A brain was begun with what was shared.
     53 "share.read" ShareRead;
+    /// An offer was not accepted: its receiver declined it, or its time was over.
+    54 "share.declined" ShareDeclined;
+    /// What was accepted is shared no more, for another reason than that its owner took it back.
+    55 "share.ended" ShareEnded;
     /// A limit kept something from being done.
     60 "limit.hit" LimitHit;
     /// New keys are in use.

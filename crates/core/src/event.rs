@@ -10,7 +10,7 @@ use crate::tool::{Action, Label, ToolSpec};
 use crate::usage::{Limits, Usage};
 use crate::verdict::Verdict;
 use crate::warrant::Warrant;
-use crate::{Digest, StepNo, TokenId, TurnNo};
+use crate::{Digest, ShareId, StepNo, TenantName, TokenId, TurnNo};
 
 /// When a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,6 +42,27 @@ pub struct Root {
     pub path: String,
     /// What may be done there.
     pub mode: RootMode,
+    /// Whose it is, where another tenant shares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
+}
+
+impl Root {
+    /// One of the brain's own tenant.
+    #[must_use]
+    pub fn new(path: impl Into<String>, mode: RootMode) -> Self {
+        Self { path: path.into(), mode, shared: None }
+    }
+}
+
+/// What another tenant shares.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shared {
+    /// Which share.
+    pub id: ShareId,
+    /// Whose.
+    pub by: TenantName,
 }
 
 /// A goal is admitted: the first event of every brain.
@@ -385,6 +406,13 @@ pub enum Event {
     Warrant(Warrant),
     /// The policy by which actions are judged from here on.
     Policy(PolicyInForce),
+    /// What another tenant shared is no root of the brain any more; the text tells the model.
+    ShareEnded {
+        /// Which share.
+        share: ShareId,
+        /// The words.
+        text: String,
+    },
 }
 
 macro_rules! kinds {
@@ -440,4 +468,5 @@ kinds! {
     Reach = 14, "reach", Event::Reach(_) => ();
     Warrant = 15, "warrant", Event::Warrant(_) => ();
     Policy = 16, "policy", Event::Policy(_) => ();
+    ShareEnded = 17, "share_ended", Event::ShareEnded { .. } => ();
 }

@@ -19,6 +19,9 @@ pub enum IdError {
     /// Not a person's id.
     #[error("{0:?} is not a person's id: 8 of 0-9 and a-z without i, l, o, u; `autoshare person list` shows them")]
     Person(String),
+    /// Not a share's id.
+    #[error("{0:?} is not a share id: 8 of 0-9 and a-z without i, l, o, u; `autoshare share list` shows them")]
+    Share(String),
 }
 
 /// A tenant's name, as people write it. A name is a claim: the right to act for a tenant is `autoshare_access::Access`.
@@ -115,7 +118,7 @@ impl TokenId {
     }
 }
 
-/// A person's id within its tenant: 40 random bits, spelt like a [`BrainId`].
+/// A person's id: 40 random bits, spelt like a [`BrainId`]. It names a person and is no secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PersonId(String);
@@ -133,6 +136,33 @@ impl PersonId {
     /// [`IdError::Person`] unless it is 8 characters of the alphabet.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         if is_spelt(text) { Ok(Self(text.to_owned())) } else { Err(IdError::Person(text.to_owned())) }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A share's id: 40 random bits, spelt like a [`BrainId`]. It names a share and is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ShareId(String);
+
+impl ShareId {
+    /// The id that spells these 40 random bits.
+    #[must_use]
+    pub fn from_random(bits: [u8; 5]) -> Self {
+        Self(spell(bits))
+    }
+
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// [`IdError::Share`] unless it is 8 characters of the alphabet.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if is_spelt(text) { Ok(Self(text.to_owned())) } else { Err(IdError::Share(text.to_owned())) }
     }
 
     /// The id as text.
@@ -172,6 +202,7 @@ text_id!(TenantName);
 text_id!(BrainId);
 text_id!(TokenId);
 text_id!(PersonId);
+text_id!(ShareId);
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::places::CellPlace;
+use crate::shares::Hold;
 use crate::{HostError, Settings};
 
 /// How long a new cell may take to say that it is ready.
@@ -43,6 +44,39 @@ pub(crate) struct Extra {
     pub(crate) root: Root,
     /// Of it, nothing but this file.
     pub(crate) only: Option<String>,
+}
+
+/// The directory that has to be opened for a path outside: the path itself, or what holds it, and then the name of the
+/// one file in it that is meant. A link is a name like any other: what it leads to was not what was asked about.
+pub(crate) fn holder(path: &str) -> (String, Option<String>) {
+    let is_dir = rustix::fs::lstat(path)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
+    match path.rsplit_once('/') {
+        Some((parent, name)) if !is_dir => {
+            (if parent.is_empty() { "/" } else { parent }.to_owned(), Some(name.to_owned()))
+        }
+        _ => (path.to_owned(), None),
+    }
+}
+
+/// What the launcher holds until a cell is gone: the right to drive the brain, and to show what others share with it.
+#[derive(Debug, Default)]
+pub(crate) struct Keeps {
+    pub(crate) lease: Option<Arc<Lease>>,
+    pub(crate) shares: Vec<Hold>,
+}
+
+impl Keeps {
+    /// Makes a cell. Whoever stops waiting for it leaves nothing behind: what was held is held until that cell is gone too.
+    pub(crate) async fn launch(self, launcher: &Arc<Launcher>, spec: CellSpec) -> Result<Cell, HostError> {
+        let launcher = Arc::clone(launcher);
+        let launching = tokio::task::spawn_blocking(move || {
+            let lease = self.lease.as_ref().map(|lease| lease.as_fd());
+            let holds: Vec<_> = lease.into_iter().chain(self.shares.iter().map(|hold| hold.0.as_fd())).collect();
+            launcher.launch_holding(&spec, &holds)
+        });
+        Ok(launching.await.map_err(|e| HostError::Task(e.to_string()))??)
+    }
 }
 
 /// Why a job got no answer.
@@ -75,20 +109,17 @@ impl JobError {
 }
 
 impl Hands {
-    /// Makes a cell with these roots and waits until it is ready. The lease and the place are held until the cell is gone.
+    /// Makes a cell with these roots and waits until it is ready. The place, and what it keeps, are held until the cell is gone.
     pub(crate) async fn open(
         launcher: &Arc<Launcher>,
-        lease: Arc<Lease>,
+        keeps: Keeps,
         place: Arc<CellPlace>,
         roots: &[Root],
         extra: Option<&Extra>,
         settings: &Settings,
     ) -> Result<Self, HostError> {
         let spec = cell_spec(Work::Tools, roots, extra, settings)?;
-        let launcher = Arc::clone(launcher);
-        let cell = tokio::task::spawn_blocking(move || launcher.launch_holding(&spec, Some(lease.as_fd())))
-            .await
-            .map_err(|e| HostError::Task(e.to_string()))??;
+        let cell = keeps.launch(launcher, spec).await?;
         let socket = cell.socket.try_clone().map_err(|e| HostError::Cell(e.to_string()))?;
         socket.set_nonblocking(true).map_err(|e| HostError::Cell(e.to_string()))?;
         let socket = UnixStream::from_std(socket).map_err(|e| HostError::Cell(e.to_string()))?;
@@ -113,7 +144,8 @@ impl Hands {
         Ok(hands)
     }
 
-    /// A new cell of the same roots in place of this one, made when nothing of this one is going on any more.
+    /// A new cell of the same roots in place of this one, made when nothing of this one is going on any more. It does not show
+    /// what others share: nothing there can have been changed.
     pub(crate) async fn renew(
         self,
         launcher: &Arc<Launcher>,
@@ -123,7 +155,9 @@ impl Hands {
         let mut cell = self.cell;
         cell.kill();
         tokio::task::spawn_blocking(move || cell.wait()).await.map_err(|e| HostError::Task(e.to_string()))?;
-        Self::open(launcher, lease, self.place, &self.roots, self.extra.as_ref(), settings).await
+        let own: Vec<Root> = self.roots.into_iter().filter(|root| root.shared.is_none()).collect();
+        let keeps = Keeps { lease: Some(lease), shares: Vec::new() };
+        Self::open(launcher, keeps, self.place, &own, self.extra.as_ref(), settings).await
     }
 
     /// What an action would do.

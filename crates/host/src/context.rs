@@ -106,7 +106,11 @@ fn instructions(goal: &Goal, frame: &Frame<'_>) -> String {
         .skip(1)
         .map(|root| {
             let mode = if root.mode == RootMode::Read { "read only" } else { "read and write" };
-            format!("{} ({mode})", root.path)
+            match &root.shared {
+                // No word of the other tenant's stands here but its name: what it calls its files is content.
+                Some(shared) => format!("{} ({mode}; files of {}, who is somebody else)", root.path, shared.by),
+                None => format!("{} ({mode})", root.path),
+            }
         })
         .collect();
     let extra = if extra.is_empty() { String::new() } else { format!(" You may also use: {}.", extra.join(", ")) };

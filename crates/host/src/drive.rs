@@ -22,7 +22,7 @@ use autoshare_store::{Durability, Lease};
 use autoshare_vault::Sensitive;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::cells::{Extra, Hands, cell_spec};
+use crate::cells::{Extra, Hands, cell_spec, holder};
 use crate::context::{Frame, request_for, shorten};
 use crate::execute::Shell;
 use crate::journal::Journal;
@@ -32,6 +32,7 @@ use crate::mcp::Servers;
 use crate::parking::Parking;
 use crate::places::{CellPlaces, enter_for_call};
 use crate::programs::ProgramCell;
+use crate::reading::source_of;
 use crate::screening::Unread;
 use crate::switchboard::{Question, Stop, Told};
 use crate::undo::{Keeping, UndoError};
@@ -210,6 +211,15 @@ pub(crate) struct Driver<'h> {
     keeping: Keeping,
 }
 
+/// Why what a brain is at is broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BrokenOff {
+    /// A person stops it.
+    Stop,
+    /// Its cells show what is shared no more.
+    ShareEnded,
+}
+
 impl Driver<'_> {
     async fn run(
         &mut self,
@@ -232,6 +242,7 @@ impl Driver<'_> {
         let id = self.id.clone();
         let mut has_thought = false;
         loop {
+            self.end_shares().await?;
             self.hear().await?;
             if until == Until::Turn && has_thought && self.is_between_turns() {
                 let text = "It rests after this turn.".to_owned();
@@ -249,16 +260,21 @@ impl Driver<'_> {
             has_thought |= matches!(command, Command::Think { .. });
             let waits = matches!(command, Command::Ask { .. } | Command::Think { .. });
             let urgency = if waits { Stop::AfterStep } else { Stop::Now };
-            let stopped = tokio::select! {
-                done = self.carry_out(command) => { done?; false }
-                () = switchboard.stopped(&id, urgency) => true,
+            let shares = self.watch_shares();
+            let broken_off = tokio::select! {
+                done = self.carry_out(command) => { done?; None }
+                () = switchboard.stopped(&id, urgency) => Some(BrokenOff::Stop),
+                // Whatever it is at is done again without it, or is told as unknown.
+                () = shares.ended() => Some(BrokenOff::ShareEnded),
             };
-            if stopped {
+            if let Some(why) = broken_off {
                 switchboard.withdraw(&id);
                 (self.hands, self.shell) = (None, None);
                 self.servers.end().await;
                 self.take_in_unread().await?;
-                self.note_stop().await?;
+                if why == BrokenOff::Stop {
+                    self.note_stop().await?;
+                }
             }
         }
         self.servers.end().await;
@@ -421,9 +437,9 @@ impl Driver<'_> {
         if self.hands.is_some() {
             return Ok(true);
         }
-        let place = self.cells.enter().await;
+        let (place, keeps) = (self.cells.enter().await, self.keeps().await?);
         let (launcher, settings) = (&self.host.launcher, &self.host.settings);
-        match Hands::open(launcher, self.journal.lease(), place, &self.goal.roots, None, settings).await {
+        match Hands::open(launcher, keeps, place, &self.goal.roots, None, settings).await {
             Ok(hands) => {
                 let text = hands.attested.clone();
                 self.hands = Some(hands);
@@ -624,10 +640,10 @@ impl Driver<'_> {
     /// A cell that is shown one place outside beside the brain's roots.
     pub(crate) async fn outside_hands(&mut self, escape: &gate::Escape) -> Result<Hands, HostError> {
         let (path, only) = holder(&escape.path);
-        let extra = Extra { root: Root { path, mode: escape.mode }, only };
-        let place = self.cells.enter().await;
+        let extra = Extra { root: Root::new(path, escape.mode), only };
+        let (place, keeps) = (self.cells.enter().await, self.keeps().await?);
         let (launcher, settings) = (&self.host.launcher, &self.host.settings);
-        Hands::open(launcher, self.lease(), place, &self.goal.roots, Some(&extra), settings).await
+        Hands::open(launcher, keeps, place, &self.goal.roots, Some(&extra), settings).await
     }
 
     pub(crate) async fn do_it(
@@ -701,9 +717,9 @@ impl Driver<'_> {
     }
 
     async fn make_shell(&mut self) -> Result<Shell, HostError> {
+        let (place, keeps) = (self.cells.enter().await, self.keeps().await?);
         let spec = cell_spec(Work::Programs, &self.goal.roots, None, &self.host.settings)?;
-        let place = self.cells.enter().await;
-        let cell = ProgramCell::open(&self.host.launcher, Some(self.journal.lease()), spec).await?;
+        let cell = ProgramCell::keeping(&self.host.launcher, keeps, spec).await?;
         let shell = Shell::new(cell, place);
         let text = format!("for programs: {}", shell.attested());
         self.record(vec![Event::Note { kind: NoteKind::Cell, text }], Durability::Lazy).await?;
@@ -753,7 +769,7 @@ impl Driver<'_> {
     ) -> Result<(), HostError> {
         let kept = self.keeping.after(step, outcome.spilled.is_some()).await;
         self.is_kept(step, kept).await?;
-        let source = source_of(action, plan);
+        let source = source_of(&self.goal.roots, action, plan);
         let (label, durability) = (Label::default(), durability(spec));
         self.take_in(Unread { step, source, outcome, structured: None, label, refused: None, durability }).await
     }
@@ -764,29 +780,6 @@ pub(crate) const fn durability(spec: &ToolSpec) -> Durability {
     match spec.effect {
         Effect::Read | Effect::Fetch => Durability::Lazy,
         Effect::WriteInside | Effect::RunInside | Effect::External | Effect::Destructive => Durability::Synced,
-    }
-}
-
-/// Where a result's text comes from, as the host knows it.
-fn source_of(action: &Action, plan: &Plan) -> String {
-    let named = plan.path.as_deref().or_else(|| action.text("path")).unwrap_or(".");
-    match action.tool.as_str() {
-        "read_file" | gate::READ_DOCUMENT => format!("file:{named}"),
-        "list_folder" | "find" | "search" => format!("folder:{named}"),
-        other => format!("tool:{other}"),
-    }
-}
-
-/// The directory that has to be opened for a path outside: the path itself, or what holds it, and then the name of the
-/// one file in it that is meant. A link is a name like any other: what it leads to was not what was asked about.
-pub(crate) fn holder(path: &str) -> (String, Option<String>) {
-    let is_dir = rustix::fs::lstat(path)
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory);
-    match path.rsplit_once('/') {
-        Some((parent, name)) if !is_dir => {
-            (if parent.is_empty() { "/" } else { parent }.to_owned(), Some(name.to_owned()))
-        }
-        _ => (path.to_owned(), None),
     }
 }
 

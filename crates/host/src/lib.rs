@@ -16,6 +16,7 @@
 //! - What an action may change is kept before it is performed ([`undo`]).
 //! - A brain's calls of models and its cells take places that all tenants share (`places`). No place is held while a person
 //!   is asked, but that of the cells which are kept meanwhile.
+//! - What another tenant shares is shown to a cell as long as it is in force, and no longer ([`shares`]).
 //! - A server of tools is presumed hostile: it runs in a cell of its own, and is called only as it was approved ([`mcp`]).
 //!
 //! The host does not know how a cell is made, how a record is sealed, what a model's dialect is, or who is watching.
@@ -46,6 +47,7 @@ pub mod resident;
 mod say;
 mod screening;
 mod secrets;
+pub mod shares;
 mod spend;
 mod switchboard;
 pub mod trust;
@@ -161,6 +163,7 @@ pub struct Host {
     secrets: Vec<Sensitive>,
     limits_of: Option<LimitsOf>,
     auditor: Option<Arc<Auditor>>,
+    sharing: Option<Arc<shares::Sharing>>,
     /// Among the calls of models at once.
     model_calls: Share,
     /// Among the brains that have cells at once.
@@ -197,6 +200,7 @@ impl Host {
             secrets: Vec::new(),
             limits_of: None,
             auditor: None,
+            sharing: None,
             appends: Arc::default(),
         }
     }
@@ -205,6 +209,12 @@ impl Host {
     #[must_use]
     pub fn with_auditor(self, auditor: Arc<Auditor>) -> Self {
         Self { auditor: Some(auditor), ..self }
+    }
+
+    /// The same with what other tenants share with its brains.
+    #[must_use]
+    pub fn with_sharing(self, sharing: Arc<shares::Sharing>) -> Self {
+        Self { sharing: Some(sharing), ..self }
     }
 
     /// The same with what says which limits a token has: brains that it began are charged to it.

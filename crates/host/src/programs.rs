@@ -4,7 +4,7 @@
 //! or the other side of a terminal that the cell made.
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::HostError;
-use crate::cells::confirm;
+use crate::cells::{Keeps, confirm};
 
 /// How long the cell's first process may take to start a program.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -159,11 +159,12 @@ impl ProgramCell {
     /// # Errors
     /// [`HostError::Sandbox`], or [`HostError::Cell`] where it does not hold.
     pub async fn open(launcher: &Arc<Launcher>, lease: Option<Arc<Lease>>, spec: CellSpec) -> Result<Self, HostError> {
-        let maker = Arc::clone(launcher);
-        let cell =
-            tokio::task::spawn_blocking(move || maker.launch_holding(&spec, lease.as_ref().map(|lease| lease.as_fd())))
-                .await
-                .map_err(|e| HostError::Task(e.to_string()))??;
+        Self::keeping(launcher, Keeps { lease, shares: Vec::new() }, spec).await
+    }
+
+    /// The same with whatever is to be held until it is gone.
+    pub(crate) async fn keeping(launcher: &Arc<Launcher>, keeps: Keeps, spec: CellSpec) -> Result<Self, HostError> {
+        let cell = keeps.launch(launcher, spec).await?;
         let attested = confirm(&cell)?;
         let broken = |e: std::io::Error| HostError::Cell(e.to_string());
         cell.socket.set_nonblocking(true).map_err(broken)?;

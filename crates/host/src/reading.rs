@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use autoshare_core::event::{Answer, Answerer, Event, Goal, NoteKind};
-use autoshare_core::outcome::{Ending, Outcome};
+use autoshare_core::event::{Answer, Answerer, Event, Goal, NoteKind, Root};
+use autoshare_core::outcome::{Ending, Outcome, Plan};
+use autoshare_core::place::{Place as Lies, place};
 use autoshare_core::screening::{Held, Screening};
 use autoshare_core::special::is_secret;
 use autoshare_core::tool::{Action, Effect, Label, Role, ToolSpec};
 use autoshare_core::warrant::DrawnBy;
 use autoshare_core::{Digest, Seq};
-use autoshare_gate::{History, own_words};
+use autoshare_gate::{History, READ_DOCUMENT, own_words};
 use autoshare_guard::records::Records;
 use serde_json::Value;
 
@@ -203,4 +204,22 @@ fn passages<'t>(text: &'t str, screening: &'t Screening) -> impl Iterator<Item =
     // What is held back for another reason than its words is no attack.
     let attacks = autoshare_guard::held(text, screening).filter(|(held, _)| held.why.is_empty());
     attacks.map(|(_, passage)| Digest::of(passage.as_bytes()))
+}
+
+/// Where a result's text comes from, as the host knows it. What lies in another tenant's share is of that tenant, by whatever
+/// tool it was read.
+pub(crate) fn source_of(roots: &[Root], action: &Action, plan: &Plan) -> String {
+    let asked = action.text("path").unwrap_or(".");
+    let named = plan.path.as_deref().unwrap_or(asked);
+    if let Lies::Inside { root, relative, .. } = place(roots, asked)
+        && let Some(shared) = roots.get(root).and_then(|root| root.shared.as_ref())
+    {
+        let below = plan.path.as_deref().unwrap_or(&relative);
+        return format!("shared:{}/{}/{below}", shared.by, shared.id);
+    }
+    match action.tool.as_str() {
+        "read_file" | READ_DOCUMENT => format!("file:{named}"),
+        "list_folder" | "find" | "search" => format!("folder:{named}"),
+        other => format!("tool:{other}"),
+    }
 }

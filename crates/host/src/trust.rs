@@ -73,7 +73,7 @@ impl Trust {
     /// The folder, for the cell to be shown.
     #[must_use]
     pub fn root(&self) -> Root {
-        Root { path: self.path.clone(), mode: RootMode::Read }
+        Root::new(self.path.clone(), RootMode::Read)
     }
 
     /// By which the cell's programs find what to trust.

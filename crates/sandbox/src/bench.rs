@@ -116,7 +116,7 @@ struct Running {
     /// Where its end is told.
     end: io::PipeWriter,
     /// What is open until it is gone; not used.
-    hold: Option<OwnedFd>,
+    holds: Vec<OwnedFd>,
 }
 
 impl Running {
@@ -217,7 +217,7 @@ impl Bench {
             if asked {
                 let gone = |error: io::Error| SandboxError::LauncherGone(answer(&error));
                 // The host has let go, or is gone.
-                let (request, fds) = match parcel::receive::<Request>(host) {
+                let (request, fds) = match parcel::receive_with::<Request>(host, parcel::MAX_ORDER_FDS) {
                     Ok(Some(received)) => received,
                     Ok(None) => return Ok(()),
                     // Only a request to make a cell brings descriptors.
@@ -320,7 +320,7 @@ impl Bench {
             if let (Some(Some(groups)), Some(group)) = (groups.as_mut(), group) {
                 groups.give_back(group);
             }
-            drop(cell.hold.take());
+            cell.holds.clear();
             if let Ok(text) = serde_json::to_vec(&end) {
                 // The host may have dropped its side, and then does not want to know.
                 let _ = cell.end.write_all(&text);
@@ -335,7 +335,7 @@ impl Bench {
             let error = SandboxError::LauncherGone("a request without its descriptors".into());
             return parcel::send(host, &Reply::Err(error), &[]);
         };
-        let hold = fds.next();
+        let holds = fds.collect();
         match self.make(spec, &socket) {
             Ok(Made { pid, pidfd, group, seen }) => {
                 let Seen { confinement, probes, listener, refusals } = seen;
@@ -347,7 +347,7 @@ impl Bench {
                 parcel::send(host, &Reply::Ok(report), &fds)?;
                 let watched = (group.is_none() && spec.work == Work::Programs).then_some(spec.limits);
                 let end = io::PipeWriter::from(end);
-                self.cells.push(Running { pid, pidfd, tier, group, watched, over: false, end, hold });
+                self.cells.push(Running { pid, pidfd, tier, group, watched, over: false, end, holds });
                 Ok(())
             }
             Err(error) => parcel::send(host, &Reply::Err(error), &[]),

@@ -198,7 +198,7 @@ impl Launcher {
     /// # Errors
     /// Any but [`SandboxError::TooLate`] and [`SandboxError::Start`]; no process is left behind.
     pub fn launch(&self, spec: &CellSpec) -> Result<Cell, SandboxError> {
-        self.launch_holding(spec, None)
+        self.launch_holding(spec, &[])
     }
 
     /// Says that a cell of this specification will be asked for, so that the launcher can make a spare for it meanwhile. Does
@@ -290,20 +290,20 @@ impl Launcher {
         made
     }
 
-    /// [`Launcher::launch`] with a descriptor that the launcher keeps open until the last process of the cell is gone, even if this
-    /// process is gone long before. With a lock (flock(2)) as `hold`, whoever has the lock next knows that nothing
-    /// the cell was in the middle of is still going on. The cell itself does not get it.
+    /// [`Launcher::launch`] with descriptors that the launcher keeps open until the last process of the cell is gone, even if
+    /// this process is gone long before. With locks (flock(2)) among `holds`, whoever has such a lock next knows that nothing
+    /// the cell was in the middle of is still going on. The cell itself does not get them.
     ///
     /// # Errors
     /// As [`Launcher::launch`].
-    pub fn launch_holding(&self, spec: &CellSpec, hold: Option<BorrowedFd<'_>>) -> Result<Cell, SandboxError> {
-        let made = self.make(spec, hold);
+    pub fn launch_holding(&self, spec: &CellSpec, holds: &[BorrowedFd<'_>]) -> Result<Cell, SandboxError> {
+        let made = self.make(spec, holds);
         let count = if made.is_ok() { &self.made } else { &self.failed };
         count.fetch_add(1, Ordering::Relaxed);
         made
     }
 
-    fn make(&self, spec: &CellSpec, hold: Option<BorrowedFd<'_>>) -> Result<Cell, SandboxError> {
+    fn make(&self, spec: &CellSpec, holds: &[BorrowedFd<'_>]) -> Result<Cell, SandboxError> {
         spec.check()?;
         let request = Request::Make { spec: spec.clone() };
         parcel::check(&request).step("reading the specification")?;
@@ -314,7 +314,8 @@ impl Launcher {
         }
         .map_err(gone)?;
         let (end_reader, end_writer) = io::pipe().map_err(gone)?;
-        let fds: Vec<BorrowedFd<'_>> = [cell_end.as_fd(), end_writer.as_fd()].into_iter().chain(hold).collect();
+        let fds: Vec<BorrowedFd<'_>> =
+            [cell_end.as_fd(), end_writer.as_fd()].into_iter().chain(holds.iter().copied()).collect();
         let mut hired = self.hire_any()?;
         let (report, fds) = hired.ask::<Report>(&request, &fds)?;
         let maker = hired.number();

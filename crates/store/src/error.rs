@@ -93,6 +93,8 @@ pub enum StoreError {
     Full {
         /// The journal.
         path: PathBuf,
+        /// [`std::io::ErrorKind::StorageFull`], as whoever writes files by himself is told it.
+        source: std::io::Error,
     },
     /// Cannot be written to.
     #[error("{} is on a read-only disk or is write-protected: make it writable, or name another data directory", path.display())]
@@ -267,7 +269,7 @@ impl StoreError {
             let path = path.to_owned();
             let code = source.sqlite_error_code();
             match code {
-                Some(ErrorCode::DiskFull) => Self::Full { path },
+                Some(ErrorCode::DiskFull) => Self::Full { path, source: std::io::ErrorKind::StorageFull.into() },
                 Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
                 Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) if is_read_only(&path) => {
                     Self::ReadOnly { path }

@@ -34,7 +34,7 @@ impl Canary {
     /// Whether bytes hold it: as it is, in hexadecimal, or in base64 at any of its three alignments.
     #[must_use]
     pub fn is_in(&self, bytes: &[u8]) -> bool {
-        self.forms().iter().any(|form| bytes.windows(form.len()).any(|window| window == form.as_slice()))
+        self.forms().iter().any(|form| memchr::memmem::find(bytes, form).is_some())
     }
 
     /// The regular files below `dir` that hold it, links not followed. What cannot be read is reported as holding it:

@@ -26,9 +26,21 @@ impl Workspace {
     /// # Errors
     /// The directory cannot be opened.
     pub fn files(&self) -> Result<(Vec<FileEntry>, bool), WorkspaceError> {
+        self.listed(false)
+    }
+
+    /// The same with what is passed over there: all that a copy holds ([`Workspace::copy_to`]).
+    ///
+    /// # Errors
+    /// The directory cannot be opened.
+    pub fn all_files(&self) -> Result<(Vec<FileEntry>, bool), WorkspaceError> {
+        self.listed(true)
+    }
+
+    fn listed(&self, kept: bool) -> Result<(Vec<FileEntry>, bool), WorkspaceError> {
         let start = open_directory(&self.dir, b".", Follow::Nothing)?;
         let mut files = Vec::new();
-        let walk = Walk { order: Order::Sorted, levels: self.quota.depth, entries: MAX_VISITED, kept: false };
+        let walk = Walk { order: Order::Sorted, levels: self.quota.depth, entries: MAX_VISITED, kept };
         let coverage = walk.run(&start, |met| {
             let path = std::str::from_utf8(met.path).ok().filter(|path| !path.contains(char::is_control));
             if let (Kind::File, Some(path)) = (met.kind, path) {

@@ -24,11 +24,14 @@
 //!   write in between (a second, or twenty times as long as counting takes).
 //! - Everything is bounded: bytes read, entries visited, lines found, depth. What was left out is said.
 //!
+//! [`Workspace::copy_to`] takes a file or a folder out, whole or not at all, for somebody else to read.
+//!
 //! [`snapshot`] keeps what a step is about to change and takes it back.
 //!
 //! It does not know what a tool, a brain or a tenant is, asks nobody, and reads no environment and no configuration.
 
 mod beneath;
+mod copy_to;
 mod error;
 mod files;
 mod find;
@@ -48,6 +51,7 @@ use autoshare_core::event::RootMode;
 pub use autoshare_core::special::{Protected, protected};
 pub use autoshare_core::usage::Quota;
 pub use beneath::ask_kernel;
+pub use copy_to::{Copied, CopyBounds, CopyError};
 pub use error::WorkspaceError;
 pub use files::FileEntry;
 pub use find::Found;

@@ -89,6 +89,11 @@ impl Reader<'_> {
         if len > MAX_READ {
             return Err(WorkspaceError::TooLargeToRead { path: shown(path), len, max: MAX_READ });
         }
+        self.check_names(path, stat)
+    }
+
+    /// Refuses a file that has names outside the workspace.
+    pub(crate) fn check_names(&self, path: &[u8], stat: &Stat) -> Result<(), WorkspaceError> {
         #[allow(clippy::useless_conversion, reason = "32 bits on aarch64")]
         let names = u64::from(stat.st_nlink);
         if names > 1 {

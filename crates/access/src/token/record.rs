@@ -27,6 +27,8 @@ pub enum Scope {
     Approve,
     /// Having a step of the Agent Protocol done by a request without a body.
     EmptySteps,
+    /// Offering files to other tenants, accepting and ending what is shared.
+    Shares,
     /// Reading the audit trail.
     Audit,
     /// Adding people to the tenant, and giving them roles.
@@ -37,13 +39,14 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Gateway,
         Self::Tokens,
         Self::Read,
         Self::Brains,
         Self::Approve,
         Self::EmptySteps,
+        Self::Shares,
         Self::Audit,
         Self::People,
         Self::Operator,
@@ -59,6 +62,7 @@ impl Scope {
             Self::Brains => "brains",
             Self::Approve => "approve",
             Self::EmptySteps => "empty_steps",
+            Self::Shares => "shares",
             Self::Audit => "audit",
             Self::People => "people",
             Self::Operator => "operator",

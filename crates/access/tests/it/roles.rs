@@ -22,7 +22,7 @@ fn scopes(policy: &RolePolicy, roles: &[&str], groups: &[&str]) -> Vec<Scope> {
 
 #[test]
 fn roles_come_to_what_the_builtin_policy_says_and_never_to_operator() {
-    use Scope::{Approve, Audit, Brains, EmptySteps, Gateway, People, Read, Tokens};
+    use Scope::{Approve, Audit, Brains, EmptySteps, Gateway, People, Read, Shares, Tokens};
     let policy = RolePolicy::builtin().unwrap();
     let named: Vec<&str> = policy.roles().map(RoleName::as_str).collect();
     assert_eq!(named, ["approver", "auditor", "member", "owner", "viewer"]);
@@ -33,8 +33,8 @@ fn roles_come_to_what_the_builtin_policy_says_and_never_to_operator() {
         (&["approver"], &[Read, Approve]),
         (&["auditor"], &[Read, Audit]),
         (&["viewer", "auditor"], &[Read, Audit]),
-        (&["owner"], &[Gateway, Tokens, Read, Brains, Approve, EmptySteps, Audit, People]),
-        (&["owner", "viewer"], &[Gateway, Tokens, Read, Brains, Approve, EmptySteps, Audit, People]),
+        (&["owner"], &[Gateway, Tokens, Read, Brains, Approve, EmptySteps, Shares, Audit, People]),
+        (&["owner", "viewer"], &[Gateway, Tokens, Read, Brains, Approve, EmptySteps, Shares, Audit, People]),
     ];
     for (roles, wanted) in cases {
         assert_eq!(scopes(&policy, roles, &[]), wanted, "{roles:?}");

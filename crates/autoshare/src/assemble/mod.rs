@@ -16,6 +16,7 @@ use autoshare_core::special;
 use autoshare_core::tool::{Effect, ToolSpec};
 use autoshare_guard::ensemble::Verifier;
 use autoshare_host::mcp::{Mcp, Shelf};
+use autoshare_host::shares::Sharing;
 use autoshare_host::undo::UndoSettings;
 use autoshare_host::{Guard, Host, Questions};
 use autoshare_sandbox::{Launcher, Tier};
@@ -57,6 +58,14 @@ pub(crate) fn tenants(settings: &Settings) -> Result<(Operator, Tenants), Failur
 pub(crate) fn tokens(settings: &Settings) -> Result<(Access, Tokens), Failure> {
     let vault = Vault::open(&settings.data_dir)?;
     Ok((access(settings)?, Tokens::open(&settings.data_dir, &vault)?))
+}
+
+/// What tenants share with one another.
+pub(crate) fn sharing(settings: &Settings) -> Result<Arc<Sharing>, Failure> {
+    let homes = serve::homes(settings);
+    Sharing::open(&settings.data_dir, homes, settings.share)
+        .map(Arc::new)
+        .map_err(|error| Failure::new(crate::exit::FAILED, error.to_string()))
 }
 
 /// The ledger over the settings' budgets.
@@ -178,7 +187,8 @@ pub(crate) fn host(
     let share = |room| Places::new(room).share(data.access.tenant().clone(), Weight::default());
     let shares = [share(settings.fair.model_calls), share(settings.fair.cells)];
     let ledger = ledger(settings, &data.access)?;
-    host_of(settings, data, broker, Arc::new(launcher), ledger, shares, parts)
+    let host = host_of(settings, data, broker, Arc::new(launcher), ledger, shares, parts)?;
+    Ok(host.with_sharing(sharing(settings)?))
 }
 
 fn host_of(
@@ -397,7 +407,7 @@ pub(crate) fn roots(
         check_program(&home)?;
         let home = text(&home)?;
         if roots.iter().all(|root| root.path != home) {
-            roots.push(Root { path: home, mode: RootMode::Write });
+            roots.push(Root::new(home, RootMode::Write));
         }
     }
     Ok(roots)
@@ -433,7 +443,7 @@ pub(crate) fn root(settings: &Settings, path: &Path, mode: RootMode) -> Result<R
             path.display()
         )));
     }
-    Ok(Root { path: text(&real)?, mode })
+    Ok(Root::new(text(&real)?, mode))
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

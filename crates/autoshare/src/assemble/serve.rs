@@ -13,6 +13,7 @@ use autoshare_core::fair::{Places, Weight};
 use autoshare_core::histogram::Histogram;
 use autoshare_host::calls::Calls;
 use autoshare_host::resident::{AwakeIndex, Homes, Open, Resident, ResidentParts, Residents, remove_folder};
+use autoshare_host::shares::Sharing;
 use autoshare_host::{Auditor, Host, HostError, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_server::api::{Faces, FacesParts};
@@ -50,10 +51,17 @@ struct Common {
     /// Calls of models, and brains that have cells.
     places: [Arc<Places>; 2],
     homes: Homes,
+    sharing: Arc<Sharing>,
     index: Arc<AwakeIndex>,
     tokens: Tokens,
     /// How long appending to journals takes, of all tenants.
     appends: Arc<Histogram>,
+}
+
+/// Where workspaces of tenants lie.
+pub(super) fn homes(settings: &Settings) -> Homes {
+    let quota = autoshare_core::usage::Quota { file: autoshare_core::usage::Quota::MAX_FILE, ..settings.quota };
+    Homes::new(settings.workspaces(), quota)
 }
 
 /// The faces over the settings. Nobody is served yet, and no tenant is open.
@@ -63,8 +71,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
     let tenants = Arc::new(Tenants::open(&settings.data_dir, &vault)?);
     let tokens = || Tokens::open(&settings.data_dir, &vault);
     let index = Arc::new(AwakeIndex::open(&settings.data_dir)?);
-    let quota = autoshare_core::usage::Quota { file: autoshare_core::usage::Quota::MAX_FILE, ..settings.quota };
-    let homes = Homes::new(settings.workspaces(), quota);
+    let (homes, sharing) = (homes(&settings), super::sharing(&settings)?);
     let parts = autoshare_host::Settings {
         policy: Some(settings.gate.policy()?),
         policy_in_force: Some(settings.gate.in_force()),
@@ -102,6 +109,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
         requests: settings.fair.requests,
         settings: settings.serve.api,
         destroy: destroy(&settings)?,
+        sharing: Arc::clone(&sharing),
         residents: {
             let (most, tokens) = (settings.serve.residents, tokens()?);
             let common = Arc::new(Common {
@@ -111,6 +119,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
                 parts,
                 places,
                 homes,
+                sharing,
                 index: Arc::clone(&index),
                 tokens,
                 appends,
@@ -152,6 +161,7 @@ fn open(common: &Arc<Common>, access: &Access, record: Arc<TenantRecord>) -> Res
     let host = host
         .with_auditor(Arc::new(Auditor::new(access.clone(), audit)?))
         .with_appends(Arc::clone(&common.appends))
+        .with_sharing(Arc::clone(&common.sharing))
         .with_limits_of(Box::new(move |token| limits.tokens.limits(token).ok().flatten()));
     let gateway = Gateway::new(broker, ledger, settings.gateway.clone()).with_places(share(model_calls));
     let mut offered = tools(settings);

@@ -17,6 +17,7 @@ mod run;
 mod scan;
 mod secret;
 mod serve;
+mod share;
 mod tenant;
 pub(crate) mod token;
 mod tool;
@@ -98,6 +99,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Tenant { command } => tenant::tenant(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
+        Command::Share { command } => share::share(&settings, &command, look),
         Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
         Command::Tool { command } => tool::tool(&settings, &command, look),
         Command::Usage(flags) => usage::usage(&settings, &flags, look),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use autoshare_broker::Broker;
-use autoshare_core::event::{AskMode, Attached, Event, Goal};
+use autoshare_core::event::{AskMode, Attached, Event, Goal, Shared};
 use autoshare_core::{BrainId, Seq};
 use autoshare_guard::encode;
 use autoshare_guard::verify::Channel;
@@ -27,7 +27,16 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
         return Err(Failure::new(SETTINGS, format!("a goal has 1 to {MAX_GOAL} bytes; say what is to be reached")));
     }
     let how = settings.judge_by(&flags.judging)?;
-    let roots = assemble::roots(&settings, &flags.workspace, &flags.read, &flags.write)?;
+    let mut roots = assemble::roots(&settings, &flags.workspace, &flags.read, &flags.write)?;
+    let sharing = assemble::sharing(&settings)?;
+    let own = assemble::access(&settings)?;
+    for id in &flags.share {
+        roots.push(sharing.root(&own, id).map_err(super::share::failure)?);
+    }
+    if let Some(path) = flags.judging.trust.iter().find(|path| sharing.holds(&assemble::real(path))) {
+        let words = format!("{} was shared by somebody else: their words are not yours (--attach)", path.display());
+        return Err(Failure::new(SETTINGS, words));
+    }
     let mut limits = settings.limits;
     limits.max_steps = flags.max_steps.unwrap_or(limits.max_steps);
     limits.max_tokens = flags.max_tokens.unwrap_or(limits.max_tokens);
@@ -63,7 +72,11 @@ pub(crate) fn run(mut settings: Settings, launcher: Launcher, flags: Run, look: 
     let Some(warrant) = super::warrant::given(&how, &goal, look)? else { return Ok(ExitCode::from(UNFINISHED)) };
     let data = assemble::data(&settings)?;
     let host = assemble::host(&settings, &data, broker, launcher, drive::questions(flags.watching.wait))?;
+    let shared: Vec<Shared> = goal.roots.iter().filter_map(|root| root.shared.clone()).collect();
     let brain = host.admit(goal, warrant)?;
+    for shared in &shared {
+        sharing.note_use(&own, &brain, shared).map_err(super::share::failure)?;
+    }
     if look != Look::Json {
         err(&format!("brain {brain}"));
     }

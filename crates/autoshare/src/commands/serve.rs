@@ -85,6 +85,11 @@ pub(crate) fn serve(
                 err("nobody has a token yet: autoshare token new NAME");
             }
         }
+        let mending = Arc::clone(&faces.sharing);
+        let mended = tokio::task::spawn_blocking(move || mending.mend()).await;
+        if let Err(error) = mended.map_err(|error| failed(ResidentError::Wrong(error.to_string())))? {
+            err(&format!("a share is not mended: {}", encode::terminal_line(&error.to_string(), 300)));
+        }
         for (tenant, brain, why) in faces.residents.wake_all(&faces.operator).await.map_err(failed)? {
             err(&format!("{tenant}/{brain} was awake and is not woken: {}", encode::terminal_line(&why, 300)));
         }

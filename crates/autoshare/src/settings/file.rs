@@ -33,6 +33,7 @@ pub(crate) struct ConfigFile {
     pub(crate) gateway: GatewaySection,
     pub(crate) budget: super::budget::BudgetSection,
     pub(crate) fair: super::fair::FairSection,
+    pub(crate) share: super::share::ShareSection,
     pub(crate) provider: BTreeMap<String, ProviderSpec>,
 }
 

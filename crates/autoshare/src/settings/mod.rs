@@ -11,6 +11,7 @@ mod mcp;
 mod models;
 mod network;
 mod serve;
+mod share;
 mod shell;
 mod words;
 
@@ -92,6 +93,8 @@ pub(crate) struct Settings {
     pub(crate) park_after: Duration,
     /// How tenants share calls of models and cells.
     pub(crate) fair: fair::Fair,
+    /// How much tenants may share with one another.
+    pub(crate) share: autoshare_host::shares::SharingSettings,
     /// Which commands may be called by name; `None` if no program is to be run at all.
     pub(crate) commands: Option<Commands>,
     /// How much is kept of what a brain changes.
@@ -262,6 +265,7 @@ impl Settings {
             classifier,
             park_after: Duration::from_secs(park_seconds),
             fair: file.fair.read()?,
+            share: file.share.read()?,
             commands,
             undo,
             restrict,

@@ -40,6 +40,7 @@ mod resume;
 mod scripted;
 mod secrets;
 mod serve;
+mod sharing;
 mod tenants;
 mod undo;
 mod upkeep;

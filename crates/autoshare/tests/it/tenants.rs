@@ -18,18 +18,18 @@ use crate::serve::{Server, curl};
 
 pub const AGENT_PROTOCOL: &str = include_str!("../clients/agent-protocol.txt");
 pub const SCHEMATHESIS: &str = include_str!("../clients/schemathesis.txt");
-const SCOPES: [&str; 5] = ["read", "brains", "approve", "tokens", "empty_steps"];
+const SCOPES: [&str; 6] = ["read", "brains", "approve", "tokens", "empty_steps", "shares"];
 
 /// A server over a scripted model, with the tenants acme and bolt and a token of each.
-struct Served {
-    desk: Desk,
+pub struct Served {
+    pub desk: Desk,
     model: ScriptedModel,
-    acme: String,
-    bolt: String,
+    pub acme: String,
+    pub bolt: String,
 }
 
 impl Served {
-    fn new(script: Script) -> Self {
+    pub fn new(script: Script) -> Self {
         let (desk, model) = (Desk::new(), ScriptedModel::start(script));
         // What is judged here is what is answered, not how often.
         let settings = desk.home.join(".config/autoshare");
@@ -44,7 +44,7 @@ impl Served {
         Self { desk, model, acme, bolt }
     }
 
-    fn serve(&self) -> Server {
+    pub fn serve(&self) -> Server {
         let mut command = self.desk.command(["serve", "--listen", "127.0.0.1:0", "--json"]);
         command.env("OPENAI_BASE_URL", self.model.base_url()).env("OPENAI_API_KEY", "sk-x");
         command.env("AUTOSHARE_MODEL", "scripted");

@@ -36,10 +36,7 @@ pub(crate) fn goal_with(max_steps: u64) -> Event {
         model: "scripted".to_owned(),
         tools: tools(),
         limits: Limits { max_steps, ..Limits::default() },
-        roots: vec![
-            Root { path: "/home/ann/notes".to_owned(), mode: RootMode::Write },
-            Root { path: "/home/ann/extra".to_owned(), mode: RootMode::Write },
-        ],
+        roots: vec![Root::new("/home/ann/notes", RootMode::Write), Root::new("/home/ann/extra", RootMode::Write)],
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),

@@ -173,10 +173,8 @@ fn a_file_is_named_by_whichever_of_its_names_the_goal_uses() {
 #[test]
 fn a_file_of_another_root_is_not_the_brains_own_by_its_name_below_that_root() {
     let mut world = World::of(write("/srv/shared/a.md"));
-    world.roots.push(autoshare_core::event::Root {
-        path: "/srv/shared".to_owned(),
-        mode: autoshare_core::event::RootMode::Write,
-    });
+    let root = autoshare_core::event::Root::new("/srv/shared", autoshare_core::event::RootMode::Write);
+    world.roots.push(root);
     world.plan = changes("a.md", Some(100), 0);
     world.own_files.insert("a.md".to_owned());
     assert_eq!(letters(&world), "??y ???");

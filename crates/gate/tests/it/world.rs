@@ -45,7 +45,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn of(action: Action) -> Self {
         let spec = spec(&action.tool);
-        let root = |path: &str, mode| Root { path: path.to_owned(), mode };
+        let root = |path: &str, mode| Root::new(path, mode);
         Self {
             action,
             spec,

@@ -272,7 +272,7 @@ async fn in_cell(
     let Way::Program { command, env, read: readable, write, hosts, secrets } = way else {
         return Err(ServerError::Unknown(name.as_str().to_owned()));
     };
-    let root = |mode| move |path: &String| Root { path: path.clone(), mode };
+    let root = |mode| move |path: &String| Root::new(path.clone(), mode);
     let policy = policy(mcp, hosts, injected(mcp, secrets)?)?;
     let trust = policy.as_ref().and_then(Policy::trust).map(|pem| Trust::put(&mcp.data_dir, pem)).transpose()?;
     let roots: Vec<Root> = readable

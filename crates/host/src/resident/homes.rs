@@ -7,9 +7,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use autoshare_access::TenantRecord;
-use autoshare_core::BrainId;
 use autoshare_core::event::RootMode;
 use autoshare_core::usage::Quota;
+use autoshare_core::{BrainId, TenantName};
 use autoshare_workspace::Workspace;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
@@ -37,17 +37,36 @@ impl Homes {
     /// Where the workspaces of a tenant lie.
     #[must_use]
     pub fn of(&self, tenant: &TenantRecord) -> PathBuf {
-        self.root.join(tenant.name.as_str())
+        self.of_name(&tenant.name)
+    }
+
+    /// The folder of all workspaces.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The same by its name.
+    pub(crate) fn of_name(&self, tenant: &TenantName) -> PathBuf {
+        self.root.join(tenant.as_str())
+    }
+
+    /// The user and the group under which the cells of a tenant run, where the host is root.
+    pub(crate) fn owner(tenant: &TenantRecord) -> Option<u32> {
+        rustix::process::geteuid().is_root().then(|| FIRST_UID.saturating_add(tenant.number))
+    }
+
+    /// Makes the folder in which the workspaces of a tenant lie, which others may pass through and not list.
+    pub(crate) fn make_outer(&self, tenant: &TenantName) -> Result<PathBuf, HostError> {
+        make_folder(&self.root, 0o711, None)?;
+        let own = self.of_name(tenant);
+        make_folder(&own, 0o711, None)?;
+        Ok(own)
     }
 
     /// Makes the workspace of a brain, or finds it, and gives its path.
     pub(crate) fn make(&self, tenant: &TenantRecord, brain: &BrainId) -> Result<String, HostError> {
-        let owner = rustix::process::geteuid().is_root().then(|| FIRST_UID.saturating_add(tenant.number));
-        make_folder(&self.root, 0o711, None)?;
-        let own = self.of(tenant);
-        make_folder(&own, 0o711, None)?;
-        let path = own.join(brain.as_str());
-        make_folder(&path, 0o700, owner)?;
+        let path = self.make_outer(&tenant.name)?.join(brain.as_str());
+        make_folder(&path, 0o700, Self::owner(tenant))?;
         let real = std::fs::canonicalize(&path).map_err(|error| refused(&path, &error.to_string()))?;
         real.to_str().map(str::to_owned).ok_or_else(|| refused(&real, "its path is not UTF-8"))
     }

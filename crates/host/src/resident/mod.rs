@@ -9,6 +9,7 @@ mod awake;
 mod homes;
 mod house;
 mod pulse;
+mod shares;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,7 +24,7 @@ use autoshare_core::event::{Answer, Answerer, AskMode, Attached, Event, Goal, No
 use autoshare_core::tool::ToolSpec;
 use autoshare_core::usage::Limits;
 use autoshare_core::warrant::Warrant;
-use autoshare_core::{BrainId, Digest, Seq, TokenId};
+use autoshare_core::{BrainId, Digest, Seq, ShareId, TokenId};
 use autoshare_guard::verify::Channel;
 pub use autoshare_store::Record;
 use autoshare_store::ledger::Ledger;
@@ -75,6 +76,9 @@ pub enum ResidentError {
     /// What was asked for is malformed.
     #[error("{0}")]
     Wrong(String),
+    /// What was to be done with a share.
+    #[error(transparent)]
+    Share(#[from] crate::shares::ShareError),
     /// So many tenants are busy that no further one can be opened.
     #[error("{0} tenants are busy, which is all that this host serves at once ([serve] residents): try again later")]
     Full(usize),
@@ -107,6 +111,8 @@ pub struct NewBrain {
     pub attached: Vec<Attached>,
     /// What a person says that the goal needs.
     pub warrant: Option<Warrant>,
+    /// What other tenants share that it may read: accepted shares.
+    pub shares: Vec<ShareId>,
     /// The token that wants it.
     pub token: Option<TokenId>,
     /// Whether it is to be driven as soon as it can be, or to rest until somebody wakes it.
@@ -267,6 +273,7 @@ impl Resident {
             )));
         }
         self.has_room()?;
+        let shared = self.shared_roots(&new.shares)?;
         let id = match new.id {
             Some(id) => id,
             None => crate::new_brain_id()?,
@@ -290,6 +297,9 @@ impl Resident {
         }
         let tools = self.offered(new.tools.as_deref())?;
         let path = self.parts.homes.make(self.record(), &id)?;
+        for shared in shared.iter().filter_map(|root| root.shared.as_ref()) {
+            self.sharing()?.note_use(self.access(), &id, shared)?;
+        }
         let guard = &host.settings.guard;
         let attached = |texts: Vec<Attached>, channel| {
             texts.into_iter().map(move |text| guard.attach(text, channel).0).collect::<Vec<_>>()
@@ -299,7 +309,7 @@ impl Resident {
             model: new.model,
             tools,
             limits,
-            roots: vec![Root { path, mode: RootMode::Write }],
+            roots: [Root::new(path, RootMode::Write)].into_iter().chain(shared).collect(),
             ask: new.ask,
             trusted: attached(new.trusted, Channel::User),
             attached: attached(new.attached, Channel::Content),

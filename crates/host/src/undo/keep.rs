@@ -53,7 +53,7 @@ fn changed(roots: &[Root], action: &Action, spec: &ToolSpec, plan: &Plan) -> Opt
     }
     let planned = RelPath::parse(plan.path.as_deref()?.as_bytes()).ok()?;
     if let Some(escape) = gate::escape(action, spec, roots) {
-        let (folder, only) = crate::drive::holder(&escape.path);
+        let (folder, only) = crate::cells::holder(&escape.path);
         let path = only.and_then(|name| RelPath::parse(name.as_bytes()).ok()).unwrap_or(planned);
         return Some((folder, path));
     }

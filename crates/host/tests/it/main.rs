@@ -34,7 +34,7 @@ fn goal(max_output: u64) -> Goal {
         model: "any".into(),
         tools: autoshare_gate::builtin_tools(),
         limits: Limits { max_output, ..Limits::default() },
-        roots: vec![Root { path: "/work".into(), mode: RootMode::Write }],
+        roots: vec![Root::new("/work", RootMode::Write)],
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),

@@ -43,7 +43,7 @@ impl Desk {
     }
 
     fn roots(&self) -> Vec<Root> {
-        let root = |name: &str, mode| Root { path: self.at(name).to_str().unwrap().to_owned(), mode };
+        let root = |name: &str, mode| Root::new(self.at(name).to_str().unwrap().to_owned(), mode);
         vec![root("work", RootMode::Write), root("more", RootMode::Write), root("data", RootMode::Read)]
     }
 

@@ -121,7 +121,7 @@ fn goal(workspace: &Path) -> Goal {
         model: "scripted".into(),
         tools: autoshare_gate::builtin_tools().into_iter().chain([send_mail()]).collect(),
         limits: Limits { window: 64_000, max_output: 2_000, ..Limits::default() },
-        roots: vec![Root { path: workspace.display().to_string(), mode: RootMode::Write }],
+        roots: vec![Root::new(workspace.display().to_string(), RootMode::Write)],
         ask: AskMode::Default,
         trusted: Vec::new(),
         attached: Vec::new(),

@@ -61,7 +61,7 @@ impl Tenant {
             model: "scripted".into(),
             tools: autoshare_gate::builtin_tools(),
             limits: Limits { window: 64_000, max_output: 2_000, ..Limits::default() },
-            roots: vec![Root { path: self.work.display().to_string(), mode: RootMode::Write }],
+            roots: vec![Root::new(self.work.display().to_string(), RootMode::Write)],
             ask: AskMode::Default,
             trusted: Vec::new(),
             attached: Vec::new(),

@@ -150,7 +150,7 @@ fn g1_what_a_cell_holds_is_free_only_when_the_cell_is_gone(world: &mut World) {
         let (host, line) = doomed_host(world, |world| {
             let held = open();
             lock(&held).unwrap();
-            let cell = world.launcher().launch_holding(&world.spec(), Some(held.as_fd())).unwrap();
+            let cell = world.launcher().launch_holding(&world.spec(), &[held.as_fd()]).unwrap();
             let words = cell.pid().to_string();
             (cell, words)
         });
@@ -167,7 +167,7 @@ fn g1_what_a_cell_holds_is_free_only_when_the_cell_is_gone(world: &mut World) {
     // And without a death: with the cell.
     let held = open();
     lock(&held).unwrap();
-    let mut cell = world.launcher().launch_holding(&world.spec(), Some(held.as_fd())).unwrap();
+    let mut cell = world.launcher().launch_holding(&world.spec(), &[held.as_fd()]).unwrap();
     drop(held);
     assert!(lock(&open()).is_err());
     cell.kill();

@@ -149,6 +149,7 @@ async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
         trusted: Vec::new(),
         attached: attached.into_iter().collect(),
         warrant: None,
+        shares: Vec::new(),
         token: Some(ask.bearer.token.id.clone()),
         begin: Begin::AtRest,
     };

@@ -7,7 +7,7 @@ use autoshare_core::audit::Act;
 use autoshare_core::event::{Answer, AskMode, Attached};
 use autoshare_core::usage::{Limits, MicroUsd};
 use autoshare_core::warrant::{DrawnBy, Warrant, Warranted};
-use autoshare_core::{BrainId, Digest, Seq, StepNo};
+use autoshare_core::{BrainId, Digest, Seq, ShareId, StepNo};
 use autoshare_host::Stop;
 use autoshare_host::resident::{Begin, NewBrain, Resident};
 use hyper::StatusCode;
@@ -53,6 +53,9 @@ pub(crate) struct NewBrainWords {
     attached: Vec<TextWords>,
     /// What the goal needs, where a person says so; otherwise it is drawn up from the goal's words.
     warrant: Option<Vec<EffectWords>>,
+    /// Shares that this tenant has accepted, which it may read: 16 at most.
+    #[serde(default)]
+    shares: Vec<String>,
     /// Whether it begins at once, or rests until it is woken.
     #[serde(default = "yes")]
     start: bool,
@@ -124,6 +127,7 @@ impl NewBrainWords {
         let warrant = self
             .warrant
             .map(|effects| Warrant { by: DrawnBy::Person, effects: effects.into_iter().map(effect).collect() });
+        let shares = self.shares.iter().map(|id| ShareId::parse(id)).collect::<Result<Vec<_>, _>>();
         Ok(NewBrain {
             id,
             text: self.goal,
@@ -134,6 +138,7 @@ impl NewBrainWords {
             trusted: texts(self.trusted),
             attached: texts(self.attached),
             warrant,
+            shares: shares.map_err(|error| Problem::bad(error.to_string()))?,
             token: Some(ask.bearer.token.id.clone()),
             begin: if self.start { Begin::Awake } else { Begin::AtRest },
         })

@@ -15,6 +15,7 @@ pub(crate) mod once;
 pub mod openapi;
 pub(crate) mod problem;
 pub(crate) mod route;
+mod shares;
 mod table;
 mod tenants;
 mod tokens;
@@ -37,6 +38,7 @@ use autoshare_core::fair::{Key, Rate, Rates};
 use autoshare_core::usage::Limits;
 use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_host::resident::{Homes, Resident, Residents};
+use autoshare_host::shares::Sharing;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
@@ -143,6 +145,8 @@ pub struct FacesParts {
     pub settings: ApiSettings,
     /// What a tenant's removal does beside: destroys its key and its files, and says in words what is left of it.
     pub destroy: Destroy,
+    /// What tenants share.
+    pub sharing: Arc<Sharing>,
     /// How the server is.
     pub health: Health,
 }

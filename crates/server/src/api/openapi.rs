@@ -53,7 +53,7 @@ fn parameter(name: &str) -> Value {
         None => json!({"type": "integer", "minimum": 1}),
     };
     match name {
-        "brain" | "token" => json!({"type": "string", "pattern": "^[0-9a-hjkmnp-tv-z]{8}$"}),
+        "brain" | "token" | "share" => json!({"type": "string", "pattern": "^[0-9a-hjkmnp-tv-z]{8}$"}),
         "tenant" => json!({"type": "string", "pattern": "^[a-z][a-z0-9-]{0,62}$"}),
         "digest" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
         "step" | "current_page" | "currentPage" => number(None),

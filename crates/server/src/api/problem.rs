@@ -1,7 +1,10 @@
 //! Errors as RFC 9457 has them.
 
+use std::io;
+
 use autoshare_access::AccessError;
 use autoshare_host::resident::ResidentError;
+use autoshare_host::shares::ShareError;
 use autoshare_host::{AnswerError, HostError};
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -51,9 +54,14 @@ impl Problem {
     }
 
     /// This machine's trouble.
-    pub(crate) fn trouble(error: &dyn std::error::Error) -> Self {
+    pub(crate) fn trouble(error: &(dyn std::error::Error + 'static)) -> Self {
         // One line, without what stands in it being taken for another.
         tracing::error!(error = %autoshare_guard::encode::log_line(&error.to_string()), "a request failed");
+        if is_for_want_of_room(error) {
+            let words =
+                "this server's disk is full, and nothing of this was done: again once its operator has made room";
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "disk_full", words).later(RETRY_ROOM);
+        }
         let words = "this server cannot do that now; its operator's log says why";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", words)
     }
@@ -70,11 +78,22 @@ impl Problem {
     }
 }
 
+fn is_for_want_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(io, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        || error.source().is_some_and(is_for_want_of_room)
+}
+
 impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Refused { .. } | AccessError::Suspended(_) => Self::stranger(),
-            AccessError::NoToken(_) | AccessError::NoTenant(_) | AccessError::NoPerson(_) => Self::nothing(),
+            AccessError::NoToken(_)
+            | AccessError::NoTenant(_)
+            | AccessError::NoPerson(_)
+            | AccessError::NoShare(_) => Self::nothing(),
+            AccessError::OtherShare(_) | AccessError::TooManyShares(_) => Self::conflict(error.to_string()),
+            AccessError::Share(words) => Self::bad(words),
             AccessError::Beyond(words) => Self::new(StatusCode::FORBIDDEN, "beyond", words),
             AccessError::Grant(words) | AccessError::Terms(words) | AccessError::Person(words) => Self::bad(words),
             AccessError::TenantExists(_) => Self::conflict(error.to_string()),
@@ -98,11 +117,25 @@ impl From<ResidentError> for Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", error.to_string()).later(RETRY_LIMIT)
             }
             ResidentError::Host(error) => error.into(),
+            ResidentError::Share(error) => error.into(),
             other => Self::trouble(&other),
         }
     }
 }
 
+impl From<ShareError> for Problem {
+    fn from(error: ShareError) -> Self {
+        match error {
+            ShareError::Access(error) => error.into(),
+            ShareError::Copy(error) => Self::bad(error.to_string()),
+            ShareError::Host(error) => error.into(),
+            other => Self::trouble(&other),
+        }
+    }
+}
+
+/// Seconds after which a full disk is worth another try.
+const RETRY_ROOM: u64 = 30;
 /// Seconds after which a limit is worth another try.
 const RETRY_LIMIT: u64 = 5;
 

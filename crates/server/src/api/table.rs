@@ -4,7 +4,7 @@ use autoshare_access::Scope;
 use hyper::Method;
 
 use super::route::{Route, Takes};
-use super::{artifacts, audit, brains, events, tenants, tokens, usage, words};
+use super::{artifacts, audit, brains, events, shares, tenants, tokens, usage, words};
 
 /// All routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -95,6 +95,28 @@ fn native() -> Vec<Route> {
         .needs(Scope::Read)
         .gives_stream("application/octet-stream")
         .says("What a file holds"),
+        Route::new(Method::POST, "/api/v1/shares", "offer_share", shares::offer)
+            .needs(Scope::Shares)
+            .asks::<shares::OfferWords>()
+            .gives::<shares::ShareWords>(201)
+            .says("Offer another tenant a copy of a file or a folder, to be read"),
+        Route::new(Method::GET, "/api/v1/shares", "list_shares", shares::list)
+            .needs(Scope::Read)
+            .gives::<Page<shares::ShareWords>>(200)
+            .says("What this tenant shares, and what is shared with it"),
+        Route::new(Method::GET, "/api/v1/shares/{share}", "show_share", shares::show)
+            .needs(Scope::Read)
+            .gives::<shares::ShownWords>(200)
+            .says("A share, with its files and the risk of it"),
+        Route::new(Method::POST, "/api/v1/shares/{share}/accept", "accept_share", shares::accept)
+            .needs(Scope::Shares)
+            .asks::<shares::AcceptWords>()
+            .gives::<shares::ShareWords>(200)
+            .says("Accept what is offered, as it was shown"),
+        Route::new(Method::DELETE, "/api/v1/shares/{share}", "end_share", shares::end)
+            .needs(Scope::Shares)
+            .gives_nothing()
+            .says("End a share: take it back, decline it, or give it back; no brain can read it any more"),
         Route::new(Method::GET, "/api/v1/usage", "usage", usage::usage)
             .needs(Scope::Read)
             .query(&[

@@ -149,6 +149,7 @@ pub(crate) async fn remove(faces: Arc<Faces>, ask: Ask) -> Answered {
     note(&faces, &ask, Act::TenantDeleted, &name).await?;
     faces.residents.evict(&name, REST).await;
     let report = blocking(move || {
+        faces.sharing.end_all(&name)?;
         let record = faces.tenants.get(&operator, &name)?;
         faces.residents.forget(&name)?;
         faces.tenants.forget(&operator, &faces.tokens, &name)?;

@@ -70,7 +70,7 @@ impl From<&TokenRecord> for TokenWords {
 pub(crate) struct NewTokenWords {
     /// What it is for: 1 to 64 characters.
     name: String,
-    /// What it may be used for: gateway, tokens, read, brains, approve, empty_steps, audit, operator.
+    /// What it may be used for: gateway, tokens, read, brains, approve, empty_steps, shares, audit, people, operator.
     scopes: Vec<String>,
     /// Seconds until it ends; missing: when its issuer does, or never.
     expires_in_s: Option<u64>,

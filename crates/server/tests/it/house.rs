@@ -11,6 +11,7 @@ use autoshare_core::TenantName;
 use autoshare_core::usage::{Limits, Quota};
 use autoshare_host::calls::Calls;
 use autoshare_host::resident::{AwakeIndex, Homes, Open, Resident, ResidentParts, Residents, ResidentsSettings};
+use autoshare_host::shares::{Sharing, SharingSettings};
 use autoshare_host::undo::UndoSettings;
 use autoshare_host::{Auditor, Guard, Host, HostError, Questions, Settings};
 use autoshare_sandbox::{CellLimits, Launcher, Tier};
@@ -91,6 +92,7 @@ pub(crate) fn faces(
         tenants: Arc::clone(&tenants),
         residents: Residents::new(open, tenants, index, most),
         operator: Operator::local(data).unwrap(),
+        sharing: sharing(data),
         homes,
         limits: Limits::default(),
         model: Some("m".to_owned()),
@@ -99,6 +101,12 @@ pub(crate) fn faces(
         destroy: Box::new(|_| Ok(vec!["destroyed".to_owned()])),
         health: Health::new(health),
     })
+}
+
+/// What tenants share, by the usual bounds.
+fn sharing(data: &Path) -> Arc<Sharing> {
+    let homes = Homes::new(data.join("homes"), Quota::default());
+    Arc::new(Sharing::open(data, homes, SharingSettings::default()).unwrap())
 }
 
 /// An empty data directory.
@@ -173,6 +181,7 @@ impl House {
             let host = host
                 .with_auditor(Arc::new(auditor))
                 .with_appends(Arc::clone(&appends))
+                .with_sharing(sharing(&dir))
                 .with_limits_of(Box::new(move |token| tokens.limits(token).unwrap()));
             Ok(Resident::new(ResidentParts {
                 record,

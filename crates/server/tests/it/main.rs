@@ -19,6 +19,7 @@ mod http2;
 mod neighbours;
 mod protocol;
 mod routes;
+mod shares;
 mod tenants;
 mod upstream;
 

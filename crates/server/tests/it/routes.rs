@@ -18,6 +18,8 @@ fn body(route: &str) -> Option<Value> {
         "POST /api/v1/brains/{brain}/say" => json!({"words": "do something else"}),
         "POST /api/v1/brains/{brain}/stop" => json!({"now": true}),
         "POST /api/v1/brains/{brain}/questions/{digest}" => json!({"answer": "yes"}),
+        "POST /api/v1/shares" => json!({"to": "third", "brain": "00000000", "path": ".", "name": "mine"}),
+        "POST /api/v1/shares/{share}/accept" => json!({"digest": "0".repeat(64)}),
         "POST /api/v1/tokens" => json!({"name": "new", "scopes": ["read"]}),
         "POST /api/v1/tenants" => json!({"name": "new"}),
         "PATCH /api/v1/tenants/{tenant}" => json!({"suspended": true}),
@@ -30,12 +32,13 @@ fn body(route: &str) -> Option<Value> {
 }
 
 /// Routes that change something and take no body of JSON.
-const BODILESS: [&str; 6] = [
+const BODILESS: [&str; 7] = [
     "POST /api/v1/brains/{brain}/wake",
     "POST /api/v1/brains/{brain}/artifacts",
     "POST /ap/v1/agent/tasks/{brain}/artifacts",
     "POST /api/v1/tokens/{token}/rotate",
     "DELETE /api/v1/tokens/{token}",
+    "DELETE /api/v1/shares/{share}",
     "DELETE /api/v1/tenants/{tenant}",
 ];
 
@@ -48,6 +51,8 @@ struct Owned {
     brain: String,
     digest: String,
     artifact: String,
+    /// A share that it offers somebody else.
+    share: String,
 }
 
 impl Owned {
@@ -61,7 +66,11 @@ impl Owned {
         let (status, artifact) = told(upload.body(format!("the secret of {name}"))).await;
         assert_eq!(status, 201, "{artifact}");
         let artifact = artifact["id"].as_str().unwrap().to_owned();
-        Self { tenant: name.to_owned(), token, token_id: below.id.to_string(), brain, digest, artifact }
+        let offer = json!({"to": "third", "brain": brain, "path": "secret.txt", "name": format!("of {name}")});
+        let (status, share) = house.post("/api/v1/shares", &token, offer).await;
+        assert_eq!(status, 201, "{share}");
+        let share = share["id"].as_str().unwrap().to_owned();
+        Self { tenant: name.to_owned(), token, token_id: below.id.to_string(), brain, digest, artifact, share }
     }
 
     /// The id that stands in a route under this name.
@@ -71,6 +80,7 @@ impl Owned {
             "digest" => &self.digest,
             "artifact" => &self.artifact,
             "token" => &self.token_id,
+            "share" => &self.share,
             "tenant" => &self.tenant,
             "step" => "1",
             other => panic!("a route has the parameter {other}, which this test does not know: give it a row"),
@@ -82,7 +92,8 @@ impl Owned {
         let brain = format!("/api/v1/brains/{}", self.brain);
         let paths = ["/api/v1/brains".to_owned(), format!("{brain}/events"), format!("{brain}/artifacts")];
         let mut seen = Vec::new();
-        for path in paths.iter().map(String::as_str).chain(["/api/v1/questions", "/api/v1/tokens", "/api/v1/usage"]) {
+        let lists = ["/api/v1/questions", "/api/v1/tokens", "/api/v1/usage", "/api/v1/shares"];
+        for path in paths.iter().map(String::as_str).chain(lists) {
             seen.push(house.get(&format!("{path}?"), &self.token).await);
         }
         seen.push(house.get(&format!("{brain}/artifacts/{}", self.artifact), &self.token).await);
@@ -192,6 +203,7 @@ async fn f1_f3_every_route_is_closed_to_everybody_who_has_no_right_and_tells_the
         (format!("/api/v1/brains/{}", acme.brain), 200),
         (format!("/api/v1/brains/{}/artifacts/{}", acme.brain, acme.artifact), 200),
         (format!("/ap/v1/agent/tasks/{}/steps/1", acme.brain), 200),
+        (format!("/api/v1/shares/{}", acme.share), 200),
     ] {
         assert_eq!(house.get(&path, &acme.token).await.0, wanted, "{path}");
     }

@@ -44,7 +44,7 @@ fn c6_no_plaintext_is_in_any_file() {
         model: format!("model {CANARY}"),
         tools: Vec::new(),
         limits: Limits::default(),
-        roots: vec![Root { path: format!("/{CANARY}"), mode: RootMode::Write }],
+        roots: vec![Root::new(format!("/{CANARY}"), RootMode::Write)],
         ask: AskMode::Default,
         trusted: vec![Attached { name: format!("trusted {CANARY}"), text: CANARY.to_owned() }],
         token: None,

@@ -23,6 +23,7 @@ mod a5_race;
 mod a6_special;
 mod a7_quota;
 mod a9_protected;
+mod copying;
 mod looking;
 mod setting;
 mod undo;

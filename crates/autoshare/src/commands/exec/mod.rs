@@ -145,7 +145,7 @@ pub(crate) fn exec(settings: Settings, launcher: Launcher, flags: &Exec) -> Resu
 fn roots(settings: &Settings, flags: &Exec, options: &Options) -> Result<Vec<Root>, Failure> {
     let mut roots = assemble::roots(settings, &flags.workspace, &flags.read, &flags.write)?;
     if let Some(home) = &options.home {
-        roots.push(Root { path: utf8(home)?, mode: RootMode::Write });
+        roots.push(Root::new(utf8(home)?, RootMode::Write));
     }
     Ok(roots)
 }

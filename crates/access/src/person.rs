@@ -74,6 +74,15 @@ pub struct Person {
     pub seen_ms: Option<u64>,
 }
 
+impl Person {
+    /// What an audit trail tells of a person: their id and what they are.
+    #[must_use]
+    pub fn in_trail(&self) -> String {
+        let roles: Vec<_> = self.roles.iter().map(RoleName::as_str).collect();
+        format!("{}: {}", self.id, roles.join(", "))
+    }
+}
+
 /// Somebody to be added.
 #[derive(Debug, Clone)]
 pub struct NewPerson {
@@ -170,6 +179,17 @@ impl People {
         let mut all: Vec<_> = self.all(access.tenant(), &dir)?.iter().map(|known| known.person.clone()).collect();
         all.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
         Ok(all)
+    }
+
+    /// One person of the tenant.
+    ///
+    /// # Errors
+    /// [`AccessError::NoPerson`]; [`AccessError::Beyond`] if `access` came from a token that may not.
+    pub fn get(&self, access: &Access, id: &PersonId) -> Result<Person, AccessError> {
+        let none = || AccessError::NoPerson(id.clone());
+        may(access, &[])?;
+        let dir = self.existing(access.tenant())?.ok_or_else(none)?;
+        self.load(access.tenant(), &dir, id)?.map(|known| known.person.clone()).ok_or_else(none)
     }
 
     /// Gives a person other roles. What they lose, they lose at once: tokens of theirs that have more are refused.

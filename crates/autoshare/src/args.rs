@@ -8,6 +8,7 @@ use autoshare_core::{ShareId, TenantName, TokenId};
 use clap::{Parser, Subcommand};
 
 use crate::settings::GlobalFlags;
+use crate::people::PersonCommand;
 use crate::sharing::Share;
 use crate::upkeep::{Audit, Key};
 
@@ -25,7 +26,8 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or settings, 3 ended without reaching the \
-goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain, token, tenant or share.";
+goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain, token, \
+tenant, person or share.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -91,6 +93,11 @@ pub(crate) enum Command {
     Token {
         #[command(subcommand)]
         command: Token,
+    },
+    /// People: who may sign in, and as what
+    Person {
+        #[command(subcommand)]
+        command: PersonCommand,
     },
     /// Share copies of files between tenants: offered by one, accepted by the other, ended by either
     Share {

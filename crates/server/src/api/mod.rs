@@ -13,6 +13,7 @@ mod each;
 mod events;
 pub(crate) mod once;
 pub mod openapi;
+mod people;
 pub(crate) mod problem;
 pub(crate) mod route;
 mod shares;

@@ -291,13 +291,7 @@ impl People {
     }
 
     /// Refuses to have `known` come to `scopes` if that leaves nobody who may add people. The operator may.
-    fn leave_one(
-        &self,
-        access: &Access,
-        dir: &PrivateDir,
-        known: &Known,
-        scopes: &[Scope],
-    ) -> Result<(), AccessError> {
+    fn leave_one(&self, access: &Access, dir: &PrivateDir, known: &Known, scopes: &[Scope]) -> Result<(), AccessError> {
         let counts = |known: &Known| {
             known.scopes.contains(&Scope::People) && matches!(known.person.identity, Identity::Account { .. })
         };

@@ -148,8 +148,9 @@ impl RolesFile {
 impl Serve {
     /// What people's roles and groups come to.
     pub(crate) fn role_policy(&self) -> Result<RolePolicy, SettingsError> {
-        let wrong = |path: &str, why: &dyn std::error::Error| {
-            SettingsError::File { path: path.to_owned(), why: why.to_string() }
+        let wrong = |path: &str, why: &dyn std::error::Error| SettingsError::File {
+            path: path.to_owned(),
+            why: why.to_string(),
         };
         let builtin = RolePolicy::builtin().map_err(|why| wrong("roles", &why))?;
         let Some(RolesFile { path, text }) = &self.roles else { return Ok(builtin) };

@@ -9,14 +9,17 @@
 //! There are three ways to get one. [`Access::local`], for the tenant of `autoshare run`: its proof is that the data
 //! directory belongs to the user of this process. [`Tokens::authenticate`], for whoever presents a token: its proof is
 //! that the token's mark is on record. Such an `Access` knows its [token](Access::token) and reaches no further than it.
-//! [`Tenants::access`], for an [`Operator`], who answers for all tenants. People and roles will be further ways, and will
-//! end in the same type.
+//! [`Tenants::access`], for an [`Operator`], who answers for all tenants.
+//!
+//! Whoever comes by another way ends with a token. A person who signs in ([`Tokens::log_in`]) gets one with what the
+//! [`RolePolicy`] makes of their roles, and it is good for as long as they have these. A certificate is what a token may be
+//! bound to ([`Tokens::authenticate_over`]): it says who asks, and the token what they may.
 //!
 //! No other way compiles:
 //!
 //! ```compile_fail,E0451
 //! # use autoshare_core::TenantName;
-//! let access = autoshare_access::Access { tenant: TenantName::parse("acme").unwrap(), token: None };
+//! let access = autoshare_access::Access { tenant: TenantName::parse("acme").unwrap(), token: None, shown: None };
 //! ```
 //! ```compile_fail,E0277
 //! let access: autoshare_access::Access = serde_json::from_str(r#"{"tenant":"acme"}"#).unwrap();
@@ -32,6 +35,8 @@
 //! This crate does not know what a tenant's data are, but what it may have of the machine ([`Terms`]).
 
 mod marked;
+mod person;
+mod roles;
 mod share;
 mod tenant;
 mod token;
@@ -39,13 +44,15 @@ mod token;
 use std::path::Path;
 use std::sync::Arc;
 
-use autoshare_core::{ShareId, TenantName, TokenId};
+use autoshare_core::{Digest, PersonId, ShareId, TenantName, TokenId};
 use autoshare_vault::VaultError;
 use autoshare_vault::private::{Others, PrivateDir};
 
+pub use person::{INVITATION_MS, Identity, MAX_GROUPS, MAX_PEOPLE, MAX_ROLES, NewPerson, People, Person, SignedIn};
+pub use roles::{RoleName, RolePolicy};
 pub use share::{End, Offer, ShareBounds, ShareRecord, ShareState, Shares};
 pub use tenant::{MAX_TENANTS, Operator, TenantRecord, TenantState, Tenants, Terms};
-pub use token::{Bearer, Grant, MAX_DEPTH, MAX_TOKENS, Minted, Scope, TokenRecord, Tokens};
+pub use token::{Bearer, Grant, MAX_DEPTH, MAX_SESSIONS, MAX_TOKENS, Minted, Scope, Session, TokenRecord, Tokens};
 
 /// The one tenant of `autoshare run`.
 pub const LOCAL: &str = "local";
@@ -92,6 +99,24 @@ pub enum AccessError {
     /// What a new token should be is malformed.
     #[error("{0}")]
     Grant(String),
+    /// No person of this tenant.
+    #[error("there is no person {0}: `autoshare person list` shows them")]
+    NoPerson(PersonId),
+    /// Nobody would be left who may add people.
+    #[error("{0} is the last who may add people here: let somebody else who has signed in be that first")]
+    LastPerson(PersonId),
+    /// What a person should be is malformed, or there already.
+    #[error("{0}")]
+    Person(String),
+    /// A policy about people is not taken.
+    #[error("{0}")]
+    RolePolicy(String),
+    /// Somebody signed in who may not. Its words are the same whatever the reason.
+    #[error("you may not sign in here: ask whoever runs this tenant to add you, and check its name")]
+    Login {
+        /// Why, for the log.
+        why: LoginRefusal,
+    },
     /// No share that this tenant has to do with.
     #[error("there is no share {0}: `autoshare share list` shows them")]
     NoShare(ShareId),
@@ -141,6 +166,22 @@ pub enum Refusal {
     Revoked,
     /// Its tenant was suspended or removed.
     Suspended,
+    /// The person who got it was removed, or may not have all of its scopes any more.
+    Person,
+    /// It, or a token above it, is bound to a certificate that was not shown; or none is bound to the one that was.
+    Certificate,
+}
+
+/// Why somebody was not let in. For logs, never for whoever signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginRefusal {
+    /// There is no such tenant, or it is not served.
+    Tenant,
+    /// The account is no person of the tenant, and no invitation fits.
+    Person,
+    /// The person's roles and groups come to nothing.
+    Nothing,
 }
 
 impl AccessError {
@@ -150,6 +191,7 @@ impl AccessError {
         match self {
             Self::Refused { why, id: Some(id) } => format!("token {id} refused: {why:?}"),
             Self::Refused { why, id: None } => format!("a token was refused: {why:?}"),
+            Self::Login { why } => format!("a login was refused: {why:?}"),
             other => other.to_string(),
         }
     }
@@ -160,6 +202,8 @@ impl AccessError {
 pub struct Access {
     tenant: TenantName,
     token: Option<Arc<TokenRecord>>,
+    /// The certificate that was shown with the token.
+    shown: Option<Digest>,
 }
 
 impl Access {
@@ -170,7 +214,7 @@ impl Access {
     /// act as its owner, so ownership would prove nothing.
     pub fn local(data_dir: &Path) -> Result<Self, AccessError> {
         PrivateDir::open(data_dir, Others::MayRead)?;
-        Ok(Self { tenant: TenantName::parse(LOCAL)?, token: None })
+        Ok(Self { tenant: TenantName::parse(LOCAL)?, token: None, shown: None })
     }
 
     /// Access for the peer of a local socket, which the kernel says runs under `uid` (`SO_PEERCRED`, unix(7)): the same as

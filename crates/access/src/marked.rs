@@ -2,9 +2,13 @@
 //!
 //! The mark binds a record to its kind and its tenant, so one that was edited, or moved to another tenant, is none.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use autoshare_core::TenantName;
 use autoshare_vault::TokenMarks;
-use autoshare_vault::private::{Made, Others, PrivateDir};
+use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -69,6 +73,39 @@ impl Kind<'_> {
 
     fn parts<'a>(&'a self, json: &'a str) -> [&'a [u8]; 3] {
         [self.label, self.tenant.as_str().as_bytes(), json.as_bytes()]
+    }
+}
+
+/// What was read of records, each for as long as its file's stamp is the same.
+#[derive(Debug)]
+pub(crate) struct Recent<K, T>(RwLock<HashMap<K, (Stamp, Arc<T>)>>);
+
+impl<K, T> Default for Recent<K, T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Hash + Eq + Clone, T> Recent<K, T> {
+    /// What the file with this stamp says; `None` without a file. The stamp was taken before it is read: of a file that is
+    /// replaced meanwhile, the next look sees another.
+    pub(crate) fn get(
+        &self,
+        key: &K,
+        stamp: Option<Stamp>,
+        read: impl FnOnce() -> Result<Option<T>, AccessError>,
+    ) -> Result<Option<Arc<T>>, AccessError> {
+        let Some(stamp) = stamp else {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+            return Ok(None);
+        };
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        if let Some((_, known)) = known.filter(|(known, _)| *known == stamp) {
+            return Ok(Some(known));
+        }
+        let Some(read) = read()?.map(Arc::new) else { return Ok(None) };
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), (stamp, Arc::clone(&read)));
+        Ok(Some(read))
     }
 }
 

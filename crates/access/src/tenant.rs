@@ -3,17 +3,16 @@
 //! A tenant is a directory below `tenants/` with a marked record in it, which is looked at each time a token of it is
 //! presented, so that one who is suspended by one process is turned away by every other at once. [`LOCAL`] needs no record.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use autoshare_core::budget::{Budget, ModelPattern};
 use autoshare_core::{TenantName, TokenId};
-use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
+use autoshare_vault::private::{Made, Others, PrivateDir};
 use autoshare_vault::{TokenMarks, Vault};
 use serde::{Deserialize, Serialize};
 
-use crate::marked::{self, Kind};
+use crate::marked::{self, Kind, Recent};
 use crate::token::now_ms;
 use crate::{Access, AccessError, LOCAL, Tokens};
 
@@ -151,7 +150,7 @@ pub struct TenantRecord {
 pub struct Tenants {
     data: PrivateDir,
     marks: TokenMarks,
-    read: RwLock<HashMap<TenantName, (Stamp, Arc<TenantRecord>)>>,
+    read: Recent<TenantName, TenantRecord>,
 }
 
 impl Tenants {
@@ -161,7 +160,7 @@ impl Tenants {
     /// [`AccessError::DataDir`] for a directory that others may touch.
     pub fn open(data_dir: &Path, vault: &Vault) -> Result<Self, AccessError> {
         let data = PrivateDir::open(data_dir, Others::MayRead)?;
-        Ok(Self { data, marks: vault.token_marks(), read: RwLock::default() })
+        Ok(Self { data, marks: vault.token_marks(), read: Recent::default() })
     }
 
     /// What stands for a tenant where its name is to stay unknown: in figures and logs. The same name has the same id on this
@@ -274,7 +273,7 @@ impl Tenants {
     /// [`AccessError::NoTenant`].
     pub fn access(&self, _: &Operator, name: &TenantName) -> Result<Access, AccessError> {
         self.known(name)?;
-        Ok(Access { tenant: name.clone(), token: None })
+        Ok(Access { tenant: name.clone(), token: None, shown: None })
     }
 
     /// Forgets a tenant that is leaving: its tokens' ids are free, and what is left of its directory are files that its
@@ -318,22 +317,18 @@ impl Tenants {
             None => None,
         };
         let stamp = own.as_ref().map(|own| own.stamp(FILE, Others::Nothing)).transpose()?.flatten();
-        let (Some(own), Some(stamp)) = (own, stamp) else {
-            self.read.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-            return Ok((name.as_str() == LOCAL).then(|| Arc::new(local(name.clone()))));
+        let read = || {
+            let Some(own) = &own else { return Ok(None) };
+            let record = kind(name).read::<TenantRecord>(&self.marks, own, FILE)?;
+            if record.as_ref().is_some_and(|record| record.name != *name) {
+                return Err(AccessError::Record { path: own.path().join(FILE), why: "its name" });
+            }
+            Ok(record)
         };
-        let known = self.read.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some((_, record)) = known.filter(|(known, _)| *known == stamp) {
-            return Ok(Some(record));
+        match self.read.get(name, stamp, read)? {
+            None if stamp.is_none() && name.as_str() == LOCAL => Ok(Some(Arc::new(local(name.clone())))),
+            found => Ok(found),
         }
-        let Some(record) = kind(name).read::<TenantRecord>(&self.marks, &own, FILE)? else { return Ok(None) };
-        if record.name != *name {
-            return Err(AccessError::Record { path: own.path().join(FILE), why: "its name" });
-        }
-        let record = Arc::new(record);
-        let kept = (stamp, Arc::clone(&record));
-        self.read.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), kept);
-        Ok(Some(record))
     }
 }
 

@@ -7,6 +7,7 @@ use autoshare_core::day::Day;
 use autoshare_core::{ShareId, TenantName, TokenId};
 use clap::{Parser, Subcommand};
 
+use crate::people::PersonCommand;
 use crate::settings::GlobalFlags;
 use crate::sharing::Share;
 use crate::upkeep::{Audit, Key};
@@ -25,7 +26,8 @@ pub(crate) struct Args {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong command line or settings, 3 ended without reaching the \
-goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain, token, tenant or share.";
+goal, 4 stopped or faulted (autoshare resume goes on), 5 driven by another process, 6 no such brain, token, \
+tenant, person or share.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -91,6 +93,11 @@ pub(crate) enum Command {
     Token {
         #[command(subcommand)]
         command: Token,
+    },
+    /// People: who may sign in, and as what
+    Person {
+        #[command(subcommand)]
+        command: PersonCommand,
     },
     /// Share copies of files between tenants: offered by one, accepted by the other, ended by either
     Share {
@@ -728,10 +735,13 @@ pub(crate) struct NewToken {
     /// Let it make tokens of its own, within its limits
     #[arg(long)]
     pub(crate) may_make_tokens: bool,
-    /// What it may be used for (repeatable): gateway, tokens, read, brains, approve, empty_steps, audit, operator
+    /// What it may be used for (repeatable): gateway, tokens, read, brains, approve, empty_steps, shares, audit, people, operator
     /// [default: gateway]
     #[arg(long, value_name = "SCOPE", value_parser = Scope::parse)]
     pub(crate) scope: Vec<Scope>,
+    /// Bind it to a client certificate (PEM): whoever shows that over TLS needs no token, and the token is nothing without it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

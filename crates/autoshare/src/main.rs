@@ -9,6 +9,7 @@ mod changes;
 mod commands;
 mod exit;
 mod grounds;
+mod people;
 mod prompt;
 mod question;
 mod screen;

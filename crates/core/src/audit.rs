@@ -140,6 +140,16 @@ acts! {
     11 "token.rotated" TokenRotated;
     /// A token was ended.
     12 "token.revoked" TokenRevoked;
+    /// A person was added to a tenant, or invited.
+    13 "person.added" PersonAdded;
+    /// A person got other roles.
+    14 "person.changed" PersonChanged;
+    /// A person was removed, and may do nothing here any more.
+    15 "person.removed" PersonRemoved;
+    /// A person signed in, and got a token.
+    16 "login" LoggedIn;
+    /// Somebody signed in who may not.
+    17 "login.refused" LoginRefused;
     /// A brain was given its goal.
     20 "brain.admitted" BrainAdmitted;
     /// A brain went on.

@@ -16,6 +16,9 @@ pub enum IdError {
     /// Not a token's id.
     #[error("{0:?} is not a token id: 8 of 0-9 and a-z without i, l, o, u; `autoshare token list` shows them")]
     Token(String),
+    /// Not a person's id.
+    #[error("{0:?} is not a person's id: 8 of 0-9 and a-z without i, l, o, u; `autoshare person list` shows them")]
+    Person(String),
     /// Not a share's id.
     #[error("{0:?} is not a share id: 8 of 0-9 and a-z without i, l, o, u; `autoshare share list` shows them")]
     Share(String),
@@ -115,6 +118,33 @@ impl TokenId {
     }
 }
 
+/// A person's id: 40 random bits, spelt like a [`BrainId`]. It names a person and is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PersonId(String);
+
+impl PersonId {
+    /// The id that spells these 40 random bits.
+    #[must_use]
+    pub fn from_random(bits: [u8; 5]) -> Self {
+        Self(spell(bits))
+    }
+
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// [`IdError::Person`] unless it is 8 characters of the alphabet.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if is_spelt(text) { Ok(Self(text.to_owned())) } else { Err(IdError::Person(text.to_owned())) }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A share's id: 40 random bits, spelt like a [`BrainId`]. It names a share and is no secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -171,6 +201,7 @@ macro_rules! text_id {
 text_id!(TenantName);
 text_id!(BrainId);
 text_id!(TokenId);
+text_id!(PersonId);
 text_id!(ShareId);
 
 macro_rules! number {

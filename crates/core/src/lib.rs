@@ -31,4 +31,4 @@ pub mod wildcard;
 pub mod wire;
 
 pub use digest::{Digest, Digesting};
-pub use ids::{BrainId, Seq, ShareId, StepNo, TenantName, TokenId, TurnNo};
+pub use ids::{BrainId, PersonId, Seq, ShareId, StepNo, TenantName, TokenId, TurnNo};

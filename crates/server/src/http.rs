@@ -7,7 +7,7 @@ mod connection;
 mod patient;
 mod peer;
 pub(crate) mod reply;
-mod site;
+pub(crate) mod site;
 mod tls;
 mod watch;
 
@@ -26,7 +26,7 @@ use self::connection::Server;
 use self::patient::Patient;
 pub use self::peer::PeerCertificate;
 use self::site::{Site, plain};
-pub use self::tls::{Certificate, ClientCa, Demand, TlsPair};
+pub use self::tls::{Certificate, ClientCa, Demand, TlsPair, certificate_digest};
 use crate::api::Faces;
 use crate::health::watch;
 

@@ -4,6 +4,7 @@
 //! each time a token is presented, so that what one process revokes is gone in every other at once. A token may be minted
 //! by another; then everything that holds for that one holds for it too, for as long as it lives.
 
+mod login;
 mod record;
 mod shelf;
 mod text;
@@ -14,13 +15,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_core::budget::Limit;
-use autoshare_core::{TenantName, TokenId};
+use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
 use autoshare_vault::{Sensitive, TokenMarks, Vault};
 
-use crate::{Access, AccessError, Operator, Refusal, Tenants};
+use crate::{Access, AccessError, Operator, People, Refusal, RolePolicy, Tenants};
+pub use login::{MAX_SESSIONS, Session};
+use record::Maker;
 pub use record::{Grant, Scope, TokenRecord};
-use shelf::{Index, Kept, Shelf};
+use shelf::{Certificates, Index, Kept, Shelf};
 
 /// Tokens of one tenant at most, revoked and expired ones included.
 pub const MAX_TOKENS: usize = 10_000;
@@ -34,7 +37,9 @@ pub struct Tokens {
     data: PrivateDir,
     marks: TokenMarks,
     index: Index,
+    certificates: Certificates,
     tenants: Tenants,
+    people: People,
     /// What was read, for as long as the file's stamp is the same.
     read: RwLock<HashMap<TokenId, Arc<Read>>>,
 }
@@ -91,19 +96,36 @@ impl Bearer {
 }
 
 impl Tokens {
-    /// The tokens below `data_dir`. Reads none yet.
+    /// The tokens below `data_dir`, where people's roles come to what [`RolePolicy::builtin`] says. Reads none yet.
     ///
     /// # Errors
     /// [`AccessError::DataDir`] for a directory that others may touch.
     pub fn open(data_dir: &Path, vault: &Vault) -> Result<Self, AccessError> {
+        Self::with(data_dir, vault, Arc::new(RolePolicy::builtin()?))
+    }
+
+    /// The same, where people's roles come to what `policy` says.
+    ///
+    /// # Errors
+    /// As [`Tokens::open`].
+    pub fn with(data_dir: &Path, vault: &Vault, policy: Arc<RolePolicy>) -> Result<Self, AccessError> {
         let data = PrivateDir::open(data_dir, Others::MayRead)?;
-        let index = Index::open(&data)?;
+        let (index, certificates) = (Index::open(&data)?, Certificates::open(&data)?);
         let tenants = Tenants::open(data_dir, vault)?;
-        Ok(Self { data, marks: vault.token_marks(), index, tenants, read: RwLock::default() })
+        let people = People::open(data_dir, vault, policy)?;
+        let (marks, read) = (vault.token_marks(), RwLock::default());
+        Ok(Self { data, marks, index, certificates, tenants, people, read })
+    }
+
+    /// Who may sign in.
+    #[must_use]
+    pub const fn people(&self) -> &People {
+        &self.people
     }
 
     /// Makes a token for the tenant of `access`. If `access` came from a token, the new one is below it and may have
-    /// nothing that it has not; what is not said is taken over from it.
+    /// nothing that it has not; what is not said is taken over from it. It is bound to no certificate but the one that was
+    /// shown with the issuer.
     ///
     /// # Errors
     /// [`AccessError::Beyond`] for more than the issuer has, [`AccessError::Grant`] for a malformed grant.
@@ -111,8 +133,8 @@ impl Tokens {
         let now_ms = now_ms();
         grant.check(access.tenant(), now_ms)?;
         let shelf = Shelf::made(&self.data, access.tenant())?;
-        let (grant, issuer) = match access.token() {
-            None => (grant, None),
+        let (grant, maker) = match access.token() {
+            None => (grant, Maker::Owner),
             Some(token) => {
                 // As it is now: it may have been revoked since.
                 let (issuer, above) = self.standing(&token.id, now_ms)?;
@@ -120,25 +142,64 @@ impl Tokens {
                     let words = format!("no more than {MAX_DEPTH} tokens may stand above one another");
                     return Err(AccessError::Beyond(words));
                 }
-                (grant.below(&issuer.record)?, Some(token.id.clone()))
+                // Else one tenant could have the certificate of another's machine lead to itself, for it is no secret.
+                if grant.certificate.is_some() && grant.certificate != access.shown {
+                    let words = "a token binds one to the certificate alone that is shown with it: connect with that \
+                                 certificate, or ask the operator";
+                    return Err(AccessError::Beyond(words.to_owned()));
+                }
+                (grant.below(&issuer.record)?, Maker::Token(token.id.clone()))
             }
         };
         let _alone = shelf.lock()?;
+        self.create(&shelf, access.tenant(), &grant, &maker, now_ms)
+    }
+
+    /// Makes a token's file. Whoever calls holds the shelf's lock.
+    fn create(
+        &self,
+        shelf: &Shelf,
+        tenant: &TenantName,
+        grant: &Grant,
+        maker: &Maker,
+        now_ms: u64,
+    ) -> Result<Minted, AccessError> {
         if shelf.ids()?.len() >= MAX_TOKENS {
             let words = format!("a tenant has {MAX_TOKENS} tokens at most: remove files of revoked ones");
             return Err(AccessError::Grant(words));
         }
+        let certificate = grant.certificate.as_ref();
+        let _entering = certificate.map(|_| self.certificates.lock()).transpose()?;
+        if let Some(certificate) = certificate
+            && self.bound_to(certificate)?.is_some()
+        {
+            let words = "a token is bound to this certificate already: revoke it first, or make another certificate";
+            return Err(AccessError::Grant(words.to_owned()));
+        }
         loop {
             let id = TokenId::from_random(random()?);
             // An id names one token, whatever the tenant.
-            if self.index.enter(&id, access.tenant())? == Made::Before {
+            if self.index.enter(&id, tenant)? == Made::Before {
                 continue;
             }
             let (minted, secret) = self.secret(id.clone())?;
-            let record = grant.record(id, access.tenant().clone(), issuer.clone(), now_ms);
+            let record = grant.record(id, tenant.clone(), maker.clone(), now_ms);
             if shelf.create(&self.marks, &Kept { secret, record })? == Made::Now {
+                if let Some(certificate) = certificate {
+                    self.certificates.enter(certificate, &minted.id)?;
+                }
                 return Ok(minted);
             }
+        }
+    }
+
+    /// The token of a certificate, if it is good for something.
+    fn bound_to(&self, certificate: &Digest) -> Result<Option<TokenId>, AccessError> {
+        let Some(id) = self.certificates.token(certificate)? else { return Ok(None) };
+        match self.standing(&id, now_ms()) {
+            Ok((read, _)) if read.record.certificate.as_ref() == Some(certificate) => Ok(Some(id)),
+            Ok(_) | Err(AccessError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -186,28 +247,57 @@ impl Tokens {
         })
     }
 
-    /// Who presents this token.
+    /// Who presents this token, and no certificate.
+    ///
+    /// # Errors
+    /// As [`Tokens::authenticate_over`].
+    pub fn authenticate(&self, presented: &str) -> Result<Bearer, AccessError> {
+        self.authenticate_over(Some(presented), None)
+    }
+
+    /// Who presents this token over a connection on which this certificate was shown and verified. Without a token, the
+    /// certificate is the one that a token is bound to; with one, each token in its line that is bound must be bound to it
+    /// (RFC 8705, 3).
     ///
     /// # Errors
     /// [`AccessError::Refused`], which says the same to its caller whatever the reason; [`AccessError::for_the_log`]
     /// says more. Neither repeats what was presented. Any other is this machine's trouble, not for the caller's eyes.
-    pub fn authenticate(&self, presented: &str) -> Result<Bearer, AccessError> {
+    pub fn authenticate_over(
+        &self,
+        presented: Option<&str>,
+        certificate: Option<&Digest>,
+    ) -> Result<Bearer, AccessError> {
+        let refused = |why, id| AccessError::Refused { why, id };
+        let id = match (presented, certificate) {
+            (Some(presented), _) => self.named(presented)?,
+            (None, Some(certificate)) => {
+                self.bound_to(certificate)?.ok_or_else(|| refused(Refusal::Certificate, None))?
+            }
+            (None, None) => return Err(refused(Refusal::Malformed, None)),
+        };
+        let (read, above) = self.standing(&id, now_ms())?;
+        let token = Arc::clone(&read.record);
+        let mut bound = std::iter::once(&token).chain(&above).filter_map(|record| record.certificate.as_ref());
+        if bound.any(|bound| Some(bound) != certificate) {
+            return Err(refused(Refusal::Certificate, Some(id)));
+        }
+        if !self.tenants.is_served(&token.tenant)? {
+            return Err(refused(Refusal::Suspended, Some(id)));
+        }
+        let limits = limits(&token, &above);
+        let access =
+            Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)), shown: certificate.copied() };
+        Ok(Bearer { access, token, limits, above })
+    }
+
+    /// The id of a token whose secret is presented.
+    fn named(&self, presented: &str) -> Result<TokenId, AccessError> {
         let refused = |why, id| AccessError::Refused { why, id };
         let (id, secret) = text::parse(presented).ok_or_else(|| refused(Refusal::Malformed, None))?;
         // Before anything is looked up, so that an unknown token takes as long.
         let mark = self.marks.mark(&[SECRET, id.as_str().as_bytes(), secret.as_bytes()])?;
         let read = self.find(&id)?.ok_or_else(|| refused(Refusal::Unknown, Some(id.clone())))?;
-        if !autoshare_vault::is_same(&mark, &read.secret) {
-            return Err(refused(Refusal::Wrong, Some(id)));
-        }
-        let (read, above) = self.standing(&id, now_ms())?;
-        let token = Arc::clone(&read.record);
-        if !self.tenants.is_served(&token.tenant)? {
-            return Err(refused(Refusal::Suspended, Some(id)));
-        }
-        let limits = limits(&token, &above);
-        let access = Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)) };
-        Ok(Bearer { access, token, limits, above })
+        if autoshare_vault::is_same(&mark, &read.secret) { Ok(id) } else { Err(refused(Refusal::Wrong, Some(id))) }
     }
 
     /// What holds for calls that are charged to a token, as [`Bearer::limits`]; `None` if it has ended, or its tenant is not
@@ -225,7 +315,8 @@ impl Tokens {
         Ok(is_served.then(|| limits(&read.record, &above)))
     }
 
-    /// A token that has not ended, and those above it, none of which has.
+    /// A token that has not ended, and those above it, none of which has; of one that a person got, the person may have it
+    /// still.
     fn standing(&self, id: &TokenId, now_ms: u64) -> Result<(Arc<Read>, Vec<Arc<TokenRecord>>), AccessError> {
         let refused = |why| AccessError::Refused { why, id: Some(id.clone()) };
         let read = self.find(id)?.ok_or_else(|| refused(Refusal::Unknown))?;
@@ -234,6 +325,11 @@ impl Tokens {
         loop {
             if let Some(why) = record.ended(now_ms) {
                 return Err(refused(why));
+            }
+            if let Some(person) = &record.person
+                && !self.people.covers(&record.tenant, person, &record.scopes)?
+            {
+                return Err(refused(Refusal::Person));
             }
             let Some(issuer) = &record.issuer else { return Ok((read, above)) };
             let issuer = self.load(&read.shelf, issuer)?.filter(|_| above.len() < MAX_DEPTH);
@@ -261,7 +357,21 @@ impl Tokens {
     /// Forgets the tokens of a tenant that is removed; their files go with its directory.
     pub(crate) fn forget(&self, tenant: &TenantName) -> Result<(), AccessError> {
         let Some(shelf) = Shelf::existing(&self.data, tenant)? else { return Ok(()) };
-        shelf.ids()?.iter().try_for_each(|id| self.index.forget(id))
+        let shelf = Arc::new(shelf);
+        for id in shelf.ids()? {
+            self.drop_entries(&shelf, &id)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what the indices say of a token.
+    fn drop_entries(&self, shelf: &Arc<Shelf>, id: &TokenId) -> Result<(), AccessError> {
+        if let Some(certificate) = self.load(shelf, id)?.and_then(|read| read.record.certificate)
+            && self.certificates.token(&certificate)?.as_ref() == Some(id)
+        {
+            self.certificates.forget(&certificate)?;
+        }
+        self.index.forget(id)
     }
 
     fn change<T>(

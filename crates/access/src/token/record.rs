@@ -1,7 +1,7 @@
 //! What is known of a token.
 
 use autoshare_core::budget::{Account, Budget, Caps, Limit, ModelPattern, Rate, Window};
-use autoshare_core::{TenantName, TokenId};
+use autoshare_core::{Digest, PersonId, TenantName, TokenId};
 use serde::{Deserialize, Serialize};
 
 use crate::{AccessError, LOCAL, Refusal};
@@ -31,13 +31,15 @@ pub enum Scope {
     Shares,
     /// Reading the audit trail.
     Audit,
+    /// Adding people to the tenant, and giving them roles.
+    People,
     /// Making, changing and removing tenants. Of tokens that the owner of the data directory made, and no other.
     Operator,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Gateway,
         Self::Tokens,
         Self::Read,
@@ -46,6 +48,7 @@ impl Scope {
         Self::EmptySteps,
         Self::Shares,
         Self::Audit,
+        Self::People,
         Self::Operator,
     ];
 
@@ -61,6 +64,7 @@ impl Scope {
             Self::EmptySteps => "empty_steps",
             Self::Shares => "shares",
             Self::Audit => "audit",
+            Self::People => "people",
             Self::Operator => "operator",
         }
     }
@@ -92,6 +96,8 @@ pub struct Grant {
     pub budget: Budget,
     /// How fast.
     pub rate: Rate,
+    /// The certificate that its bearer must show too, or instead (RFC 8705): the digest of its DER form.
+    pub certificate: Option<Digest>,
 }
 
 impl Grant {
@@ -105,6 +111,7 @@ impl Grant {
             models: Vec::new(),
             budget: Budget::NONE,
             rate: Rate::NONE,
+            certificate: None,
         }
     }
 
@@ -172,19 +179,49 @@ impl Grant {
             requests: speed(self.rate.requests, issuer.rate.requests, "requests")?,
             tokens: speed(self.rate.tokens, issuer.rate.tokens, "tokens")?,
         };
+        if self.certificate.is_some() && issuer.certificate.is_some() {
+            return Err(beyond(format!(
+                "token {} is bound to a certificate, and so are those that it makes",
+                issuer.id
+            )));
+        }
         Ok(Self { models, expires_ms, budget: Budget { hard, soft: self.budget.soft }, rate, ..self })
     }
 
-    pub(super) fn record(
-        &self,
-        id: TokenId,
-        tenant: TenantName,
-        issuer: Option<TokenId>,
-        created_ms: u64,
-    ) -> TokenRecord {
-        let Self { name, expires_ms, scopes, models, budget, rate } = self.clone();
-        TokenRecord { id, name, tenant, issuer, created_ms, expires_ms, revoked_ms: None, scopes, models, budget, rate }
+    pub(super) fn record(&self, id: TokenId, tenant: TenantName, maker: Maker, created_ms: u64) -> TokenRecord {
+        let Self { name, expires_ms, scopes, models, budget, rate, certificate } = self.clone();
+        let (issuer, person) = match maker {
+            Maker::Owner => (None, None),
+            Maker::Token(id) => (Some(id), None),
+            Maker::Login(id) => (None, Some(id)),
+        };
+        TokenRecord {
+            id,
+            name,
+            tenant,
+            issuer,
+            person,
+            certificate,
+            created_ms,
+            expires_ms,
+            revoked_ms: None,
+            scopes,
+            models,
+            budget,
+            rate,
+        }
     }
+}
+
+/// Who makes a token.
+#[derive(Debug, Clone)]
+pub(super) enum Maker {
+    /// The tenant's owner, or the operator.
+    Owner,
+    /// Another token, above it.
+    Token(TokenId),
+    /// A person, by signing in.
+    Login(PersonId),
 }
 
 /// A token as it is on record. It does not hold the secret.
@@ -200,6 +237,12 @@ pub struct TokenRecord {
     /// The token that minted it; its limits hold too, and what this one uses is charged to it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<TokenId>,
+    /// Who got it by signing in. It is good for as long as they may have all of its scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    /// The certificate that its bearer must show too, or instead: the digest of its DER form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Digest>,
     /// When it was made: milliseconds since 1970 (UTC).
     pub created_ms: u64,
     /// When it ends.

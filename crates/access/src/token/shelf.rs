@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use autoshare_core::{TenantName, TokenId};
+use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_vault::TokenMarks;
 use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::marked::{self, Kind};
 const LABEL: &[u8] = b"autoshare/token-record/1";
 const ENDING: &str = ".token";
 const INDEX: &str = "token-index";
+const CERTIFICATES: &str = "certificate-index";
 /// Says that the index holds all tokens that were made before there was one.
 const WHOLE: &str = ".whole";
 
@@ -81,6 +82,12 @@ impl Shelf {
         self.kind().create(marks, &self.dir, &name(&kept.record.id), kept)
     }
 
+    /// Removes a token's file.
+    pub(super) fn remove(&self, id: &TokenId) -> Result<(), AccessError> {
+        self.dir.remove(&name(id))?;
+        Ok(())
+    }
+
     /// Replaces a token's file.
     pub(super) fn replace(&self, marks: &TokenMarks, kept: &Kept) -> Result<(), AccessError> {
         self.kind().replace(marks, &self.dir, &name(&kept.record.id), kept)
@@ -134,6 +141,39 @@ impl Index {
     /// Forgets an id.
     pub(super) fn forget(&self, id: &TokenId) -> Result<(), AccessError> {
         self.0.remove(id.as_str())?;
+        Ok(())
+    }
+}
+
+/// Which token a certificate is bound to: a file for each certificate's digest, which holds the token's id. It is no
+/// authority: the token's own record is.
+#[derive(Debug)]
+pub(super) struct Certificates(PrivateDir);
+
+impl Certificates {
+    pub(super) fn open(data: &PrivateDir) -> Result<Self, AccessError> {
+        Ok(Self(data.sub(CERTIFICATES, Others::Nothing)?))
+    }
+
+    /// Keeps all others from entering one.
+    pub(super) fn lock(&self) -> Result<File, AccessError> {
+        marked::lock(&self.0)
+    }
+
+    /// Enters a certificate, in place of what was said of it.
+    pub(super) fn enter(&self, certificate: &Digest, id: &TokenId) -> Result<(), AccessError> {
+        Ok(self.0.replace(&certificate.to_string(), id.as_str().as_bytes())?)
+    }
+
+    /// The token that a certificate is said to be bound to.
+    pub(super) fn token(&self, certificate: &Digest) -> Result<Option<TokenId>, AccessError> {
+        let Some(bytes) = self.0.read(&certificate.to_string(), Others::Nothing, 64)? else { return Ok(None) };
+        Ok(std::str::from_utf8(&bytes).ok().and_then(|id| TokenId::parse(id).ok()))
+    }
+
+    /// Forgets a certificate.
+    pub(super) fn forget(&self, certificate: &Digest) -> Result<(), AccessError> {
+        self.0.remove(&certificate.to_string())?;
         Ok(())
     }
 }

@@ -9,6 +9,9 @@
     reason = "tests"
 )]
 
+mod certificates;
+mod people;
+mod roles;
 mod tenants;
 mod tokens;
 

@@ -12,6 +12,7 @@ mod key;
 mod mcp;
 mod model;
 mod net;
+mod person;
 mod policy;
 mod run;
 mod scan;
@@ -99,6 +100,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Secret { command } => secret::secret(&settings, &command, look),
         Command::Tenant { command } => tenant::tenant(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
+        Command::Person { command } => person::person(&settings, &command, look),
         Command::Share { command } => share::share(&settings, &command, look),
         Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
         Command::Tool { command } => tool::tool(&settings, &command, look),

@@ -1,9 +1,11 @@
 //! `token`: what other programs show to use models here.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_access::{AccessError, Grant, Minted, Scope, TokenRecord};
+use autoshare_core::Digest;
 use autoshare_core::audit::Act;
 use autoshare_core::budget::{Budget, Cap, Caps, Measure, ModelPattern, Rate, Window};
 use autoshare_core::day::Day;
@@ -15,7 +17,7 @@ use crate::args::{NewToken, Token};
 use crate::assemble;
 use crate::exit::{FAILED, Failure, SETTINGS, UNKNOWN};
 use crate::screen::{Look, ascii_json, err, out};
-use crate::settings::Settings;
+use crate::settings::{Settings, read_text};
 
 /// `autoshare token ...`.
 pub(crate) fn token(settings: &Settings, command: &Token, look: Look) -> Result<ExitCode, Failure> {
@@ -24,6 +26,12 @@ pub(crate) fn token(settings: &Settings, command: &Token, look: Look) -> Result<
         Token::New(flags) => {
             let minted = tokens.mint(&access, grant(flags)?).map_err(failure)?;
             note(settings, Act::TokenMinted, minted.id.as_str())?;
+            let asks = settings.serve.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+            if flags.certificate.is_some() && !asks {
+                err(
+                    "warning: serve asks nobody for a certificate; name [serve] client_ca, or the token is good for nothing",
+                );
+            }
             show(&minted, "made", look);
         }
         Token::Rotate { id } => {
@@ -94,7 +102,14 @@ fn grant(flags: &NewToken) -> Result<Grant, Failure> {
     scopes.dedup();
     let rate = Rate { requests: flags.requests_per_minute, tokens: flags.tokens_per_minute };
     let budget = Budget { hard, soft: Caps::NONE };
-    Ok(Grant { name: flags.name.clone(), expires_ms, scopes, models, budget, rate })
+    let certificate = flags.certificate.as_deref().map(certificate).transpose()?;
+    Ok(Grant { name: flags.name.clone(), expires_ms, scopes, models, budget, rate, certificate })
+}
+
+/// The digest of the first certificate in a file.
+fn certificate(path: &Path) -> Result<Digest, Failure> {
+    autoshare_server::http::certificate_digest(&path.display().to_string(), read_text(path)?.as_bytes())
+        .map_err(|error| Failure::new(SETTINGS, error.to_string()))
 }
 
 fn usd(text: Option<&str>) -> Result<Option<MicroUsd>, Failure> {
@@ -152,7 +167,8 @@ fn limits(record: &TokenRecord) -> String {
     let rate = [(Measure::Requests, record.rate.requests), (Measure::Tokens, record.rate.tokens)];
     let rate = rate.into_iter().filter_map(|(m, limit)| Some(format!("{} a minute", m.words(limit?))));
     let issuer = record.issuer.iter().map(|issuer| format!("below {issuer}"));
-    let all: Vec<_> = models.chain(caps).chain(rate).chain(issuer).collect();
+    let bound = record.certificate.iter().map(|digest| format!("with the certificate {}", digest.short()));
+    let all: Vec<_> = models.chain(caps).chain(rate).chain(issuer).chain(bound).collect();
     if all.is_empty() { "all models, no limits of its own".to_owned() } else { all.join(", ") }
 }
 

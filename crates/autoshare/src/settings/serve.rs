@@ -1,9 +1,10 @@
 //! `[serve]` and `[gateway]`: how others reach this program, and what the gateway allows them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use autoshare_access::RolePolicy;
 use autoshare_broker::gateway::{GatewaySettings, Shape};
 use autoshare_guard::verify::Profile;
 use autoshare_host::resident::ResidentsSettings;
@@ -14,7 +15,7 @@ use autoshare_server::telemetry::ALERTS_APART;
 use serde::Deserialize;
 
 use super::telemetry::{self, Alerts, AlertsSection, Traces, TracesSection};
-use super::{SettingsError, bounded_in};
+use super::{SettingsError, bounded_in, read_text};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +25,7 @@ pub(crate) struct ServeSection {
     tls_key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
     client_cert: Option<ClientCert>,
+    roles: Option<PathBuf>,
     hosts: Vec<String>,
     connections: Option<u64>,
     head_timeout_s: Option<u64>,
@@ -121,6 +123,8 @@ pub(crate) struct Serve {
     pub(crate) http: HttpSettings,
     /// What TLS is spoken with, where it is.
     pub(crate) tls: Option<TlsSettings>,
+    /// The operator's own rules of what people may do, beside those that are built in.
+    pub(crate) roles: Option<RolesFile>,
     /// Where the workspaces of tenants lie; beside the data directory where nothing is said.
     pub(crate) workspaces: Option<PathBuf>,
     /// Bounds of the API.
@@ -138,6 +142,31 @@ pub(crate) struct Serve {
     pub(crate) alerts: Vec<Alerts>,
     /// Between two alerts of one kind about one tenant.
     pub(crate) alerts_apart: Duration,
+}
+
+/// A file of rules of what people may do, and what stands in it.
+pub(crate) struct RolesFile {
+    path: String,
+    text: String,
+}
+
+impl RolesFile {
+    fn read(file: &Path) -> Result<Self, SettingsError> {
+        Ok(Self { path: file.display().to_string(), text: read_text(file)? })
+    }
+}
+
+impl Serve {
+    /// What people's roles and groups come to.
+    pub(crate) fn role_policy(&self) -> Result<RolePolicy, SettingsError> {
+        let wrong = |path: &str, why: &dyn std::error::Error| SettingsError::File {
+            path: path.to_owned(),
+            why: why.to_string(),
+        };
+        let builtin = RolePolicy::builtin().map_err(|why| wrong("roles", &why))?;
+        let Some(RolesFile { path, text }) = &self.roles else { return Ok(builtin) };
+        builtin.with("roles", text).map_err(|why| wrong(path, &why))
+    }
 }
 
 /// The files of TLS.
@@ -161,7 +190,7 @@ impl ServeSection {
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let telemetry = self.traces.iter().flat_map(TracesSection::files);
         let telemetry = telemetry.chain(self.alerts.iter().flat_map(AlertsSection::files));
-        [&self.tls_cert, &self.tls_key, &self.client_ca].into_iter().flatten().cloned().chain(telemetry)
+        [&self.tls_cert, &self.tls_key, &self.client_ca, &self.roles].into_iter().flatten().cloned().chain(telemetry)
     }
 
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
@@ -246,6 +275,7 @@ impl ServeSection {
         Ok(Serve {
             http,
             tls,
+            roles: self.roles.as_deref().map(RolesFile::read).transpose()?,
             workspaces: self.workspaces.clone(),
             api,
             residents,

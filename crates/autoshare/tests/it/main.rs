@@ -34,6 +34,7 @@ mod network;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod packages;
+mod people;
 mod policy;
 mod programs;
 mod resume;

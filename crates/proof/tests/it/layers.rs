@@ -53,7 +53,7 @@ const POWERS: &[(&str, &[&str], &str)] = &[
     ("aws-lc-rs",        &["vault"],                                            "one crate signs"),
     ("landlock",         &["sandbox"],                                          "one crate confines"),
     ("seccompiler",      &["sandbox"],                                          "one crate confines"),
-    ("cedar-policy",     &["gate"],                                             "one crate judges actions"),
+    ("cedar-policy",     &["gate", "access"],                                   "one crate judges actions, and one what people may"),
     ("mail-parser",      &["cell"],                                             "documents of strangers are parsed in cells"),
     ("quick-xml",        &["cell"],                                             "documents of strangers are parsed in cells"),
     ("flate2",           &["cell"],                                             "documents of strangers are parsed in cells"),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use autoshare_access::Bearer;
 use autoshare_core::audit::{Act, Actor, Entry};
-use autoshare_core::{BrainId, Digest, ShareId, TenantName, TokenId};
+use autoshare_core::{BrainId, Digest, PersonId, ShareId, TenantName, TokenId};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
@@ -44,6 +44,10 @@ impl Ask {
 
     pub(crate) fn token(&self) -> Result<TokenId, Problem> {
         self.id("token")
+    }
+
+    pub(crate) fn person(&self) -> Result<PersonId, Problem> {
+        self.id("person")
     }
 
     pub(crate) fn share(&self) -> Result<ShareId, Problem> {

@@ -13,6 +13,7 @@ mod each;
 mod events;
 pub(crate) mod once;
 pub mod openapi;
+mod people;
 pub(crate) mod problem;
 pub(crate) mod route;
 mod shares;
@@ -54,6 +55,7 @@ use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
 use crate::health::Health;
 use crate::http::reply::Reply;
+use crate::http::site::Shown;
 use crate::telemetry::Telemetry;
 
 /// Bounds of the API. Every one has a number.
@@ -267,9 +269,9 @@ pub(crate) fn is_ours(path: &str) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Asker(pub(crate) TenantName);
 
-/// Answers a request of whoever shows a token.
-pub(crate) async fn answer(faces: &Arc<Faces>, token: Option<&str>, request: Request<Incoming>) -> Response<Reply> {
-    let (of, done) = match authenticate(faces, token) {
+/// Answers a request of whoever shows a token, or the certificate of one.
+pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<Incoming>) -> Response<Reply> {
+    let (of, done) = match authenticate(faces, &shown) {
         Ok(bearer) => {
             let done = match faces.may_ask(&bearer, faces.counts_as(request.body())) {
                 Ok(()) => perform(faces, bearer.clone(), request).await,
@@ -289,8 +291,8 @@ pub(crate) async fn answer(faces: &Arc<Faces>, token: Option<&str>, request: Req
     response
 }
 
-fn authenticate(faces: &Faces, token: Option<&str>) -> Result<Bearer, Problem> {
-    let refused = match faces.tokens.authenticate(token.unwrap_or_default()) {
+fn authenticate(faces: &Faces, shown: &Shown) -> Result<Bearer, Problem> {
+    let refused = match shown.bearer(&faces.tokens) {
         Ok(bearer) => return Ok(bearer),
         Err(error) => error,
     };

@@ -88,11 +88,15 @@ impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Refused { .. } | AccessError::Suspended(_) => Self::stranger(),
-            AccessError::NoToken(_) | AccessError::NoTenant(_) | AccessError::NoShare(_) => Self::nothing(),
-            AccessError::OtherShare(_) | AccessError::TooManyShares(_) => Self::conflict(error.to_string()),
+            AccessError::NoToken(_) | AccessError::NoTenant(_) | AccessError::NoPerson(_) | AccessError::NoShare(_) => {
+                Self::nothing()
+            }
+            AccessError::OtherShare(_) | AccessError::TooManyShares(_) | AccessError::LastPerson(_) => {
+                Self::conflict(error.to_string())
+            }
             AccessError::Share(words) => Self::bad(words),
             AccessError::Beyond(words) => Self::new(StatusCode::FORBIDDEN, "beyond", words),
-            AccessError::Grant(words) | AccessError::Terms(words) => Self::bad(words),
+            AccessError::Grant(words) | AccessError::Terms(words) | AccessError::Person(words) => Self::bad(words),
             AccessError::TenantExists(_) => Self::conflict(error.to_string()),
             AccessError::Name(error) => Self::bad(error.to_string()),
             other => Self::trouble(&other),

@@ -4,7 +4,7 @@ use autoshare_access::Scope;
 use hyper::Method;
 
 use super::route::{Route, Takes};
-use super::{artifacts, audit, brains, events, shares, tenants, tokens, usage, words};
+use super::{artifacts, audit, brains, events, people, shares, tenants, tokens, usage, words};
 
 /// All routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -147,6 +147,28 @@ fn native() -> Vec<Route> {
             .needs(Scope::Tokens)
             .gives::<tokens::MintedWords>(200)
             .says("Give a token a new secret"),
+        Route::new(Method::GET, "/api/v1/people", "list_people", people::list)
+            .needs(Scope::People)
+            .gives::<Page<people::PersonWords>>(200)
+            .says("The people of this tenant"),
+        Route::new(Method::POST, "/api/v1/people", "add_person", people::add)
+            .needs(Scope::People)
+            .asks::<people::NewPersonWords>()
+            .gives::<people::PersonWords>(201)
+            .says("Add a person, or invite one, with roles that come to no more than this token has"),
+        Route::new(Method::GET, "/api/v1/people/{person}", "show_person", people::show)
+            .needs(Scope::People)
+            .gives::<people::PersonWords>(200)
+            .says("A person"),
+        Route::new(Method::PATCH, "/api/v1/people/{person}", "change_person", people::change)
+            .needs(Scope::People)
+            .asks::<people::RolesWords>()
+            .gives::<people::PersonWords>(200)
+            .says("Give a person these roles, and no others"),
+        Route::new(Method::DELETE, "/api/v1/people/{person}", "remove_person", people::remove)
+            .needs(Scope::People)
+            .gives_nothing()
+            .says("Remove a person, and end what they hold"),
         Route::new(Method::GET, "/api/v1/tenants", "list_tenants", tenants::list)
             .needs(Scope::Operator)
             .query(PAGE)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_access::{Access, Grant, Minted, Scope, TokenRecord};
+use autoshare_core::Digest;
 use autoshare_core::audit::Act;
 use autoshare_core::budget::{Budget, ModelPattern, Rate};
 use hyper::StatusCode;
@@ -34,6 +35,12 @@ pub(crate) struct TokenWords {
     /// When it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) revoked_at: Option<String>,
+    /// The person who got it by signing in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) person: Option<String>,
+    /// The client certificate that it is bound to: the SHA-256 of its DER form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate: Option<String>,
     /// What it may be used for.
     pub(crate) scopes: Vec<&'static str>,
     /// Patterns of the models that it may name; none: all.
@@ -49,6 +56,8 @@ impl From<&TokenRecord> for TokenWords {
             created_at: time(record.created_ms),
             expires_at: record.expires_ms.map(time),
             revoked_at: record.revoked_ms.map(time),
+            person: record.person.as_ref().map(ToString::to_string),
+            certificate: record.certificate.as_ref().map(ToString::to_string),
             scopes: record.scopes.iter().map(|scope| scope.name()).collect(),
             models: record.models.iter().map(ToString::to_string).collect(),
         }
@@ -61,7 +70,7 @@ impl From<&TokenRecord> for TokenWords {
 pub(crate) struct NewTokenWords {
     /// What it is for: 1 to 64 characters.
     name: String,
-    /// What it may be used for: gateway, tokens, read, brains, approve, empty_steps, shares, audit, operator.
+    /// What it may be used for: gateway, tokens, read, brains, approve, empty_steps, shares, audit, people, operator.
     scopes: Vec<String>,
     /// Seconds until it ends; missing: when its issuer does, or never.
     expires_in_s: Option<u64>,
@@ -76,6 +85,11 @@ pub(crate) struct NewTokenWords {
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
     rate: Rate,
+    /// The client certificate that it is bound to: the SHA-256 of its DER form, in hexadecimal. It must be the one that is
+    /// shown with this request, unless the operator asks.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    certificate: Option<Digest>,
 }
 
 /// A token that was just made.
@@ -98,6 +112,7 @@ impl NewTokenWords {
             models: models.map_err(Problem::bad)?,
             budget: self.budget,
             rate: self.rate,
+            certificate: self.certificate,
         })
     }
 }

@@ -9,7 +9,7 @@ use webpki::EndEntityCert;
 /// The certificate that a caller showed, signed by an authority of `[serve] client_ca`, within its dates and meant for
 /// clients, and whose key the caller has. An extension of every request of its connection.
 ///
-/// It says who signs for this caller, and lets it do nothing by itself.
+/// It says who signs for this caller. What it lets it do is what a token says that is bound to it, and nothing if none is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate(Arc<Shown>);
 

@@ -3,20 +3,24 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use autoshare_access::{Bearer, Scope};
+use autoshare_access::{AccessError, Bearer, Scope, Tokens};
 use autoshare_broker::gateway::{Caller, ROOT, Refusal};
+use autoshare_core::Digest;
 use autoshare_host::resident::Resident;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::connection::Answering;
+use super::peer::PeerCertificate;
 use super::reply::Reply;
 use crate::api::{self, Asker, Faces};
 use crate::health::{Face, Noting};
 
 /// Anthropic's header for a key.
 const X_API_KEY: &str = "x-api-key";
+/// Where a browser says a request comes from.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 pub(super) struct Site {
     pub(super) faces: Arc<Faces>,
@@ -61,8 +65,8 @@ impl Site {
             "/readyz" => self.faces.health.ready(&self.faces.residents.open_now().await, request.headers()),
             path if path.starts_with(ROOT) => self.gateway(request).await,
             path if api::is_ours(path) => {
-                let token = bearer(request.headers()).map(str::to_owned);
-                api::answer(&self.faces, token.as_deref(), request).await
+                let shown = Shown::of(&request, bearer(request.headers()));
+                api::answer(&self.faces, shown, request).await
             }
             _ => plain(StatusCode::NOT_FOUND, "nothing here"),
         }
@@ -70,7 +74,7 @@ impl Site {
 
     async fn gateway(&self, request: Request<Incoming>) -> Response<Reply> {
         let path = request.uri().path().to_owned();
-        match self.caller(request.headers()).await {
+        match self.caller(&request).await {
             Ok((resident, caller)) => {
                 let mut answer = resident.gateway().answer(&caller, request).await.map(Reply::from);
                 answer.extensions_mut().insert(Asker(resident.record().name.clone()));
@@ -80,9 +84,10 @@ impl Site {
         }
     }
 
-    async fn caller(&self, headers: &HeaderMap) -> Result<(Arc<Resident>, Caller), Refusal> {
-        let bearer: Bearer = presented(headers)
-            .and_then(|token| self.faces.tokens.authenticate(token).ok())
+    async fn caller(&self, request: &Request<Incoming>) -> Result<(Arc<Resident>, Caller), Refusal> {
+        let bearer: Bearer = Shown::of(request, presented(request.headers()))
+            .bearer(&self.faces.tokens)
+            .ok()
             .filter(|bearer| bearer.has(Scope::Gateway))
             .ok_or_else(Refusal::stranger)?;
         let resident = self.faces.residents.of(&bearer.access).await.map_err(|_| Refusal::unrecorded())?;
@@ -109,6 +114,37 @@ impl Site {
             || self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name));
         (!is_ours).then_some("this name is none of this server's ([serve] hosts)")
     }
+}
+
+/// What a request shows of whoever asks.
+pub(crate) struct Shown {
+    /// Its token; an empty one if it shows something that is none.
+    token: Option<String>,
+    /// The certificate of its connection, which TLS has verified.
+    certificate: Option<Digest>,
+}
+
+impl Shown {
+    /// Whoever shows more than a certificate is not taken for its bearer alone, whatever else it is that they show. Nor is a
+    /// browser that another site sent here: it shows the certificate by itself, and its user knows nothing of it (Fetch
+    /// Metadata).
+    fn of(request: &Request<Incoming>, token: Option<&str>) -> Self {
+        let headers = request.headers();
+        let shows_more = headers.contains_key(AUTHORIZATION) || headers.contains_key(X_API_KEY) || is_sent(headers);
+        let certificate = request.extensions().get::<PeerCertificate>().map(|peer| *peer.digest());
+        let token = token.or(shows_more.then_some("")).map(str::to_owned);
+        Self { token, certificate }
+    }
+
+    pub(crate) fn bearer(&self, tokens: &Tokens) -> Result<Bearer, AccessError> {
+        tokens.authenticate_over(self.token.as_deref(), self.certificate.as_ref())
+    }
+}
+
+/// Whether another site had a browser send this.
+fn is_sent(headers: &HeaderMap) -> bool {
+    let sites = headers.get_all(SEC_FETCH_SITE);
+    sites.iter().any(|site| site != "none" && site != "same-origin")
 }
 
 /// The one token that a request to the API shows.

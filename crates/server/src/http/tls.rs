@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use autoshare_core::Digest;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -97,6 +98,15 @@ fn certificates((file, text): (&str, &[u8])) -> Result<Vec<CertificateDer<'stati
         return Err(wrong(file, "no certificate in PEM form"));
     }
     Ok(found)
+}
+
+/// The digest of a caller's certificate, as a token is bound to it: of the first one in a PEM file.
+///
+/// # Errors
+/// [`HttpError::Tls`] if there is none.
+pub fn certificate_digest(file: &str, text: &[u8]) -> Result<Digest, HttpError> {
+    let all = certificates((file, text))?;
+    all.first().map(|first| Digest::of(first)).ok_or_else(|| wrong(file, "no certificate in PEM form"))
 }
 
 fn verifier(clients: &ClientCa<'_>) -> Result<Arc<dyn ClientCertVerifier>, HttpError> {

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use autoshare_access::{Access, Grant, Tokens};
+use autoshare_access::{Access, Grant, TokenRecord, Tokens};
 use autoshare_broker::gateway::{Gateway, GatewaySettings};
 use autoshare_broker::{BreakerSettings, Broker, Prices, ProviderSpec, Providers, Retries, Timeouts, TlsSettings};
 use autoshare_core::budget::{Budget, Cap, Caps, ModelPattern, Rate};
 use autoshare_core::event::{Event, Exchange};
-use autoshare_core::{Digest, Seq};
+use autoshare_core::{Digest, Seq, TokenId};
 use autoshare_host::Host;
 use autoshare_host::calls::Calls;
 use autoshare_host::resident::{AwakeIndex, Homes, Resident, ResidentParts, ResidentsSettings};
@@ -146,6 +146,14 @@ impl Place {
 
     pub(crate) fn token(&self, grant: Grant) -> String {
         self.tokens.mint(&self.access, grant).unwrap().token.expose().to_owned()
+    }
+
+    pub(crate) fn listed(&self) -> Vec<Arc<TokenRecord>> {
+        self.tokens.list(&self.access).unwrap()
+    }
+
+    pub(crate) fn revoke(&self, id: &TokenId) {
+        self.tokens.revoke(&self.access, id).unwrap();
     }
 
     pub(crate) fn anybody(&self) -> String {

@@ -11,12 +11,14 @@
     reason = "tests"
 )]
 
+mod certificates;
 mod gateway;
 mod health;
 mod hostile;
 mod house;
 mod http2;
 mod neighbours;
+mod people;
 mod protocol;
 mod routes;
 mod shares;

@@ -3,7 +3,10 @@
 //! The routes are those of the router. One that is new is attacked here without a word; one that takes a body, or a kind of
 //! id, that is not known here fails this test until it has its row.
 
-use autoshare_access::{Grant, Scope};
+use std::time::Duration;
+
+use autoshare_access::{Grant, Scope, SignedIn};
+use autoshare_core::Digest;
 use autoshare_server::api::openapi;
 use autoshare_testkit::{Script, Turn};
 use reqwest::Method;
@@ -20,6 +23,8 @@ fn body(route: &str) -> Option<Value> {
         "POST /api/v1/brains/{brain}/questions/{digest}" => json!({"answer": "yes"}),
         "POST /api/v1/shares" => json!({"to": "third", "brain": "00000000", "path": ".", "name": "mine"}),
         "POST /api/v1/shares/{share}/accept" => json!({"digest": "0".repeat(64)}),
+        "POST /api/v1/people" => json!({"name": "new", "roles": ["viewer"], "email": "new@example.org"}),
+        "PATCH /api/v1/people/{person}" => json!({"roles": []}),
         "POST /api/v1/tokens" => json!({"name": "new", "scopes": ["read"]}),
         "POST /api/v1/tenants" => json!({"name": "new"}),
         "PATCH /api/v1/tenants/{tenant}" => json!({"suspended": true}),
@@ -32,13 +37,14 @@ fn body(route: &str) -> Option<Value> {
 }
 
 /// Routes that change something and take no body of JSON.
-const BODILESS: [&str; 7] = [
+const BODILESS: [&str; 8] = [
     "POST /api/v1/brains/{brain}/wake",
     "POST /api/v1/brains/{brain}/artifacts",
     "POST /ap/v1/agent/tasks/{brain}/artifacts",
     "POST /api/v1/tokens/{token}/rotate",
     "DELETE /api/v1/tokens/{token}",
     "DELETE /api/v1/shares/{share}",
+    "DELETE /api/v1/people/{person}",
     "DELETE /api/v1/tenants/{tenant}",
 ];
 
@@ -53,6 +59,8 @@ struct Owned {
     artifact: String,
     /// A share that it offers somebody else.
     share: String,
+    /// The id of somebody who may sign in to it.
+    person: String,
 }
 
 impl Owned {
@@ -70,7 +78,11 @@ impl Owned {
         let (status, share) = house.post("/api/v1/shares", &token, offer).await;
         assert_eq!(status, 201, "{share}");
         let share = share["id"].as_str().unwrap().to_owned();
-        Self { tenant: name.to_owned(), token, token_id: below.id.to_string(), brain, digest, artifact, share }
+        let person = json!({"name": "ann", "roles": ["viewer"], "email": format!("ann@{name}.example")});
+        let (status, person) = house.post("/api/v1/people", &token, person).await;
+        assert_eq!(status, 201, "{person}");
+        let person = person["id"].as_str().unwrap().to_owned();
+        Self { tenant: name.to_owned(), token, token_id: below.id.to_string(), brain, digest, artifact, share, person }
     }
 
     /// The id that stands in a route under this name.
@@ -81,6 +93,7 @@ impl Owned {
             "artifact" => &self.artifact,
             "token" => &self.token_id,
             "share" => &self.share,
+            "person" => &self.person,
             "tenant" => &self.tenant,
             "step" => "1",
             other => panic!("a route has the parameter {other}, which this test does not know: give it a row"),
@@ -92,7 +105,7 @@ impl Owned {
         let brain = format!("/api/v1/brains/{}", self.brain);
         let paths = ["/api/v1/brains".to_owned(), format!("{brain}/events"), format!("{brain}/artifacts")];
         let mut seen = Vec::new();
-        let lists = ["/api/v1/questions", "/api/v1/tokens", "/api/v1/usage", "/api/v1/shares"];
+        let lists = ["/api/v1/questions", "/api/v1/tokens", "/api/v1/usage", "/api/v1/shares", "/api/v1/people"];
         for path in paths.iter().map(String::as_str).chain(lists) {
             seen.push(house.get(&format!("{path}?"), &self.token).await);
         }
@@ -147,7 +160,8 @@ async fn f1_f3_every_route_is_closed_to_everybody_who_has_no_right_and_tells_the
     house.tokens.revoke(&access, &revoked.id).unwrap();
     let expired = Grant { expires_ms: Some(now_ms() + 30), ..all_scopes() };
     let expired = house.token(&access, expired);
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let bound = house.token(&access, Grant { certificate: Some(Digest::of(b"a certificate")), ..all_scopes() });
     let mistyped = format!("{}0", &acme.token[..acme.token.len() - 1]);
     let strangers: Vec<(&str, Option<&str>)> = vec![
         ("nobody", None),
@@ -156,6 +170,17 @@ async fn f1_f3_every_route_is_closed_to_everybody_who_has_no_right_and_tells_the
         ("a revoked token", Some(revoked.token.expose())),
         ("an expired token", Some(&expired)),
     ];
+    let ann = SignedIn {
+        issuer: "https://id.example".to_owned(),
+        subject: "ann".to_owned(),
+        verified_email: Some("ann@acme.example".to_owned()),
+        groups: Vec::new(),
+    };
+    let session = house.tokens.log_in(&acme.tenant.parse().unwrap(), &ann, Duration::from_secs(600)).unwrap();
+    house.tokens.people().set_roles(&access, &session.person, Vec::new()).unwrap();
+    let strangers =
+        strangers.into_iter().chain([("a person who lost their role", Some(session.minted.token.expose()))]);
+    let strangers: Vec<_> = strangers.chain([("a token without its certificate", Some(bound.as_str()))]).collect();
     let before = (acme.state(&house).await, bolt.state(&house).await);
     let (mut unauthorized, mut nothing) = (Vec::new(), Vec::new());
     let mut tried = 0;

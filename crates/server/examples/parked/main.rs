@@ -88,7 +88,7 @@ struct Tenant {
 
 async fn tenant(server: &Served, boss: &str, n: usize, each: usize) -> Tenant {
     let name = format!("t{n}");
-    let made = server.post("/api/v1/tenants", boss, &json!({"name": name, "model": "gullible"}));
+    let made = server.post("/api/v1/tenants", boss, &json!({"name": name, "terms": {"model": "gullible"}}));
     let made = made.send().await.unwrap();
     assert_eq!(made.status(), 201, "{}", made.text().await.unwrap());
     let scopes = json!({"name": "load", "scopes": ["read", "brains", "approve"]});

@@ -51,6 +51,7 @@ impl Served {
 
     /// Starts it, and waits until it says that it is ready. How long that took.
     pub(crate) async fn start(&mut self) -> Duration {
+        assert!(self.client.get(&self.base).send().await.is_err(), "another listens at {}", self.base);
         let begun = Instant::now();
         let mut process = self.autoshare().arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         loop {

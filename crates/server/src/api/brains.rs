@@ -166,16 +166,21 @@ pub(crate) fn check_words(name: &str, words: &str) -> Result<(), Problem> {
 
 /// A brain in words, and what it is at.
 pub(crate) fn words(resident: &Resident, brain: &BrainId) -> Result<BrainWords, Problem> {
-    let view = resident.view(brain)?;
-    let now = if resident.questions().iter().any(|question| question.brain == *brain) {
-        Now::Asking
-    } else if resident.is_awake(brain) {
-        Now::Awake
-    } else if resident.is_waiting(brain) {
-        Now::Waiting
-    } else {
-        Now::AtRest
+    let at = || {
+        if resident.questions().iter().any(|question| question.brain == *brain) {
+            Now::Asking
+        } else if resident.is_awake(brain) {
+            Now::Awake
+        } else if resident.is_waiting(brain) {
+            Now::Waiting
+        } else {
+            Now::AtRest
+        }
     };
+    let before = at();
+    let view = resident.view(brain)?;
+    // One that ended after its journal was read, or was woken before that, is not one that was interrupted.
+    let now = if before == Now::AtRest { at() } else { before };
     Ok(BrainWords::of(&view, now, resident.trouble(brain)))
 }
 

@@ -1,7 +1,8 @@
 //! Faces of the host that others connect to.
 //!
 //! The *control socket*, by which `approve`, `stop` and `logs -f` reach the process that drives a brain ([`control`]), and
-//! HTTP, by which everybody else does ([`http`]): HTTP/1.1 and, over TLS, HTTP/2. How it all is, [`health`] says.
+//! HTTP, by which everybody else does ([`http`]): HTTP/1.1 and, over TLS, HTTP/2. People sign in by [`login`]. How it all is,
+//! [`health`] says.
 //!
 //! **Invariants**
 //! - Every handler starts from an `Access` that it can get in one way only: at the socket, that the kernel says the peer
@@ -22,3 +23,4 @@ pub mod api;
 pub mod control;
 pub mod health;
 pub mod http;
+pub mod login;

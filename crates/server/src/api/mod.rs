@@ -47,13 +47,15 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use self::ask::{Ask, is_json};
 use self::bodies::Bodies;
-use self::done::{refused, response};
+use self::done::refused;
+pub(crate) use self::done::response as answered;
 use self::each::Each;
 use self::once::Once;
 use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
 use crate::health::Health;
 use crate::http::reply::Reply;
+use crate::login::Login;
 use crate::http::site::Shown;
 
 /// Bounds of the API. Every one has a number.
@@ -148,6 +150,8 @@ pub struct FacesParts {
     pub destroy: Destroy,
     /// What tenants share.
     pub sharing: Arc<Sharing>,
+    /// How people sign in; `None`: they do not.
+    pub login: Option<Login>,
     /// How the server is.
     pub health: Health,
 }
@@ -269,7 +273,7 @@ pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<In
         }
         Err(problem) => (None, Err(problem)),
     };
-    let mut response = response(done);
+    let mut response = answered(done);
     if let Some(of) = of {
         response.extensions_mut().insert(Asker(of));
     }
@@ -384,7 +388,7 @@ async fn take(
 }
 
 /// The parameters of a query, none of them twice.
-fn parameters(query: &str) -> Result<Vec<(String, String)>, Problem> {
+pub(crate) fn parameters(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let mut found: Vec<(String, String)> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         // None here takes more, and each is compared with all before it.

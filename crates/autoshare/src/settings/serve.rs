@@ -10,8 +10,10 @@ use autoshare_host::resident::ResidentsSettings;
 use autoshare_server::api::ApiSettings;
 use autoshare_server::health::HealthSettings;
 use autoshare_server::http::{Demand, Http2Settings, HttpSettings};
+use autoshare_server::login::LoginSettings;
 use serde::Deserialize;
 
+use super::login::LoginSection;
 use super::{SettingsError, bounded_in};
 
 #[derive(Debug, Default, Deserialize)]
@@ -42,6 +44,7 @@ pub(crate) struct ServeSection {
     least_free: Option<u64>,
     metrics_tenants: Option<u64>,
     silent_s: Option<u64>,
+    login: Option<LoginSection>,
 }
 
 /// What is logged.
@@ -127,6 +130,8 @@ pub(crate) struct Serve {
     pub(crate) log: Option<tracing::Level>,
     /// Bounds of what is told of its health.
     pub(crate) health: HealthSettings,
+    /// How people sign in; `None`: they do not.
+    pub(crate) login: Option<LoginSettings>,
 }
 
 /// The files of TLS.
@@ -148,7 +153,8 @@ impl TlsSettings {
 impl ServeSection {
     /// The files it names.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        [&self.tls_cert, &self.tls_key, &self.client_ca].into_iter().flatten().cloned()
+        let login = self.login.as_ref().and_then(|login| login.ca_file.as_ref());
+        [self.tls_cert.as_ref(), self.tls_key.as_ref(), self.client_ca.as_ref(), login].into_iter().flatten().cloned()
     }
 
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
@@ -159,9 +165,12 @@ impl ServeSection {
         let write = within("write_timeout_s", self.write_timeout_s, usual.write_timeout.as_secs(), 1..=3_600)?;
         let drain = within("drain_s", self.drain_s, usual.drain.as_secs(), 0..=3_600)?;
         let notice = within("notice_s", self.notice_s, usual.notice.as_secs(), 0..=600)?;
+        let login = self.login.as_ref().map(LoginSection::read).transpose()?;
+        // Browsers come by this name.
+        let by_login = login.iter().map(|login| login.origin.host.to_string());
         let http = HttpSettings {
             listen: self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?,
-            hosts: self.hosts.clone(),
+            hosts: self.hosts.iter().cloned().chain(by_login).collect(),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             head_timeout: Duration::from_secs(head),
             write_timeout: Duration::from_secs(write),
@@ -244,6 +253,7 @@ impl ServeSection {
                 None | Some(LogLevel::Info) => Some(tracing::Level::INFO),
             },
             health,
+            login,
         })
     }
 }

@@ -19,6 +19,7 @@
 
 mod kept;
 mod page;
+mod program;
 mod provider;
 mod way;
 
@@ -37,11 +38,12 @@ use hyper::body::Incoming;
 use hyper::header::{COOKIE, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use openidconnect::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::kept::Kept;
 use self::page::{copied, later, page, refused, see_other, with_cookie};
+pub use self::program::{ProgramError, ProgramLogin, SignedInWords};
 use self::provider::{Asked, Provider, ProviderError};
 use crate::api::ask::is_json;
 use crate::api::problem::Problem;
@@ -235,10 +237,7 @@ pub(crate) async fn answer(faces: &Arc<Faces>, request: Request<Incoming>) -> Op
     }
     Some(match path {
         "/login" => begin(login, &request).await,
-        CALLBACK => {
-            let answered = came_back(faces, login, &request).await;
-            with_cookie(answered, &login.cookie("", Duration::ZERO))
-        }
+        CALLBACK => came_back(faces, login, &request).await,
         _ => answered(token(faces, login, request).await),
     })
 }
@@ -250,11 +249,10 @@ async fn begin(login: &Login, request: &Request<Incoming>) -> Response<Reply> {
         Ok(query) => query,
         Err(problem) => return wrong(&problem.detail),
     };
-    let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let Some(Ok(tenant)) = parameter("tenant").map(TenantName::parse) else {
+    let Some(Ok(tenant)) = parameter(&query, "tenant").map(TenantName::parse) else {
         return wrong("Name the tenant that you want to sign in to: /login?tenant=NAME");
     };
-    let challenge = parameter("code_challenge").map(str::to_owned);
+    let challenge = parameter(&query, "code_challenge").map(str::to_owned);
     if challenge.as_deref().is_some_and(|challenge| !is_challenge(challenge)) {
         return wrong("code_challenge must be the SHA-256 of a verifier in base64url (RFC 7636): 43 characters");
     }
@@ -281,18 +279,26 @@ async fn begin(login: &Login, request: &Request<Incoming>) -> Response<Reply> {
 
 /// Takes back a browser that the provider sends.
 async fn came_back(faces: &Arc<Faces>, login: &Login, request: &Request<Incoming>) -> Response<Reply> {
-    let pending = match returned(login, request).await {
-        Ok(found) => found,
-        Err(error) => return failed(&error),
-    };
-    let (Pending { tenant, asked, challenge }, code) = pending;
     let Some(_place) = login.place().await else { return later(StatusCode::SERVICE_UNAVAILABLE, RETRY) };
-    let who = match login.provider.finish(code, asked).await {
+    match returned(login, request) {
+        Ok((pending, query)) => {
+            let answered = finish(faces, login, pending, query).await;
+            with_cookie(answered, &login.cookie("", Duration::ZERO))
+        }
+        // It may be that nobody was sent, and that the login of this browser goes on.
+        Err(error) => failed(&error),
+    }
+}
+
+/// Finishes a login, which cannot be done again.
+async fn finish(faces: &Arc<Faces>, login: &Login, pending: Pending, query: Query) -> Response<Reply> {
+    let Pending { tenant, asked, challenge } = pending;
+    let who = match vouched_for(login, asked, &query).await {
         Ok(who) => who,
         Err(error) => return failed(&error),
     };
     let Some(challenge) = challenge else {
-        return match enter(faces, login, &tenant, who).await {
+        return match enter(faces, &tenant, who).await {
             Ok(session) => signed_in(&tenant, &session),
             Err(problem) if problem.status == StatusCode::FORBIDDEN => refused(),
             Err(problem) => later(problem.status, problem.retry_after.unwrap_or(RETRY)),
@@ -309,27 +315,39 @@ async fn came_back(faces: &Arc<Faces>, login: &Login, request: &Request<Incoming
     page(StatusCode::OK, "One more step", &words)
 }
 
-/// The login that a browser comes back for, and the provider's code.
-async fn returned(login: &Login, request: &Request<Incoming>) -> Result<(Pending, String), ProviderError> {
+/// Parameters of a query, none of them twice.
+type Query = Vec<(String, String)>;
+
+fn parameter<'q>(query: &'q Query, wanted: &str) -> Option<&'q str> {
+    query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+}
+
+/// The login that a browser comes back for, and what it brings.
+fn returned(login: &Login, request: &Request<Incoming>) -> Result<(Pending, Query), ProviderError> {
     let unproven = |words: &str| ProviderError::Unproven(words.to_owned());
     let query = parameters(request.uri().query().unwrap_or_default());
     let query = query.map_err(|problem| ProviderError::Unproven(problem.detail))?;
-    let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let cookie = login.shown(request.headers()).ok_or_else(|| unproven("a browser came back that has no login"))?;
-    let state = Digest::of(parameter("state").unwrap_or_default().as_bytes());
+    let state = Digest::of(parameter(&query, "state").unwrap_or_default().as_bytes());
     // What a page elsewhere sends here, with another state, ends no login.
     let is_it = |pending: &Pending| Digest::of(pending.asked.state.secret().as_bytes()) == state;
     let pending = login.pending.take(cookie, is_it);
     let pending = pending.ok_or_else(|| unproven("a browser came back with a state that is not of its login"))?;
-    if !login.provider.is_its(parameter("iss")).await? {
-        return Err(unproven("an answer came that is another provider's (iss)"));
+    Ok((pending, query))
+}
+
+/// Whom the provider vouches for by what it sent a browser back with.
+async fn vouched_for(login: &Login, asked: Asked, query: &Query) -> Result<SignedIn, ProviderError> {
+    let unproven = |words: String| ProviderError::Unproven(words);
+    if !login.provider.is_its(parameter(query, "iss")).await? {
+        return Err(unproven("an answer came that is another provider's (iss)".to_owned()));
     }
-    if let Some(error) = parameter("error") {
-        let more = parameter("error_description").unwrap_or_default();
-        return Err(ProviderError::Unproven(format!("the provider says {error} {more}")));
+    if let Some(error) = parameter(query, "error") {
+        let more = parameter(query, "error_description").unwrap_or_default();
+        return Err(unproven(format!("the provider says {error} {more}")));
     }
-    let code = parameter("code").ok_or_else(|| unproven("an answer came without a code"))?;
-    Ok((pending, code.to_owned()))
+    let code = parameter(query, "code").ok_or_else(|| unproven("an answer came without a code".to_owned()))?;
+    login.provider.finish(code.to_owned(), asked).await
 }
 
 /// What a program sends for its token.
@@ -338,19 +356,6 @@ async fn returned(login: &Login, request: &Request<Incoming>) -> Result<(Pending
 struct Redeemed {
     code: String,
     code_verifier: String,
-}
-
-/// What it gets.
-#[derive(Debug, Serialize)]
-struct SessionWords<'a> {
-    /// The token, which is shown this once.
-    token: &'a str,
-    id: String,
-    tenant: &'a str,
-    person: String,
-    name: String,
-    scopes: Vec<&'static str>,
-    expires_at: String,
 }
 
 /// Gives a program the token of somebody who signed in for it.
@@ -363,14 +368,14 @@ async fn token(faces: &Arc<Faces>, login: &Login, request: Request<Incoming>) ->
         .map_err(|error| Problem::bad(format!("the body does not fit: {error}")))?;
     let vouched = login.vouched.take(&sent.code, |_| true);
     let vouched = vouched.filter(|vouched| answers(&sent.code_verifier, &vouched.challenge)).ok_or_else(nobody)?;
-    let session = enter(faces, login, &vouched.tenant, vouched.who).await?;
-    let words = SessionWords {
-        token: session.minted.token.expose(),
+    let session = enter(faces, &vouched.tenant, vouched.who).await?;
+    let words = SignedInWords {
+        token: session.minted.token.expose().to_owned(),
         id: session.minted.id.to_string(),
-        tenant: vouched.tenant.as_str(),
+        tenant: vouched.tenant.to_string(),
         person: session.person.to_string(),
         name: encode::terminal_line(&session.name, 200),
-        scopes: session.scopes.iter().map(|scope| scope.name()).collect(),
+        scopes: session.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
         expires_at: time(session.expires_ms),
     };
     Ok(Done::json(&words).secret())
@@ -388,8 +393,17 @@ fn answers(verifier: &str, challenge: &str) -> bool {
             == challenge
 }
 
-/// Lets somebody in whom the provider vouches for, and writes it down.
-async fn enter(faces: &Arc<Faces>, login: &Login, tenant: &TenantName, who: SignedIn) -> Result<Session, Problem> {
+/// Lets somebody in whom the provider vouches for, and writes it down: to the end, whether or not they wait for it.
+async fn enter(faces: &Arc<Faces>, tenant: &TenantName, who: SignedIn) -> Result<Session, Problem> {
+    let (faces, tenant) = (Arc::clone(faces), tenant.clone());
+    let entering = tokio::spawn(async move {
+        let login = faces.login.as_ref().ok_or_else(nobody)?;
+        entered(&faces, login, &tenant, who).await
+    });
+    entering.await.map_err(|error| Problem::trouble(&error))?
+}
+
+async fn entered(faces: &Arc<Faces>, login: &Login, tenant: &TenantName, who: SignedIn) -> Result<Session, Problem> {
     let (entering, of, length) = (Arc::clone(faces), tenant.clone(), login.session);
     let (done, who) = blocking(move || Ok((entering.tokens.log_in(&of, &who, length), who))).await?;
     match done {

@@ -99,7 +99,7 @@ impl Place {
         .unwrap();
         let parts = (data.path().to_owned(), Arc::clone(&store), ledger, Arc::new(broker), settings);
         let most = ResidentsSettings::default();
-        let faces = Arc::new(faces(data.path(), most, crate::house::well(), move |access, record, homes, index| {
+        let faces = Arc::new(faces(data.path(), most, crate::house::well(), None, move |access, record, homes, index| {
             let (data, store, ledger, broker, settings) = parts.clone();
             let host = Host::new(
                 access.clone(),

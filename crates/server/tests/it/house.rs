@@ -18,6 +18,7 @@ use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_server::api::{ApiSettings, Faces, FacesParts};
 use autoshare_server::health::{Health, HealthParts, HealthSettings};
 use autoshare_server::http::{Http, HttpSettings};
+use autoshare_server::login::Login;
 use autoshare_store::Store;
 use autoshare_store::audit::Audit;
 use autoshare_store::ledger::{Budgets, Ledger};
@@ -76,6 +77,7 @@ pub(crate) fn faces(
     data: &Path,
     most: ResidentsSettings,
     health: HealthParts,
+    login: Option<Login>,
     open: impl Fn(&Access, Arc<TenantRecord>, &Homes, &Arc<AwakeIndex>) -> Result<Resident, HostError>
     + Send
     + Sync
@@ -100,6 +102,7 @@ pub(crate) fn faces(
         settings: ApiSettings::default(),
         destroy: Box::new(|_| Ok(vec!["destroyed".to_owned()])),
         health: Health::new(health),
+        login,
     })
 }
 
@@ -140,7 +143,7 @@ impl House {
 
     /// One that still takes requests for a while when it is to end.
     pub(crate) async fn noticing(script: Script, health: HealthParts, notice: Duration) -> Self {
-        Self::begun(private(), script, ResidentsSettings::default(), health, notice).await
+        Self::begun(private(), script, ResidentsSettings::default(), health, notice, None).await
     }
 
     pub(crate) async fn over(script: Script, most: ResidentsSettings) -> Self {
@@ -149,7 +152,13 @@ impl House {
 
     /// Over what another one left.
     pub(crate) async fn at(data: tempfile::TempDir, script: Script, most: ResidentsSettings) -> Self {
-        Self::begun(data, script, most, well(), Duration::ZERO).await
+        Self::begun(data, script, most, well(), Duration::ZERO, None).await
+    }
+
+    /// One that people sign in to.
+    pub(crate) async fn with_login(login: Login) -> Self {
+        let most = ResidentsSettings::default();
+        Self::begun(private(), Script::new([]), most, well(), Duration::ZERO, Some(login)).await
     }
 
     async fn begun(
@@ -158,11 +167,12 @@ impl House {
         most: ResidentsSettings,
         health: HealthParts,
         notice: Duration,
+        login: Option<Login>,
     ) -> Self {
         let model = ScriptedModel::start(script);
         let (dir, url) = (data.path().to_owned(), model.base_url());
         let appends = Arc::clone(&health.appends);
-        let faces = faces(data.path(), most, health, move |access, record, homes, index| {
+        let faces = faces(data.path(), most, health, login, move |access, record, homes, index| {
             let vault = Vault::open(&dir).unwrap();
             let store = Arc::new(Store::open(&dir, access, &vault)?);
             let ledger = Arc::new(Ledger::open(&dir, access, Budgets::default())?);

@@ -7,8 +7,8 @@ use autoshare_core::day::Day;
 use autoshare_core::{ShareId, TenantName, TokenId};
 use clap::{Parser, Subcommand};
 
-use crate::settings::GlobalFlags;
 use crate::people::{Login, PersonCommand};
+use crate::settings::GlobalFlags;
 use crate::sharing::Share;
 use crate::upkeep::{Audit, Key};
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use autoshare_access::{Access, Operator, TenantRecord, Tenants, Tokens};
-use autoshare_broker::{Claims, Credentials};
 use autoshare_broker::gateway::Gateway;
+use autoshare_broker::{Claims, Credentials};
 use autoshare_core::TenantName;
 use autoshare_core::budget::Budget;
 use autoshare_core::day::Day;

@@ -40,7 +40,9 @@ impl LoginSection {
             return Err(wrong("client_id", &self.client_id, "the provider gives one when you register".to_owned()));
         }
         let named = self.client_secret.as_deref().map(SecretName::parse).transpose();
-        named.map_err(|why| wrong("client_secret", "", format!("name a secret that is kept, never the secret itself: {why}")))?;
+        named.map_err(|why| {
+            wrong("client_secret", "", format!("name a secret that is kept, never the secret itself: {why}"))
+        })?;
         let usual = LoginSettings::new(origin, &self.issuer, &self.client_id);
         let within = |name, set, usual, accepted| bounded_in("serve.login", name, set, usual, accepted);
         let seconds = |name, set, usual: Duration, accepted| {

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use autoshare_testkit::{Canary, Certified};
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ struct House {
     server: Server,
     base: String,
     provider: Child,
+    /// What it says, which must have somewhere to go.
+    _said: BufReader<ChildStdout>,
     issuer: String,
     /// The authorities of both.
     roots: String,
@@ -69,7 +71,8 @@ impl House {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(provider.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(provider.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
         let issuer = serde_json::from_str::<Value>(&line).unwrap()["issuer"].as_str().unwrap().to_owned();
         let mut config = format!(
             "[serve]\ntls_cert = {:?}\ntls_key = {:?}\n[serve.login]\norigin = {base:?}\nissuer = {issuer:?}\n\
@@ -91,7 +94,7 @@ impl House {
         let roots = file("roots.pem", &format!("{}{}", of_server.ca, of_provider.ca));
         let listen = at.to_string();
         let server = Server::started(desk.command(["serve", "--listen", &listen, "--json", "--config", &config]));
-        Self { desk, server, base, provider, issuer, roots, secret, owner }
+        Self { desk, server, base, provider, _said: said, issuer, roots, secret, owner }
     }
 
     fn person(&self, args: &[&str]) {
@@ -169,8 +172,7 @@ fn people_sign_in_through_a_real_provider_in_a_browser_and_at_a_terminal() {
     let login = |name: &str| {
         let mut command = house.desk.command(["--tenant", "acme", "login", "--server", &house.base]);
         command.env("SSL_CERT_FILE", &house.roots);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let url = told.find_map(|line| line.trim().starts_with("https://").then(|| line.trim().to_owned())).unwrap();
         let page = house.browse(&url, name);

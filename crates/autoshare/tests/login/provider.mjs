@@ -7,7 +7,7 @@ import Provider from 'oidc-provider';
 
 const { CERT, KEY, REDIRECT, SECRET, ALGORITHM, METHOD } = process.env;
 const key = async (alg) => {
-  const { privateKey } = await generateKeyPair(alg, { extractable: true, crv: 'Ed25519' });
+  const { privateKey } = await generateKeyPair(alg, { extractable: true });
   return { ...(await exportJWK(privateKey)), alg, use: 'sig', kid: alg };
 };
 const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];

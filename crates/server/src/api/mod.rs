@@ -55,8 +55,8 @@ use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
 use crate::health::Health;
 use crate::http::reply::Reply;
-use crate::login::Login;
 use crate::http::site::Shown;
+use crate::login::Login;
 
 /// Bounds of the API. Every one has a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

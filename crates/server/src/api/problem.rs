@@ -88,10 +88,9 @@ impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Refused { .. } | AccessError::Suspended(_) => Self::stranger(),
-            AccessError::NoToken(_)
-            | AccessError::NoTenant(_)
-            | AccessError::NoPerson(_)
-            | AccessError::NoShare(_) => Self::nothing(),
+            AccessError::NoToken(_) | AccessError::NoTenant(_) | AccessError::NoPerson(_) | AccessError::NoShare(_) => {
+                Self::nothing()
+            }
             AccessError::OtherShare(_) | AccessError::TooManyShares(_) => Self::conflict(error.to_string()),
             AccessError::Share(words) => Self::bad(words),
             AccessError::Beyond(words) => Self::new(StatusCode::FORBIDDEN, "beyond", words),

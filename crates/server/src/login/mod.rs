@@ -17,20 +17,21 @@
 //!
 //! This module opens no connection: [`way`] goes through the broker.
 
+mod enter;
 mod kept;
 mod page;
 mod program;
 mod provider;
+mod settings;
 mod way;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use autoshare_access::{Access, AccessError, LoginRefusal, Session, SignedIn};
+use autoshare_access::{Session, SignedIn};
 use autoshare_broker::Credentials;
-use autoshare_core::audit::{Act, Actor, Entry};
-use autoshare_core::origin::{Origin, Scheme};
+use autoshare_core::origin::Scheme;
 use autoshare_core::{Digest, TenantName};
 use autoshare_guard::encode;
 use http_body_util::{BodyExt as _, Limited};
@@ -41,14 +42,16 @@ use openidconnect::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use self::enter::enter;
 use self::kept::Kept;
 use self::page::{copied, later, page, refused, see_other, with_cookie};
 pub use self::program::{ProgramError, ProgramLogin, SignedInWords};
 use self::provider::{Asked, Provider, ProviderError};
+pub use self::settings::{LoginError, LoginSettings};
 use crate::api::ask::is_json;
 use crate::api::problem::Problem;
 use crate::api::words::time;
-use crate::api::{Done, Faces, answered, blocking, parameters};
+use crate::api::{Done, Faces, answered, parameters};
 use crate::http::reply::Reply;
 
 /// Where the provider sends browsers back to, below the origin.
@@ -61,82 +64,8 @@ const CODE_LIFE: Duration = Duration::from_secs(300);
 const MAX_CODES: usize = 1_000;
 /// Bytes of what a program sends for its token at most.
 const MAX_BODY: usize = 4_096;
-/// Between two entries of a trail about the same refusal, and refusals that are remembered for that at most.
-const NOTED_APART: Duration = Duration::from_secs(60);
-const MAX_NOTED: usize = 10_000;
 /// Seconds after which a login that there was no place for is worth another try.
 const RETRY: u64 = 5;
-
-/// How people sign in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoginSettings {
-    /// Where browsers reach this server.
-    pub origin: Origin,
-    /// The provider, as its own configuration spells it: https, or http on this machine.
-    pub issuer: String,
-    /// What the provider calls this server.
-    pub client_id: String,
-    /// The name of the secret that the provider gave this server; `None` for a client without.
-    pub client_secret: Option<String>,
-    /// What the provider is asked to tell, beside `openid`: `email`.
-    pub scopes: Vec<String>,
-    /// The claim that holds a person's groups; `None`: groups count for nothing.
-    pub groups_claim: Option<String>,
-    /// How long a token of somebody who signed in lasts: 8 h.
-    pub session: Duration,
-    /// Logins that are under way at once: 10,000. Of more, the oldest must be begun again.
-    pub pending: usize,
-    /// How long a login may take: 10 min.
-    pub pending_for: Duration,
-    /// Logins for which the provider is asked at once: 16. Others wait, and are told to come again after [`Self::timeout`].
-    pub at_once: usize,
-    /// How long one answer of the provider's may take: 10 s.
-    pub timeout: Duration,
-    /// The least time between two looks at the provider's keys: 60 s.
-    pub keys_apart: Duration,
-    /// Authorities (PEM) that are trusted beside the platform's.
-    pub ca: Option<String>,
-}
-
-impl LoginSettings {
-    /// The usual ones, for a client without a secret.
-    #[must_use]
-    pub fn new(origin: Origin, issuer: &str, client_id: &str) -> Self {
-        Self {
-            origin,
-            issuer: issuer.to_owned(),
-            client_id: client_id.to_owned(),
-            client_secret: None,
-            scopes: vec!["email".to_owned()],
-            groups_claim: None,
-            session: Duration::from_secs(8 * 3_600),
-            pending: 10_000,
-            pending_for: Duration::from_secs(600),
-            at_once: 16,
-            timeout: Duration::from_secs(10),
-            keys_apart: Duration::from_secs(60),
-            ca: None,
-        }
-    }
-
-    /// The origin as a URL.
-    fn base(&self) -> String {
-        match self.origin.scheme {
-            Scheme::Https => format!("https://{}", self.origin),
-            Scheme::Http => self.origin.to_string(),
-        }
-    }
-}
-
-/// A setting that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("[serve.login] {name}: {why}")]
-pub struct LoginError {
-    /// Which one.
-    pub name: &'static str,
-    /// What is wrong, and what to do.
-    pub why: String,
-}
 
 /// A login that was begun.
 #[derive(Debug)]
@@ -260,7 +189,8 @@ async fn begin(login: &Login, request: &Request<Incoming>) -> Response<Reply> {
     let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
     if matches!(site, Some("cross-site" | "same-site")) {
         let query = request.uri().query().unwrap_or_default();
-        let words = format!("<a href=\"/login?{}\">Sign in to {}</a>", encode::html(query), encode::html(tenant.as_str()));
+        let words =
+            format!("<a href=\"/login?{}\">Sign in to {}</a>", encode::html(query), encode::html(tenant.as_str()));
         return page(StatusCode::OK, "Sign in", &[words]);
     }
     let Some(_place) = login.place().await else { return later(StatusCode::SERVICE_UNAVAILABLE, RETRY) };
@@ -308,7 +238,8 @@ async fn finish(faces: &Arc<Faces>, login: &Login, pending: Pending, query: Quer
     login.vouched.put(&code, Vouched { tenant, who, challenge });
     let minutes = CODE_LIFE.as_secs() / 60;
     let words = [
-        "A program wants to sign in as you. If it is the one that you have just started yourself, give it this code:".to_owned(),
+        "A program wants to sign in as you. If it is the one that you have just started yourself, give it this code:"
+            .to_owned(),
         copied(&code),
         format!("Nobody else has a use for it that you want. It is good once, for {minutes} minutes."),
     ];
@@ -318,7 +249,7 @@ async fn finish(faces: &Arc<Faces>, login: &Login, pending: Pending, query: Quer
 /// Parameters of a query, none of them twice.
 type Query = Vec<(String, String)>;
 
-fn parameter<'q>(query: &'q Query, wanted: &str) -> Option<&'q str> {
+fn parameter<'q>(query: &'q [(String, String)], wanted: &str) -> Option<&'q str> {
     query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
 }
 
@@ -337,7 +268,7 @@ fn returned(login: &Login, request: &Request<Incoming>) -> Result<(Pending, Quer
 }
 
 /// Whom the provider vouches for by what it sent a browser back with.
-async fn vouched_for(login: &Login, asked: Asked, query: &Query) -> Result<SignedIn, ProviderError> {
+async fn vouched_for(login: &Login, asked: Asked, query: &[(String, String)]) -> Result<SignedIn, ProviderError> {
     let unproven = |words: String| ProviderError::Unproven(words);
     if !login.provider.is_its(parameter(query, "iss")).await? {
         return Err(unproven("an answer came that is another provider's (iss)".to_owned()));
@@ -393,73 +324,6 @@ fn answers(verifier: &str, challenge: &str) -> bool {
             == challenge
 }
 
-/// Lets somebody in whom the provider vouches for, and writes it down: to the end, whether or not they wait for it.
-async fn enter(faces: &Arc<Faces>, tenant: &TenantName, who: SignedIn) -> Result<Session, Problem> {
-    let (faces, tenant) = (Arc::clone(faces), tenant.clone());
-    let entering = tokio::spawn(async move {
-        let login = faces.login.as_ref().ok_or_else(nobody)?;
-        entered(&faces, login, &tenant, who).await
-    });
-    entering.await.map_err(|error| Problem::trouble(&error))?
-}
-
-async fn entered(faces: &Arc<Faces>, login: &Login, tenant: &TenantName, who: SignedIn) -> Result<Session, Problem> {
-    let (entering, of, length) = (Arc::clone(faces), tenant.clone(), login.session);
-    let (done, who) = blocking(move || Ok((entering.tokens.log_in(&of, &who, length), who))).await?;
-    match done {
-        Ok(session) => {
-            let actor = Actor::Person { name: session.person.as_str().into() };
-            let entry = Entry::new(actor, Act::LoggedIn, session.minted.id.as_str());
-            if let Err(problem) = note(faces, tenant, entry).await {
-                // Nobody holds what the trail does not tell of.
-                let (revoking, tenant, id) = (Arc::clone(faces), tenant.clone(), session.minted.id.clone());
-                blocking(move || Ok(revoking.tokens.revoke(&access(&revoking, &tenant)?, &id)?)).await?;
-                return Err(problem);
-            }
-            Ok(session)
-        }
-        Err(error @ AccessError::Login { why }) => {
-            tracing::info!(why = %error.for_the_log(), tenant = faces.opaque(tenant), "nobody is signed in");
-            if why != LoginRefusal::Tenant && login.is_to_be_noted(tenant, &who) {
-                // Not before it is answered: how long that takes must not tell whether there is such a tenant.
-                let (faces, tenant) = (Arc::clone(faces), tenant.clone());
-                let actor = Actor::Person { name: format!("{} at {}", who.subject, who.issuer).into() };
-                let entry = Entry::new(actor, Act::LoginRefused, if why == LoginRefusal::Person { "nobody of this tenant" } else { "no role" });
-                tokio::spawn(async move {
-                    if let Err(problem) = note(&faces, &tenant, entry).await {
-                        tracing::error!(code = problem.code, "a refused login is not in the audit trail");
-                    }
-                });
-            }
-            Err(nobody())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-impl Login {
-    /// Whether a refusal is to be written down: once a minute for each tenant and account, so that who signs in in vain
-    /// without end fills no disk.
-    fn is_to_be_noted(&self, tenant: &TenantName, who: &SignedIn) -> bool {
-        let parts = [tenant.as_str(), &who.issuer, &who.subject].map(str::as_bytes);
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.retain(|_, at: &mut Instant| at.elapsed() < NOTED_APART);
-        if noted.len() >= MAX_NOTED {
-            return false;
-        }
-        noted.insert(Digest::of_parts(&parts), Instant::now()).is_none()
-    }
-}
-
-fn access(faces: &Faces, tenant: &TenantName) -> Result<Access, AccessError> {
-    faces.tenants.access(&faces.operator, tenant)
-}
-
-async fn note(faces: &Arc<Faces>, tenant: &TenantName, entry: Entry) -> Result<(), Problem> {
-    let resident = faces.residents.of(&access(faces, tenant)?).await?;
-    faces.note(&resident, entry).await
-}
-
 /// The same words whatever the reason.
 fn nobody() -> Problem {
     let words = "nobody is signed in: begin again; else ask whoever runs the tenant to add you, and check its name";
@@ -472,7 +336,11 @@ fn signed_in(tenant: &TenantName, session: &Session) -> Response<Reply> {
         format!("You are {}, of {}.", encode::html(&session.name), encode::html(tenant.as_str())),
         "This is your token. It is shown this once, and kept nowhere:".to_owned(),
         copied(session.minted.token.expose()),
-        format!("It is good until {}, for: {}.", encode::html(&time(session.expires_ms)), encode::html(&scopes.join(", "))),
+        format!(
+            "It is good until {}, for: {}.",
+            encode::html(&time(session.expires_ms)),
+            encode::html(&scopes.join(", "))
+        ),
         "Programs send it as <code>Authorization: Bearer</code>. To sign out, revoke it: docs/tenants.md says how."
             .to_owned(),
     ];

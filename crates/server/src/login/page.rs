@@ -56,7 +56,8 @@ pub(super) fn refused() -> Response<Reply> {
 
 /// It cannot be done now.
 pub(super) fn later(status: StatusCode, seconds: u64) -> Response<Reply> {
-    let words = ["Nobody can be signed in now; the log of this server's operator says why. Try again later.".to_owned()];
+    let words =
+        ["Nobody can be signed in now; the log of this server's operator says why. Try again later.".to_owned()];
     let mut response = page(status, "Not now", &words);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response

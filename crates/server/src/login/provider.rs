@@ -11,9 +11,8 @@ use hyper::{Method, Request, StatusCode};
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClientAuthMethod,
     CoreErrorResponseType, CoreGenderClaim, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType,
-    CoreRevocableToken, CoreRevocationErrorResponse, CoreSubjectIdentifierType, CoreTokenIntrospectionResponse,
-    CoreTokenType,
+    CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreRevocableToken,
+    CoreRevocationErrorResponse, CoreSubjectIdentifierType, CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
     AccessToken, AdditionalClaims, AdditionalProviderMetadata, AuthType, AuthorizationCode, ClaimsVerificationError,
@@ -231,11 +230,17 @@ impl Provider {
             }
             other => other,
         };
-        let claims = claims.map_err(|error| ProviderError::Unproven(format!("an ID token is refused: {}", told(&error))))?;
+        let claims =
+            claims.map_err(|error| ProviderError::Unproven(format!("an ID token is refused: {}", told(&error))))?;
         self.who(&found, claims, reply.access_token()).await
     }
 
-    fn verified<'t>(&self, found: &Found, token: &'t Token, nonce: &Nonce) -> Result<&'t Claims, ClaimsVerificationError> {
+    fn verified<'t>(
+        &self,
+        found: &Found,
+        token: &'t Token,
+        nonce: &Nonce,
+    ) -> Result<&'t Claims, ClaimsVerificationError> {
         let (id, keys) = (self.client_id.clone(), found.metadata.jwks().clone());
         let told = found.metadata.id_token_signing_alg_values_supported();
         let algorithms = ALGORITHMS.into_iter().filter(|known| told.contains(known));
@@ -299,8 +304,8 @@ impl Provider {
 
     fn client(&self, found: &Found) -> Result<OidcClient, ProviderError> {
         let metadata = &found.metadata;
-        let client =
-            OidcClient::from_provider_metadata(metadata.clone(), self.client_id.clone(), None).set_redirect_uri(self.redirect.clone());
+        let client = OidcClient::from_provider_metadata(metadata.clone(), self.client_id.clone(), None)
+            .set_redirect_uri(self.redirect.clone());
         let Some((name, secrets)) = &self.secret else { return Ok(client) };
         let url = metadata.token_endpoint().map(|url| url.as_str()).unwrap_or_default();
         let secret = secrets.find(name, url).ok_or_else(|| {

@@ -50,7 +50,8 @@ async fn chat(place: &Place, client: &Client, beside: Beside<'_>) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_the_token_that_is_bound_to_it_at_the_api_and_at_the_gateway() {
     let server = Certified::new(&["127.0.0.1"]);
-    let (ann, bob) = (CertifiedClient::new("ann", &["ann.example.org"]), CertifiedClient::new("ann", &["ann.example.org"]));
+    let (ann, bob) =
+        (CertifiedClient::new("ann", &["ann.example.org"]), CertifiedClient::new("ann", &["ann.example.org"]));
     let roots = format!("{}{}", ann.ca, bob.ca);
     let clients = ClientCa { roots: ("clients.pem", roots.as_bytes()), demand: Demand::Optional };
     let (cert, key) = (("cert.pem", server.certificate.as_bytes()), ("key.pem", server.key.as_bytes()));
@@ -88,7 +89,8 @@ async fn a_certificate_is_the_token_that_is_bound_to_it_at_the_api_and_at_the_ga
         assert_eq!(chat(&place, client, beside).await, wanted, "{what}, at the gateway");
     }
     // One who says to have shown a certificate shows none.
-    let forged = [("x-client-cert", ann.certificate.replace('\n', " ")), ("x-forwarded-client-cert", digest.to_string())];
+    let forged =
+        [("x-client-cert", ann.certificate.replace('\n', " ")), ("x-forwarded-client-cert", digest.to_string())];
     for (name, value) in &forged {
         assert_eq!(me(&place, &none, Some((name, value))).await.0, 401, "{name}");
     }

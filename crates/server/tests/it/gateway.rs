@@ -99,21 +99,22 @@ impl Place {
         .unwrap();
         let parts = (data.path().to_owned(), Arc::clone(&store), ledger, Arc::new(broker), settings);
         let most = ResidentsSettings::default();
-        let faces = Arc::new(faces(data.path(), most, crate::house::well(), None, move |access, record, homes, index| {
-            let (data, store, ledger, broker, settings) = parts.clone();
-            let host = Host::new(
-                access.clone(),
-                Arc::clone(&store),
-                Arc::clone(&ledger),
-                Arc::new(Launcher::none()),
-                Arc::clone(&broker),
-                host_settings(&data),
-            );
-            let gateway = Gateway::new(broker, ledger, settings);
-            let calls = Calls::new(access.clone(), store);
-            let (homes, index) = (homes.clone(), Arc::clone(index));
-            Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools: Vec::new(), homes, index }))
-        }));
+        let faces =
+            Arc::new(faces(data.path(), most, crate::house::well(), None, move |access, record, homes, index| {
+                let (data, store, ledger, broker, settings) = parts.clone();
+                let host = Host::new(
+                    access.clone(),
+                    Arc::clone(&store),
+                    Arc::clone(&ledger),
+                    Arc::new(Launcher::none()),
+                    Arc::clone(&broker),
+                    host_settings(&data),
+                );
+                let gateway = Gateway::new(broker, ledger, settings);
+                let calls = Calls::new(access.clone(), store);
+                let (homes, index) = (homes.clone(), Arc::clone(index));
+                Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools: Vec::new(), homes, index }))
+            }));
         let listen = "127.0.0.1:0".parse().unwrap();
         let http = HttpSettings { listen, drain: Duration::from_millis(500), ..http };
         let scheme = if tls.is_some() { "https" } else { "http" };

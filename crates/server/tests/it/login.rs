@@ -111,7 +111,7 @@ impl Browser {
         page.header("location").to_owned()
     }
 
-    async fn come_back(&mut self, with: &Query) -> Page {
+    async fn come_back(&mut self, with: &[(String, String)]) -> Page {
         self.get(&format!("/login/callback?{}", spelt(with))).await
     }
 
@@ -123,7 +123,7 @@ impl Browser {
     }
 }
 
-fn spelt(query: &Query) -> String {
+fn spelt(query: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
 }
 
@@ -146,7 +146,10 @@ async fn a_person_signs_in_and_is_shown_a_token_once() {
     let cookie = page.header("set-cookie");
     assert!(cookie.starts_with("autoshare-login="), "{cookie}");
     assert!(cookie.ends_with("; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"), "{cookie}");
-    assert_eq!((page.status, page.header("cache-control"), page.header("referrer-policy")), (303, "no-store", "no-referrer"));
+    assert_eq!(
+        (page.status, page.header("cache-control"), page.header("referrer-policy")),
+        (303, "no-store", "no-referrer")
+    );
     let location = page.header("location");
     let asked = query_of(location);
     assert!(location.starts_with(&format!("{}/authorize?", provider.issuer)), "{location}");
@@ -204,7 +207,7 @@ async fn a_person_signs_in_and_is_shown_a_token_once() {
 type Back = fn(&mut Query);
 type Claims = fn(&mut Value);
 
-fn set(query: &mut Query, name: &str, value: &str) {
+fn set(query: &mut [(String, String)], name: &str, value: &str) {
     query.iter_mut().filter(|(known, _)| known == name).for_each(|(_, now)| value.clone_into(now));
 }
 
@@ -435,12 +438,15 @@ async fn a_provider_that_misbehaves_signs_nobody_in_and_holds_nobody_up() {
     let same = |answer: Answer| -> Lie { Box::new(move |_| answer.clone()) };
     let well_known = "/.well-known/openid-configuration";
     let redirect = Answer::Raw(
-        "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}".into(),
+        "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+            .into(),
     );
     let zipped = Answer::Raw(
-        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}".into(),
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+            .into(),
     );
-    let broken = Answer::Raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 200\r\n\r\n{".into());
+    let broken =
+        Answer::Raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 200\r\n\r\n{".into());
     let html = Answer::Raw("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<hi>".into());
     let deep = Answer::Raw({
         let body = "[".repeat(100_000);
@@ -480,7 +486,8 @@ async fn a_provider_that_misbehaves_signs_nobody_in_and_holds_nobody_up() {
         let mut page = browser.get("/login?tenant=acme").await;
         if page.status == 303 {
             let location = page.header("location").to_owned();
-            let saying = Saying { claims: |c| drop(c.as_object_mut().unwrap().remove("groups")), ..Saying::truth("ann") };
+            let saying =
+                Saying { claims: |c| drop(c.as_object_mut().unwrap().remove("groups")), ..Saying::truth("ann") };
             page = browser.come_back(&provider.let_in(&location, &saying)).await;
         }
         let is_told = page.status == 502 && page.header("retry-after") == "5" || page.is_the_refusal();
@@ -574,8 +581,8 @@ async fn a_program_gets_the_token_that_its_person_signed_in_for() {
     let session = login.redeem(&format!(" {}\n", page.code())).await.unwrap();
     assert_eq!(house.get("/api/v1/me", &session.token).await.0, 200);
     let login = ProgramLogin::new(&house.base, access.tenant()).unwrap();
-    let told = login.redeem("guessed").await.err().unwrap().to_string();
-    assert!(told.starts_with("nobody is signed in: begin again"), "{told}");
+    let refusal = login.redeem("guessed").await.err().unwrap().to_string();
+    assert!(refusal.starts_with("nobody is signed in: begin again"), "{refusal}");
     for server in ["agents.example.org", "http://agents.example.org", "https://me:pw@agents.example.org"] {
         assert!(ProgramLogin::new(server, access.tenant()).is_err(), "{server}");
     }

@@ -11,7 +11,8 @@ use crate::house::{House, told};
 async fn people_are_added_given_roles_and_removed_and_the_trail_tells_it() {
     let house = House::open(Script::new([])).await;
     let (_, token) = house.tenant("acme");
-    let ann = json!({"name": "Ann", "roles": ["viewer", "approver"], "issuer": "https://id.example", "subject": "ann-1"});
+    let ann =
+        json!({"name": "Ann", "roles": ["viewer", "approver"], "issuer": "https://id.example", "subject": "ann-1"});
     let (status, person) = house.post("/api/v1/people", &token, ann.clone()).await;
     assert_eq!((status, &person["roles"], &person["subject"]), (201, &json!(["approver", "viewer"]), &json!("ann-1")));
     let path = format!("/api/v1/people/{}", person["id"].as_str().unwrap());

@@ -105,7 +105,7 @@ pub(crate) fn query_of(url: &str) -> Query {
     reqwest::Url::parse(url).unwrap().query_pairs().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-pub(crate) fn of<'q>(query: &'q Query, name: &str) -> &'q str {
+pub(crate) fn of<'q>(query: &'q [(String, String)], name: &str) -> &'q str {
     query.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
 
@@ -276,7 +276,8 @@ async fn serve(mut stream: TcpStream, issuer: &str, keys: &Keys, state: &Mutex<S
         Some(Answer::Huge(bytes)) => (200, " ".repeat(bytes)),
         None => told(&path, issuer, keys, state, field("authorization"), &body),
     };
-    let head = format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", told.len());
+    let head =
+        format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", told.len());
     let _ = stream.write_all(format!("{head}{told}").as_bytes()).await;
     Some(())
 }
@@ -307,7 +308,8 @@ fn told(
                 Some(granted)
                     if is_client && challenge == granted.challenge && of(&form, "redirect_uri") == granted.redirect =>
                 {
-                    let told = json!({"access_token": "the-access-token", "token_type": "Bearer", "id_token": granted.token});
+                    let told =
+                        json!({"access_token": "the-access-token", "token_type": "Bearer", "id_token": granted.token});
                     (200, told.to_string())
                 }
                 _ => (400, json!({"error": "invalid_grant"}).to_string()),

@@ -233,7 +233,8 @@ async fn a_token_without_the_scope_is_told_which_and_no_more() {
     let access = house.tenants.access(&house.operator, &acme.tenant.parse().unwrap()).unwrap();
     let poor = house.token(&access, Grant { scopes: vec![Scope::Gateway], ..Grant::gateway("poor") });
     // Signing out, which every token may, comes last.
-    let (last, routes): (Vec<_>, Vec<_>) = openapi::routes().into_iter().partition(|route| route == "DELETE /api/v1/me");
+    let (last, routes): (Vec<_>, Vec<_>) =
+        openapi::routes().into_iter().partition(|route| route == "DELETE /api/v1/me");
     assert_eq!(last.len(), 1);
     for route in routes.into_iter().chain(last) {
         let (method, path) = route.split_once(' ').unwrap();

@@ -20,7 +20,7 @@ const PROVIDER: &str = include_str!("../login/provider.mjs");
 /// A server that people sign in to, and the provider.
 struct House {
     desk: Desk,
-    server: Server,
+    _server: Server,
     base: String,
     provider: Child,
     /// What it says, which must have somewhere to go.
@@ -94,7 +94,7 @@ impl House {
         let roots = file("roots.pem", &format!("{}{}", of_server.ca, of_provider.ca));
         let listen = at.to_string();
         let server = Server::started(desk.command(["serve", "--listen", &listen, "--json", "--config", &config]));
-        Self { desk, server, base, provider, _said: said, issuer, roots, secret, owner }
+        Self { desk, _server: server, base, provider, _said: said, issuer, roots, secret, owner }
     }
 
     fn person(&self, args: &[&str]) {

@@ -19,7 +19,7 @@
 //!
 //! ```compile_fail,E0451
 //! # use autoshare_core::TenantName;
-//! let access = autoshare_access::Access { tenant: TenantName::parse("acme").unwrap(), token: None };
+//! let access = autoshare_access::Access { tenant: TenantName::parse("acme").unwrap(), token: None, shown: None };
 //! ```
 //! ```compile_fail,E0277
 //! let access: autoshare_access::Access = serde_json::from_str(r#"{"tenant":"acme"}"#).unwrap();
@@ -44,7 +44,7 @@ mod token;
 use std::path::Path;
 use std::sync::Arc;
 
-use autoshare_core::{PersonId, ShareId, TenantName, TokenId};
+use autoshare_core::{Digest, PersonId, ShareId, TenantName, TokenId};
 use autoshare_vault::VaultError;
 use autoshare_vault::private::{Others, PrivateDir};
 
@@ -102,6 +102,9 @@ pub enum AccessError {
     /// No person of this tenant.
     #[error("there is no person {0}: `autoshare person list` shows them")]
     NoPerson(PersonId),
+    /// Nobody would be left who may add people.
+    #[error("{0} is the last who may add people here: let somebody else who has signed in be that first")]
+    LastPerson(PersonId),
     /// What a person should be is malformed, or there already.
     #[error("{0}")]
     Person(String),
@@ -199,6 +202,8 @@ impl AccessError {
 pub struct Access {
     tenant: TenantName,
     token: Option<Arc<TokenRecord>>,
+    /// The certificate that was shown with the token.
+    shown: Option<Digest>,
 }
 
 impl Access {
@@ -209,7 +214,7 @@ impl Access {
     /// act as its owner, so ownership would prove nothing.
     pub fn local(data_dir: &Path) -> Result<Self, AccessError> {
         PrivateDir::open(data_dir, Others::MayRead)?;
-        Ok(Self { tenant: TenantName::parse(LOCAL)?, token: None })
+        Ok(Self { tenant: TenantName::parse(LOCAL)?, token: None, shown: None })
     }
 
     /// Access for the peer of a local socket, which the kernel says runs under `uid` (`SO_PEERCRED`, unix(7)): the same as

@@ -196,7 +196,8 @@ impl People {
     ///
     /// # Errors
     /// [`AccessError::NoPerson`]; [`AccessError::Person`] for a role that there is not; [`AccessError::Beyond`] if `access`
-    /// came from a token that may not, or that has less than the person has or would.
+    /// came from a token that may not, or that has less than the person has or would; [`AccessError::LastPerson`] if it came
+    /// from a token and nobody would be left who has signed in and may add people.
     pub fn set_roles(&self, access: &Access, id: &PersonId, roles: Vec<RoleName>) -> Result<Person, AccessError> {
         self.change(access, id, |person| {
             let roles = self.may_be_given(access, id, roles, &person.groups)?;
@@ -207,7 +208,7 @@ impl People {
     /// Removes a person, and with that ends what they hold.
     ///
     /// # Errors
-    /// [`AccessError::NoPerson`]; [`AccessError::Beyond`] as [`People::set_roles`].
+    /// As [`People::set_roles`].
     pub fn remove(&self, access: &Access, id: &PersonId) -> Result<(), AccessError> {
         let none = || AccessError::NoPerson(id.clone());
         may(access, &[])?;
@@ -215,6 +216,7 @@ impl People {
         let _alone = marked::lock(&dir)?;
         let known = self.load(access.tenant(), &dir, id)?.ok_or_else(none)?;
         may(access, &known.scopes)?;
+        self.leave_one(access, &dir, &known, &[])?;
         dir.remove(&file(id))?;
         Ok(())
     }
@@ -265,6 +267,7 @@ impl People {
         }
         roles.iter().try_for_each(|role| self.policy.check(role))?;
         may(access, &self.policy.scopes(access.tenant(), id, &roles, groups))?;
+        may(access, &self.policy.added(access.tenant(), id, &roles))?;
         Ok(roles)
     }
 
@@ -281,8 +284,23 @@ impl People {
         let known = self.load(access.tenant(), &dir, id)?.ok_or_else(none)?;
         may(access, &known.scopes)?;
         let person = change(known.person.clone())?;
+        let scopes = self.policy.scopes(access.tenant(), id, &person.roles, &person.groups);
+        self.leave_one(access, &dir, &known, &scopes)?;
         kind(access.tenant()).replace(&self.marks, &dir, &file(id), &person)?;
         Ok(person)
+    }
+
+    /// Refuses to have `known` come to `scopes` if that leaves nobody who may add people. The operator may.
+    fn leave_one(&self, access: &Access, dir: &PrivateDir, known: &Known, scopes: &[Scope]) -> Result<(), AccessError> {
+        let counts = |known: &Known| {
+            known.scopes.contains(&Scope::People) && matches!(known.person.identity, Identity::Account { .. })
+        };
+        if access.token().is_none() || !counts(known) || scopes.contains(&Scope::People) {
+            return Ok(());
+        }
+        let all = self.all(access.tenant(), dir)?;
+        let is_left = all.iter().any(|other| other.person.id != known.person.id && counts(other));
+        if is_left { Ok(()) } else { Err(AccessError::LastPerson(known.person.id.clone())) }
     }
 
     fn all(&self, tenant: &TenantName, dir: &PrivateDir) -> Result<Vec<Arc<Known>>, AccessError> {

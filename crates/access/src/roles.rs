@@ -82,6 +82,8 @@ pub struct RolePolicy {
     schema: Schema,
     types: Types,
     roles: BTreeSet<RoleName>,
+    /// The groups that some policy names.
+    groups: BTreeSet<String>,
 }
 
 /// The names of the schema.
@@ -111,7 +113,8 @@ impl RolePolicy {
             action: name("Action")?,
         };
         let (schema, _) = Schema::from_cedarschema_str(SCHEMA).map_err(|why| fault(why.to_string()))?;
-        Self { set: PolicySet::new(), schema, types, roles: BTreeSet::new() }.with("builtin", BUILTIN)
+        Self { set: PolicySet::new(), schema, types, roles: BTreeSet::new(), groups: BTreeSet::new() }
+            .with("builtin", BUILTIN)
     }
 
     /// This policy with the rules of another text added. Each role that it names is a role from now on.
@@ -140,8 +143,13 @@ impl RolePolicy {
         }
         let mut all = self.clone();
         for policy in read.policies() {
-            for named in policy.entity_literals().iter().filter(|named| *named.type_name() == self.types.role) {
-                all.roles.insert(RoleName::parse(named.id().unescaped()).map_err(AccessError::RolePolicy)?);
+            for named in policy.entity_literals() {
+                let (kind, id) = (named.type_name(), named.id().unescaped());
+                if *kind == self.types.role {
+                    all.roles.insert(RoleName::parse(id).map_err(AccessError::RolePolicy)?);
+                } else if *kind == self.types.group {
+                    all.groups.insert(id.to_owned());
+                }
             }
             let policy = policy.new_id(PolicyId::new(format!("{name}/{}", policy.id())));
             all.set.add(policy).map_err(|why| AccessError::RolePolicy(why.to_string()))?;
@@ -164,6 +172,17 @@ impl RolePolicy {
         }
         let known: Vec<_> = self.roles.iter().map(RoleName::as_str).collect();
         Err(AccessError::Person(format!("there is no role {role}: use some of {}", known.join(", "))))
+    }
+
+    /// What these roles add for a person of `tenant`, at least where no group is named, and at most where all are: what
+    /// somebody gives who gives them, whatever groups the person turns out to have.
+    pub(crate) fn added(&self, tenant: &TenantName, person: &PersonId, roles: &[RoleName]) -> Vec<Scope> {
+        let every: Vec<_> = self.groups.iter().cloned().collect();
+        let add = |groups: &[String]| {
+            let without = self.scopes(tenant, person, &[], groups);
+            self.scopes(tenant, person, roles, groups).into_iter().filter(move |scope| !without.contains(scope))
+        };
+        add(&[]).chain(add(&every)).collect()
     }
 
     /// What a person of `tenant` may have a token for.

@@ -273,7 +273,7 @@ impl Tenants {
     /// [`AccessError::NoTenant`].
     pub fn access(&self, _: &Operator, name: &TenantName) -> Result<Access, AccessError> {
         self.known(name)?;
-        Ok(Access { tenant: name.clone(), token: None })
+        Ok(Access { tenant: name.clone(), token: None, shown: None })
     }
 
     /// Forgets a tenant that is leaving: its tokens' ids are free, and what is left of its directory are files that its

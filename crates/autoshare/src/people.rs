@@ -40,7 +40,7 @@ pub(crate) struct AddPerson {
     #[arg(long, value_name = "ROLE", value_parser = RoleName::parse)]
     pub(crate) role: Vec<RoleName>,
     /// The provider of their account, as its ID tokens name it
-    #[arg(long, value_name = "URL", requires = "subject", required_unless_present = "email")]
+    #[arg(long, value_name = "URL", requires = "subject")]
     pub(crate) issuer: Option<String>,
     /// Their account there
     #[arg(long, value_name = "ID", requires = "issuer")]

@@ -10,7 +10,7 @@ use autoshare_core::outcome::{Ending, Happened, Outcome, Plan, Refusal};
 use autoshare_core::place::MAX_PATH;
 use autoshare_core::tool::Action;
 use autoshare_core::wire::{self, FromCell, ToCell};
-use autoshare_sandbox::{Cell, CellSpec, Launcher, RootSpec, Work};
+use autoshare_sandbox::{Cell, CellSpec, Launcher, Only, RootSpec, Work};
 use autoshare_store::Lease;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
@@ -43,7 +43,7 @@ pub(crate) struct Extra {
     /// The directory, and what may be done there.
     pub(crate) root: Root,
     /// Of it, nothing but this file.
-    pub(crate) only: Option<String>,
+    pub(crate) only: Option<Only>,
 }
 
 /// The directory that has to be opened for a path outside: the path itself, or what holds it, and then the name of the

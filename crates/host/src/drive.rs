@@ -16,10 +16,11 @@ use autoshare_core::verdict::{Decision, Verdict};
 use autoshare_core::warrant::Warrant;
 use autoshare_core::{BrainId, StepNo, TurnNo};
 use autoshare_gate as gate;
-use autoshare_sandbox::Work;
+use autoshare_sandbox::{Only, Work};
 use autoshare_store::ledger::Settled;
 use autoshare_store::{Durability, Lease};
 use autoshare_vault::Sensitive;
+use autoshare_workspace::Tag;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cells::{Extra, Hands, cell_spec, holder};
@@ -618,7 +619,7 @@ impl Driver<'_> {
             return Ok(Some((None, Plan::default())));
         }
         if let Some(escape) = gate::escape(action, spec, &self.goal.roots) {
-            match self.outside_hands(&escape).await {
+            match self.outside_hands(action, &escape).await {
                 Ok(hands) => own = Some(hands),
                 Err(error) => {
                     let (ending, layer) = (Ending::Refused, "cell".to_owned());
@@ -637,9 +638,11 @@ impl Driver<'_> {
         Ok(Some((own, plan)))
     }
 
-    /// A cell that is shown one place outside beside the brain's roots.
-    pub(crate) async fn outside_hands(&mut self, escape: &gate::Escape) -> Result<Hands, HostError> {
-        let (path, only) = holder(&escape.path);
+    /// A cell that is shown one place outside beside the brain's roots, and what an action that was cut off may have left
+    /// there.
+    pub(crate) async fn outside_hands(&mut self, action: &Action, escape: &gate::Escape) -> Result<Hands, HostError> {
+        let (path, name) = holder(&escape.path);
+        let only = name.map(|name| Only { name, leftover: Some(Tag(action.digest()).name()) });
         let extra = Extra { root: Root::new(path, escape.mode), only };
         let (place, keeps) = (self.cells.enter().await, self.keeps().await?);
         let (launcher, settings) = (&self.host.launcher, &self.host.settings);

@@ -20,6 +20,7 @@ pub const LIMITS: CellLimits = CellLimits {
     memory: 512 << 20,
     processes: 1,
     cpu_percent: 100,
+    cpu_weight: 100,
     open_files: 32,
     file_size: 1 << 20,
     cpu_seconds: 20,

@@ -29,7 +29,7 @@ impl Driver<'_> {
             (Redo::Queryable, true) => self.ask_whether(step, &action, &spec, &plan).await?,
             (Redo::Read | Redo::Idempotent, true) => self.do_again(step, &action, &spec, &plan).await?,
             (Redo::Read | Redo::Idempotent, false) => Some(self.do_it(None, step, &action, &spec, &plan).await?),
-            (Redo::Write, _) | (Redo::Queryable, false) => Some(unknown()),
+            (Redo::Write, _) | (Redo::Queryable, false) => Some(unknown("")),
         };
         match outcome {
             Some(outcome) => self.observe(step, &action, &spec, &plan, outcome).await,
@@ -51,22 +51,24 @@ impl Driver<'_> {
             let mut own = match self.hands_again(action, spec, until).await? {
                 Again::Own => None,
                 Again::Outside(hands) => Some(*hands),
-                Again::None => return Ok(Some(unknown())),
+                Again::None(why) => return Ok(Some(unknown(&why))),
                 Again::Fault => return Ok(None),
             };
-            let Some(hands) = own.as_mut().or(self.hands.as_mut()) else { return Ok(Some(unknown())) };
+            let Some(hands) = own.as_mut().or(self.hands.as_mut()) else {
+                return Ok(Some(unknown("there is no cell")));
+            };
             match hands.query(action, plan).await {
                 Ok((Happened::Yes, outcome)) => return Ok(Some(outcome)),
                 Ok((Happened::No, _)) => return Ok(Some(self.do_it(own, step, action, spec, plan).await?)),
-                Ok((Happened::Unknown, _)) => return Ok(Some(unknown())),
+                Ok((Happened::Unknown, said)) => return Ok(Some(unknown(&said.text))),
                 // A cell that ends says nothing of the action: another is asked.
                 Err(JobError::Broken(_)) if Instant::now() < until => {
                     self.hands = None;
                     sleep(PAUSE).await;
                 }
-                Err(_) => {
+                Err(error) => {
                     self.hands = None;
-                    return Ok(Some(unknown()));
+                    return Ok(Some(unknown(&error.outcome().text)));
                 }
             }
         }
@@ -83,7 +85,7 @@ impl Driver<'_> {
         let own = match self.hands_again(action, spec, Instant::now() + READY_TIMEOUT).await? {
             Again::Own => None,
             Again::Outside(hands) => Some(*hands),
-            Again::None => return Ok(Some(unknown())),
+            Again::None(why) => return Ok(Some(unknown(&why))),
             Again::Fault => return Ok(None),
         };
         self.do_it(own, step, action, spec, plan).await.map(Some)
@@ -96,12 +98,12 @@ impl Driver<'_> {
             return Ok(if self.have_hands().await? { Again::Own } else { Again::Fault });
         };
         loop {
-            match self.outside_hands(&escape).await {
+            match self.outside_hands(action, &escape).await {
                 Ok(hands) => return Ok(Again::Outside(Box::new(hands))),
                 // The place is gone, or is another: no cell would show it.
-                Err(HostError::Root { .. }) => return Ok(Again::None),
+                Err(error @ HostError::Root { .. }) => return Ok(Again::None(error.to_string())),
                 Err(_) if Instant::now() < until => sleep(PAUSE).await,
-                Err(_) => return Ok(Again::None),
+                Err(error) => return Ok(Again::None(error.to_string())),
             }
         }
     }
@@ -136,13 +138,15 @@ enum Again {
     Own,
     /// A cell that is shown the place.
     Outside(Box<Hands>),
-    /// There are none for this place.
-    None,
+    /// There are none for this place, for this reason.
+    None(String),
     /// The brain has none, and the journal says so.
     Fault,
 }
 
-fn unknown() -> Outcome {
-    let text = "The program was interrupted during this action, and it cannot be told whether it happened.".to_owned();
+/// What an action comes to that may have happened or not; `why` it cannot be told, if that is more than its kind.
+fn unknown(why: &str) -> Outcome {
+    let text = "The program was interrupted during this action, and it cannot be told whether it happened";
+    let text = if why.is_empty() { format!("{text}.") } else { format!("{text}: {why}") };
     Outcome { ending: Ending::Unknown, text, spilled: None, after: None, bytes: 0 }
 }

@@ -17,6 +17,8 @@ use crate::sys::{self, Side};
 
 /// Microseconds over which processor time is shared out.
 const PERIOD_US: u64 = 100_000;
+/// What a group has for its part of the processors unless something else is written, in version 1. In version 2 it is 100.
+const SHARES: u64 = 1_024;
 /// Empty groups that are kept for use.
 const MOST_IDLE: usize = 8;
 /// Bytes that a group may be charged for and still be used again.
@@ -62,8 +64,14 @@ impl Controller {
                 vec![("memory.max", limits.memory.to_string(), false), ("memory.swap.max", "0".to_owned(), true)]
             }
             (Self::Processes, _) => vec![("pids.max", limits.processes.to_string(), false)],
-            (Self::Processor, Version::V1) => vec![("cpu.cfs_quota_us", quota.to_string(), true)],
-            (Self::Processor, Version::V2) => vec![("cpu.max", format!("{quota} {PERIOD_US}"), true)],
+            (Self::Processor, Version::V1) => {
+                let shares = limits.cpu_weight.saturating_mul(SHARES) / 100;
+                vec![("cpu.cfs_quota_us", quota.to_string(), true), ("cpu.shares", shares.to_string(), true)]
+            }
+            (Self::Processor, Version::V2) => vec![
+                ("cpu.max", format!("{quota} {PERIOD_US}"), true),
+                ("cpu.weight", limits.cpu_weight.to_string(), true),
+            ],
         }
     }
 }
@@ -151,7 +159,7 @@ impl Drop for Groups {
 impl Group {
     /// Limits all that is in it together.
     pub(crate) fn limit(&mut self, limits: &CellLimits) -> io::Result<()> {
-        let key = |limits: &CellLimits| (limits.memory, limits.processes, limits.cpu_percent);
+        let key = |limits: &CellLimits| (limits.memory, limits.processes, limits.cpu_percent, limits.cpu_weight);
         if self.limits.as_ref().is_some_and(|old| key(old) == key(limits)) {
             return Ok(());
         }
@@ -495,12 +503,14 @@ mod tests {
         let mut groups = version_2(&[place("user.slice/session")], "autoshare-1").unwrap();
         assert_eq!(groups.bases[0].0, at("user.slice/autoshare-1"));
         // The kernel's own files are there as soon as a directory is.
-        let limits = CellLimits { memory: 1 << 20, processes: 7, cpu_percent: 150, ..CellLimits::default() };
+        let limits =
+            CellLimits { memory: 1 << 20, processes: 7, cpu_percent: 150, cpu_weight: 20, ..CellLimits::default() };
         let mut group = groups.take().unwrap();
         group.limit(&limits).unwrap();
         let read = |file: &str| std::fs::read_to_string(group.dirs[0].0.join(file)).unwrap();
         assert_eq!((read("memory.max"), read("memory.swap.max")), ("1048576".into(), "0".into()));
         assert_eq!((read("pids.max"), read("cpu.max")), ("7".into(), "150000 100000".into()));
+        assert_eq!(read("cpu.weight"), "20");
         group.enter().unwrap();
         assert_eq!(read("cgroup.procs"), "0");
 

@@ -17,7 +17,7 @@ use rustix::mount::{
 };
 
 use crate::error::Step;
-use crate::spec::{CellSpec, InsideRoot, RootSpec, Work};
+use crate::spec::{CellSpec, InsideRoot, Only, RootSpec, Work};
 use crate::sys::{self, MountAttr, NODEV, NOEXEC, NOSUID, RDONLY, Recursive};
 use crate::{SandboxError, Tier};
 
@@ -104,12 +104,12 @@ pub(crate) fn furnish(
         const WAY: &str = "links and files on the way to a root are refused";
         match (&wanted.only, wanted.mode) {
             (None, _) => place(root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?,
-            (Some(name), RootMode::Read) => {
-                place_file(root, tree, relative(&wanted.path), name).at(&wanted.path, WAY)?
+            (Some(only), RootMode::Read) => {
+                place_file(root, tree, relative(&wanted.path), &only.name).at(&wanted.path, WAY)?
             }
-            (Some(name), RootMode::Write) => {
+            (Some(only), RootMode::Write) => {
                 place(root, tree, relative(&wanted.path)).at(&wanted.path, WAY)?;
-                cover_others(root, &wanted.path, name, spec)?;
+                cover_others(root, &wanted.path, only, spec)?;
             }
         }
     }
@@ -137,7 +137,7 @@ pub(crate) fn furnish(
 pub(crate) fn take(root: &RootSpec, userns: Option<&OwnedFd>) -> Result<OwnedFd, SandboxError> {
     let dir = open_root(root, OFlags::PATH)?;
     let meant = match &root.only {
-        Some(name) if root.mode == RootMode::Read => open_only(root, &dir, name)?,
+        Some(only) if root.mode == RootMode::Read => open_only(root, &dir, &only.name)?,
         _ => dir,
     };
     let tree = clone_tree(&meant, Path::new("")).at(&root.path, "its file system cannot be shown to a cell")?;
@@ -288,12 +288,18 @@ fn place_file(root: &OwnedFd, tree: &OwnedFd, path: &Path, name: &str) -> io::Re
     attach(tree, &folder, Path::new(name))
 }
 
-/// Covers all that is in a directory but the file `name`. Where another root lies below, an empty directory stands, for
+/// Covers all that is in a directory but the one file that is meant, and what was left of it. Where another root lies below, an empty directory stands, for
 /// it to be placed in.
-fn cover_others(root: &OwnedFd, path: &Path, name: &str, spec: &CellSpec) -> Result<(), SandboxError> {
+fn cover_others(root: &OwnedFd, path: &Path, only: &Only, spec: &CellSpec) -> Result<(), SandboxError> {
     let folder = beneath(root, relative(path), OFlags::PATH | OFlags::DIRECTORY).at(path, HINT)?;
+    let is_left = |name: &OsStr| only.leftover.as_ref().is_some_and(|leftover| name == leftover.as_str());
     let names = names(path, &folder, |other, kind| {
-        other != name && matches!(kind, FileType::Directory | FileType::RegularFile)
+        other != only.name.as_str()
+            && match kind {
+                FileType::Directory => true,
+                FileType::RegularFile => !is_left(other),
+                _ => false,
+            }
     })?;
     for other in names {
         let inner = path.join(&other);

@@ -67,5 +67,5 @@ pub use launcher::{Launcher, Tally};
 pub use limits::LimitInForce;
 pub use programs::{Programs, Started, Streams};
 pub use refusals::{Refusals, Refused};
-pub use spec::{CellLimits, CellSpec, Entry, Inside, InsideRoot, RootSpec, Tier, Work};
+pub use spec::{CellLimits, CellSpec, Entry, Inside, InsideRoot, Only, RootSpec, Tier, Work};
 pub use survey::{Layer, Survey, survey};

@@ -71,6 +71,7 @@ pub(crate) fn limit(spec: &CellSpec, tier: Tier) -> Result<(), SandboxError> {
         let new = Rlimit { current: finite(value.min(old)), maximum: finite(value.saturating_add(grace).min(old)) };
         rustix::process::setrlimit(resource, new).step("setting limits")?;
     }
+    rustix::process::nice(most.nicer()).step("giving way to others")?;
     sys::set_signals();
     Ok(())
 }

@@ -24,7 +24,7 @@ use crate::error::Step as _;
 use crate::filter::{self, Profile};
 use crate::full::{self, INSIDE_ID, Trees};
 use crate::making::{FIX_NAMESPACES, NAMESPACES, Who, Workshop, become_id, map_ids};
-use crate::spec::{CellSpec, Inside, InsideRoot, Work};
+use crate::spec::{CellSpec, Inside, InsideRoot, Only, Work};
 use crate::sys::{self, Side};
 use crate::{Programs, SandboxError, Tier, hardware, parcel, seal};
 
@@ -348,7 +348,7 @@ fn narrow_roots(spec: &CellSpec) -> Result<Vec<InsideRoot>, SandboxError> {
     }
     let open = |root: &crate::RootSpec| {
         let path = root.path.display().to_string();
-        let Some(name) = &root.only else {
+        let Some(Only { name, .. }) = &root.only else {
             let dir = full::open_root(root, OFlags::RDONLY)?;
             return Ok(InsideRoot { path, dir, mode: root.mode, file: None });
         };

@@ -51,11 +51,34 @@ pub struct RootSpec {
     pub mode: RootMode,
     /// `st_dev` and `st_ino` of the directory that was meant; anything else found at `path` is refused.
     pub id: (u64, u64),
-    /// Of the directory, nothing but the file of this name. To be read, it must be there, and be no link; to be
-    /// written, the directory takes new names too, since writing is replacing, but what else is in it is covered (a
-    /// narrow cell cannot cover, and is refused for writing).
+    /// Of the directory, nothing but this file.
     #[serde(default)]
-    pub only: Option<String>,
+    pub only: Option<Only>,
+}
+
+/// The one file of a directory that is meant. To be read, it must be there, and be no link; to be written, the directory
+/// takes new names too, since writing is replacing, but what else is in it is covered (a narrow cell cannot cover, and is
+/// refused for writing).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Only {
+    /// Its name in the directory.
+    pub name: String,
+    /// The name under which a write to it that was cut off may have left something. It is not covered either: what is
+    /// covered is not removed.
+    pub leftover: Option<String>,
+}
+
+impl Only {
+    /// The file of this name, of which nothing was left.
+    #[must_use]
+    pub fn file(name: &str) -> Self {
+        Self { name: name.to_owned(), leftover: None }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.name).chain(&self.leftover).map(String::as_str)
+    }
 }
 
 /// A cell to be made.
@@ -108,6 +131,9 @@ pub struct CellLimits {
     pub processes: u64,
     /// Hundredths of one processor's time that all of it together may take at any moment (cgroups only).
     pub cpu_percent: u64,
+    /// Its part of a processor that others want too, where a process outside of cells has 100: 1 to 100. With cgroups all of
+    /// it together has that part; each of its processes gives way by as much in any case (`nice`).
+    pub cpu_weight: u64,
     /// Open descriptors a process.
     pub open_files: u64,
     /// Bytes of one file; writing further answers `EFBIG`.
@@ -126,6 +152,7 @@ impl Default for CellLimits {
             memory: 1 << 30,
             processes: 64,
             cpu_percent: 400,
+            cpu_weight: 100,
             open_files: 256,
             file_size: 1 << 30,
             cpu_seconds: 3600,
@@ -136,6 +163,13 @@ impl Default for CellLimits {
 }
 
 impl CellLimits {
+    /// By how much its processes are nicer than whoever makes them: of two that want a processor, one that is nicer by one
+    /// has 1.25 times less of it (sched(7)).
+    pub(crate) fn nicer(&self) -> i32 {
+        let weight = f64::from(u32::try_from(self.cpu_weight.clamp(1, 100)).unwrap_or(100));
+        ((100.0 / weight).ln() / 1.25_f64.ln()).round().min(19.0) as i32
+    }
+
     /// What programs get unless something else is set: compilers and package managers have room.
     #[must_use]
     pub const fn for_programs() -> Self {
@@ -143,6 +177,7 @@ impl CellLimits {
             memory: 4 << 30,
             processes: 1024,
             cpu_percent: 400,
+            cpu_weight: 10,
             open_files: 4096,
             file_size: 8 << 30,
             cpu_seconds: 86_400,
@@ -230,7 +265,8 @@ impl CellSpec {
             if OWN.iter().any(|own| root.path.starts_with(own)) {
                 return Err(refuse("a cell has /proc and /dev of its own and no /sys; name another directory"));
             }
-            if root.only.as_ref().is_some_and(|name| matches!(name.as_str(), "" | "." | "..") || name.contains('/')) {
+            let is_plain = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
+            if root.only.as_ref().is_some_and(|only| !only.names().all(is_plain)) {
                 return Err(refuse("the one file of it that is meant has no plain name"));
             }
             let below = |other: &&RootSpec| other.path != root.path && root.path.starts_with(&other.path);

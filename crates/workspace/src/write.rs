@@ -21,7 +21,9 @@ use crate::{Protected, Workspace, WorkspaceError, protected};
 pub struct Tag(pub Digest);
 
 impl Tag {
-    pub(crate) fn name(self) -> String {
+    /// The temporary file's name. What is left under it has no use but to be removed.
+    #[must_use]
+    pub fn name(self) -> String {
         format!(".autoshare-{}.tmp", self.0.short())
     }
 }

@@ -124,7 +124,8 @@ impl Tokens {
     }
 
     /// Makes a token for the tenant of `access`. If `access` came from a token, the new one is below it and may have
-    /// nothing that it has not; what is not said is taken over from it.
+    /// nothing that it has not; what is not said is taken over from it. It is bound to no certificate but the one that was
+    /// shown with the issuer.
     ///
     /// # Errors
     /// [`AccessError::Beyond`] for more than the issuer has, [`AccessError::Grant`] for a malformed grant.
@@ -140,6 +141,12 @@ impl Tokens {
                 if above.len() + 1 >= MAX_DEPTH {
                     let words = format!("no more than {MAX_DEPTH} tokens may stand above one another");
                     return Err(AccessError::Beyond(words));
+                }
+                // Else one tenant could have the certificate of another's machine lead to itself, for it is no secret.
+                if grant.certificate.is_some() && grant.certificate != access.shown {
+                    let words = "a token binds one to the certificate alone that is shown with it: connect with that \
+                                 certificate, or ask the operator";
+                    return Err(AccessError::Beyond(words.to_owned()));
                 }
                 (grant.below(&issuer.record)?, Maker::Token(token.id.clone()))
             }
@@ -293,7 +300,8 @@ impl Tokens {
             return Err(refused(Refusal::Suspended, Some(id)));
         }
         let limits = limits(&token, &above);
-        let access = Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)) };
+        let access =
+            Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)), shown: certificate.copied() };
         Ok(Bearer { access, token, limits, above })
     }
 

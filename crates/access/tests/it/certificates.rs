@@ -96,6 +96,28 @@ fn what_a_bound_token_makes_is_bound_as_it_is() {
     assert!(matches!(house.tokens.mint(&access, bound(&other)), Err(AccessError::Beyond(_))));
 }
 
+/// A certificate is no secret: whoever has seen another's must not lead its bearer to a tenant of their own.
+#[test]
+fn a_token_binds_one_to_no_certificate_but_the_one_that_is_shown() {
+    let house = House::new();
+    let (acme, bolt) = (house.tenant("acme"), house.tenant("bolt"));
+    let (own, bolts) = (Digest::of(b"acme's"), Digest::of(b"bolt's"));
+    let free = house.tokens.mint(&acme, Grant { certificate: None, ..bound(&own) }).unwrap();
+    let over =
+        |shown: Option<&Digest>| house.tokens.authenticate_over(Some(free.token.expose()), shown).unwrap().access;
+    for (what, access) in [("without one", over(None)), ("with its own", over(Some(&own)))] {
+        let squatted = house.tokens.mint(&access, bound(&bolts));
+        assert!(matches!(squatted, Err(AccessError::Beyond(_))), "{what}: {squatted:?}");
+    }
+    // And is told the same where it is bound already: nobody learns of others' certificates.
+    house.tokens.mint(&bolt, bound(&bolts)).unwrap();
+    assert!(matches!(house.tokens.mint(&over(Some(&own)), bound(&bolts)), Err(AccessError::Beyond(_))));
+    assert_eq!(house.tokens.authenticate_over(None, Some(&bolts)).unwrap().access.tenant(), bolt.tenant());
+
+    let machine = house.tokens.mint(&over(Some(&own)), bound(&own)).unwrap();
+    assert_eq!(house.tokens.authenticate_over(None, Some(&own)).unwrap().token.id, machine.id);
+}
+
 fn now_ms() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64
 }

@@ -267,6 +267,50 @@ fn nobody_gives_or_takes_what_they_have_not() {
 }
 
 #[test]
+fn the_last_who_may_add_people_stays_unless_the_operator_says_otherwise() {
+    let house = House::new();
+    let acme = house.tenant("acme");
+    let people = house.tokens.people();
+    let ann = house.add(&acme, "Ann", account("ann"), &["owner"]);
+    // Who was invited may never come, and who has lesser roles is nobody to add people.
+    house.add(&acme, "Bob", invited("bob@example.org"), &["owner"]);
+    house.add(&acme, "Cid", account("cid"), &["viewer"]);
+    let session = house.access_of(&house.log_in("acme", &signed_in("ann")).unwrap());
+    let last = |result: Result<(), AccessError>| matches!(result, Err(AccessError::LastPerson(id)) if id == ann);
+    assert!(last(people.remove(&session, &ann)));
+    assert!(last(people.set_roles(&session, &ann, roles(&["viewer"])).map(drop)));
+    assert!(last(people.set_roles(&session, &ann, Vec::new()).map(drop)));
+    people.set_roles(&session, &ann, roles(&["owner", "viewer"])).unwrap();
+
+    house.log_in("acme", &with_email("bob", "bob@example.org")).unwrap();
+    people.remove(&session, &ann).unwrap();
+    let bob = people.list(&acme).unwrap().iter().find(|person| person.name == "Bob").unwrap().id.clone();
+    people.remove(&acme, &bob).unwrap();
+    assert_eq!(people.list(&acme).unwrap().len(), 1, "by the operator");
+}
+
+#[test]
+fn a_role_that_counts_for_a_group_alone_is_given_by_nobody_who_has_less() {
+    let text = r#"
+        permit (principal in Role::"oncall", action == Action::"approve", resource)
+        when { principal in Group::"sre" };
+        permit (principal in Group::"sre", action == Action::"audit", resource);
+    "#;
+    let house = House::with(RolePolicy::builtin().unwrap().with("own", text).unwrap());
+    let acme = house.tenant("acme");
+    let scopes = vec![Scope::Read, Scope::People];
+    let clerk = house.tokens.mint(&acme, Grant { scopes, ..Grant::gateway("clerk") }).unwrap();
+    let clerk = house.tokens.authenticate(clerk.token.expose()).unwrap().access;
+    // Of the accomplice it is not known yet that they are of the group.
+    assert!(matches!(house.try_add(&clerk, "Eve", account("eve"), &["oncall"]), Err(AccessError::Beyond(_))));
+    // What the group has by itself, the clerk does not give.
+    house.try_add(&clerk, "Eve", account("eve"), &["viewer"]).unwrap();
+    house.add(&acme, "Ann", account("ann"), &["oncall"]);
+    let sre = SignedIn { groups: vec!["sre".to_owned()], ..signed_in("ann") };
+    assert_eq!(house.log_in("acme", &sre).unwrap().scopes, [Scope::Approve, Scope::Audit]);
+}
+
+#[test]
 fn an_owner_of_the_operators_own_tenant_is_no_operator() {
     let house = House::new();
     let local = house.tenants.access(&house.operator, &TenantName::parse(LOCAL).unwrap()).unwrap();

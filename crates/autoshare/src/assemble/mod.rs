@@ -57,7 +57,8 @@ pub(crate) fn tenants(settings: &Settings) -> Result<(Operator, Tenants), Failur
 /// The tokens, with the right to make them.
 pub(crate) fn tokens(settings: &Settings) -> Result<(Access, Tokens), Failure> {
     let vault = Vault::open(&settings.data_dir)?;
-    Ok((access(settings)?, Tokens::open(&settings.data_dir, &vault)?))
+    let policy = Arc::new(settings.serve.role_policy()?);
+    Ok((access(settings)?, Tokens::with(&settings.data_dir, &vault, policy)?))
 }
 
 /// What tenants share with one another.

@@ -70,7 +70,8 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
     let vault = Vault::open(&settings.data_dir)?;
     let operator = Operator::local(&settings.data_dir)?;
     let tenants = Arc::new(Tenants::open(&settings.data_dir, &vault)?);
-    let tokens = || Tokens::open(&settings.data_dir, &vault);
+    let policy = Arc::new(settings.serve.role_policy()?);
+    let tokens = || Tokens::with(&settings.data_dir, &vault, Arc::clone(&policy));
     let index = Arc::new(AwakeIndex::open(&settings.data_dir)?);
     let (homes, sharing) = (homes(&settings), super::sharing(&settings)?);
     let parts = autoshare_host::Settings {
@@ -221,7 +222,7 @@ fn destroy(settings: &Settings) -> Result<autoshare_server::api::Destroy, Failur
             remove_folder(&data_dir.join(folder), tenant.as_str()).map_err(|error| told(&error))?;
         }
         report.push(
-            "its journals, ledger, audit trail, tokens, secrets, servers of tools and workspaces are removed"
+            "its journals, ledger, audit trail, tokens, people, secrets, servers of tools and workspaces are removed"
                 .to_owned(),
         );
         Ok(report)

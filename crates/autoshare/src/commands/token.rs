@@ -26,6 +26,12 @@ pub(crate) fn token(settings: &Settings, command: &Token, look: Look) -> Result<
         Token::New(flags) => {
             let minted = tokens.mint(&access, grant(flags)?).map_err(failure)?;
             note(settings, Act::TokenMinted, minted.id.as_str())?;
+            let asks = settings.serve.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+            if flags.certificate.is_some() && !asks {
+                err(
+                    "warning: serve asks nobody for a certificate; name [serve] client_ca, or the token is good for nothing",
+                );
+            }
             show(&minted, "made", look);
         }
         Token::Rotate { id } => {

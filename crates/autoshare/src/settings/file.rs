@@ -66,6 +66,7 @@ pub(crate) struct LimitsSection {
     pub(crate) program_memory_bytes: Option<u64>,
     pub(crate) program_processes: Option<u64>,
     pub(crate) program_cpu_percent: Option<u64>,
+    pub(crate) program_cpu_weight: Option<u64>,
     pub(crate) program_cpu_s: Option<u64>,
     pub(crate) program_open_files: Option<u64>,
     pub(crate) program_file_bytes: Option<u64>,

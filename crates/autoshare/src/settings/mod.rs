@@ -366,6 +366,7 @@ fn program_limits(set: &file::LimitsSection) -> Result<CellLimits, SettingsError
         memory: bounded("program_memory_bytes", set.program_memory_bytes, usual.memory, 64 << 20..=1 << 44)?,
         processes: bounded("program_processes", set.program_processes, usual.processes, 4..=1 << 20)?,
         cpu_percent: bounded("program_cpu_percent", set.program_cpu_percent, usual.cpu_percent, 1..=100_000)?,
+        cpu_weight: bounded("program_cpu_weight", set.program_cpu_weight, usual.cpu_weight, 1..=100)?,
         cpu_seconds: bounded("program_cpu_s", set.program_cpu_s, usual.cpu_seconds, 1..=31_536_000)?,
         open_files: bounded("program_open_files", set.program_open_files, usual.open_files, 64..=1 << 20)?,
         file_size: bounded("program_file_bytes", set.program_file_bytes, usual.file_size, 4_096..=1 << 50)?,

@@ -1,9 +1,10 @@
 //! `[serve]` and `[gateway]`: how others reach this program, and what the gateway allows them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use autoshare_access::RolePolicy;
 use autoshare_broker::gateway::{GatewaySettings, Shape};
 use autoshare_guard::verify::Profile;
 use autoshare_host::resident::ResidentsSettings;
@@ -14,7 +15,7 @@ use autoshare_server::login::LoginSettings;
 use serde::Deserialize;
 
 use super::login::LoginSection;
-use super::{SettingsError, bounded_in};
+use super::{SettingsError, bounded_in, read_text};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +25,7 @@ pub(crate) struct ServeSection {
     tls_key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
     client_cert: Option<ClientCert>,
+    roles: Option<PathBuf>,
     hosts: Vec<String>,
     connections: Option<u64>,
     head_timeout_s: Option<u64>,
@@ -119,6 +121,8 @@ pub(crate) struct Serve {
     pub(crate) http: HttpSettings,
     /// What TLS is spoken with, where it is.
     pub(crate) tls: Option<TlsSettings>,
+    /// The operator's own rules of what people may do, beside those that are built in.
+    pub(crate) roles: Option<RolesFile>,
     /// Where the workspaces of tenants lie; beside the data directory where nothing is said.
     pub(crate) workspaces: Option<PathBuf>,
     /// Bounds of the API.
@@ -132,6 +136,31 @@ pub(crate) struct Serve {
     pub(crate) health: HealthSettings,
     /// How people sign in; `None`: they do not.
     pub(crate) login: Option<LoginSettings>,
+}
+
+/// A file of rules of what people may do, and what stands in it.
+pub(crate) struct RolesFile {
+    path: String,
+    text: String,
+}
+
+impl RolesFile {
+    fn read(file: &Path) -> Result<Self, SettingsError> {
+        Ok(Self { path: file.display().to_string(), text: read_text(file)? })
+    }
+}
+
+impl Serve {
+    /// What people's roles and groups come to.
+    pub(crate) fn role_policy(&self) -> Result<RolePolicy, SettingsError> {
+        let wrong = |path: &str, why: &dyn std::error::Error| SettingsError::File {
+            path: path.to_owned(),
+            why: why.to_string(),
+        };
+        let builtin = RolePolicy::builtin().map_err(|why| wrong("roles", &why))?;
+        let Some(RolesFile { path, text }) = &self.roles else { return Ok(builtin) };
+        builtin.with("roles", text).map_err(|why| wrong(path, &why))
+    }
 }
 
 /// The files of TLS.
@@ -154,7 +183,8 @@ impl ServeSection {
     /// The files it names.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let login = self.login.as_ref().and_then(|login| login.ca_file.as_ref());
-        [self.tls_cert.as_ref(), self.tls_key.as_ref(), self.client_ca.as_ref(), login].into_iter().flatten().cloned()
+        let named = [&self.tls_cert, &self.tls_key, &self.client_ca, &self.roles];
+        named.into_iter().flatten().chain(login).cloned()
     }
 
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
@@ -242,6 +272,7 @@ impl ServeSection {
         Ok(Serve {
             http,
             tls,
+            roles: self.roles.as_deref().map(RolesFile::read).transpose()?,
             workspaces: self.workspaces.clone(),
             api,
             residents,

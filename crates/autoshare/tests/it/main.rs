@@ -35,6 +35,7 @@ mod network;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod packages;
+mod people;
 mod policy;
 mod programs;
 mod resume;

@@ -494,6 +494,7 @@ fn settings_of_programs_have_ranges_that_are_said() {
         ("program_memory_bytes", (64 << 20, 1 << 44)),
         ("program_processes", (4, 1 << 20)),
         ("program_cpu_percent", (1, 100_000)),
+        ("program_cpu_weight", (1, 100)),
         ("program_cpu_s", (1, 31_536_000)),
         ("program_open_files", (64, 1 << 20)),
         ("program_file_bytes", (4_096, 1 << 50)),

@@ -4,14 +4,18 @@ use std::time::{Duration, Instant};
 
 use autoshare_testkit::{ERRAND_EFFECTS, errand};
 
-use crate::scene::{Outcome, Scene, ended_well};
+use crate::one_host::Death;
+use crate::scene::{Outcome, Scene, ended_well, host};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("g1_killed_before_and_after_every_append", killed_before_and_after_every_append),
     ("g1_killed_again_and_again", killed_again_and_again),
     ("g1_killed_at_any_instant", killed_at_any_instant),
+    ("g1_killed_under_ten_tenants_load", killed_under_ten_tenants_load),
 ];
 
+/// Tenants whose brains a host drives at the same time.
+const TENANTS: usize = 10;
 /// Instants at which the host is killed.
 const INSTANTS: u32 = 60;
 
@@ -31,10 +35,11 @@ fn undisturbed(scene: &mut Scene) -> Outcome {
 
 /// Compares an errand with so many deaths to one without.
 fn compare(found: &Outcome, expected: &Outcome, deaths: usize, when: &str) {
-    assert_eq!(found.files, expected.files, "{when}");
-    assert_eq!(found.effects, expected.effects, "{when}: an effect ran twice, or not at all");
+    // What the journal tells of it comes first: it says more than the files do.
     let differs = found.journal.iter().zip(&expected.journal).find(|(found, expected)| found != expected);
     assert_eq!(differs, None, "{when}");
+    assert_eq!(found.files, expected.files, "{when}");
+    assert_eq!(found.effects, expected.effects, "{when}: an effect ran twice, or not at all");
     assert_eq!(found.journal.len(), expected.journal.len(), "{when}");
     assert_eq!(found.undone, expected.undone, "{when}: taken back");
     assert_eq!(found.unknown, 0, "{when}: file tools can always tell");
@@ -50,7 +55,7 @@ fn killed_before_and_after_every_append() {
         for after in [false, true] {
             let when = format!("killed {} append {append}", if after { "after" } else { "before" });
             scene.reset();
-            if scene.lives(Some((append, after))) {
+            if scene.lives(Some(Death { tenant: 0, append, after })) {
                 assert!(!after && points > 2 * 40, "{append} appends are too few for this errand");
                 println!("{points} deaths, {called_again} model calls made again");
                 return;
@@ -71,7 +76,7 @@ fn killed_again_and_again() {
     let expected = undisturbed(&mut scene);
     scene.reset();
     let mut deaths = 0;
-    while !scene.lives(Some((3, true))) {
+    while !scene.lives(Some(Death { tenant: 0, append: 3, after: true })) {
         deaths += 1;
         assert!(deaths < 200, "it does not get on");
     }
@@ -99,4 +104,56 @@ fn killed_at_any_instant() {
     }
     assert!(deaths > INSTANTS as usize / 2, "{deaths} deaths: the others came too late");
     println!("{deaths} deaths");
+}
+
+/// Ten tenants' brains are driven by hosts that die at an append to the journal of one of them, each time of another, before
+/// it and after it by turns: what each has to show in the end is what it would have had alone and undisturbed. A host lives
+/// for three appends of one of them, so all come slowly through their journals, and hosts die all along.
+///
+/// `./test --long` also begins anew for each append, before it and after it.
+fn killed_under_ten_tenants_load() {
+    let mut scenes: Vec<Scene> = (0..TENANTS).map(|_| Scene::new()).collect();
+    let expected: Vec<Outcome> = scenes.iter_mut().map(undisturbed).collect();
+    scenes.iter_mut().for_each(Scene::reset);
+    let mut deaths = 0;
+    // The first brain whose end comes before its host's lets that host live, and end the others.
+    while dies(&scenes, Death { tenant: deaths % TENANTS, append: 3, after: deaths / TENANTS % 2 == 0 }) {
+        deaths += 1;
+        assert!(deaths < 1_000, "they do not get on");
+    }
+    all_as_expected(&scenes, &expected, deaths, &format!("killed {deaths} times"));
+    assert!(deaths > 20, "{deaths}");
+    println!("{deaths} deaths of hosts with {TENANTS} tenants");
+    if std::env::var_os("AUTOSHARE_TEST_LONG").is_none() {
+        return println!("not one for each append: that takes a quarter of an hour, and is for ./test --long");
+    }
+    let mut points = 0;
+    for append in 1.. {
+        let tenant = usize::try_from(append).unwrap() % TENANTS;
+        for after in [false, true] {
+            scenes.iter_mut().for_each(Scene::reset);
+            if !dies(&scenes, Death { tenant, append, after }) {
+                assert!(!after && points > 2 * 40, "{append} appends are too few for this errand");
+                return println!("{points} deaths, one at each append");
+            }
+            assert!(ended_well(host(&scenes, None)));
+            all_as_expected(
+                &scenes,
+                &expected,
+                1,
+                &format!("killed at append {append} of tenant {tenant}, after: {after}"),
+            );
+            points += 1;
+        }
+    }
+}
+
+fn dies(scenes: &[Scene], death: Death) -> bool {
+    !ended_well(host(scenes, Some(death)))
+}
+
+fn all_as_expected(scenes: &[Scene], expected: &[Outcome], deaths: usize, when: &str) {
+    for (tenant, (scene, expected)) in scenes.iter().zip(expected).enumerate() {
+        compare(&scene.outcome(), expected, deaths, &format!("tenant {tenant}: {when}"));
+    }
 }

@@ -18,7 +18,7 @@ use autoshare_vault::Vault;
 use autoshare_workspace::snapshot::{Clash, SnapshotLimits};
 use rustix::fs::inotify;
 
-use crate::one_host::{JOB, Job};
+use crate::one_host::{Death, Home, JOB, Job};
 
 pub(crate) struct Scene {
     base: tempfile::TempDir,
@@ -86,19 +86,17 @@ impl Scene {
         }
     }
 
-    /// Starts a host.
-    pub(crate) fn host(&self, dies_at: Option<(u64, bool)>) -> Child {
-        let (data, workspace) = (self.path("data"), self.path("work"));
-        let job = Job { data, workspace, base_url: self.model.base_url(), dies_at };
-        Command::new(std::env::current_exe().unwrap())
-            .env(JOB, serde_json::to_string(&job).unwrap())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap()
+    fn home(&self) -> Home {
+        Home { data: self.path("data"), workspace: self.path("work"), base_url: self.model.base_url() }
+    }
+
+    /// Starts a host of this tenant alone.
+    pub(crate) fn host(&self, dies_at: Option<Death>) -> Child {
+        host([self], dies_at)
     }
 
     /// Runs a host to its end; says whether it lived to end by itself.
-    pub(crate) fn lives(&self, dies_at: Option<(u64, bool)>) -> bool {
+    pub(crate) fn lives(&self, dies_at: Option<Death>) -> bool {
         ended_well(self.host(dies_at))
     }
 
@@ -166,6 +164,16 @@ impl Scene {
             }
         }
     }
+}
+
+/// Starts a host of these tenants.
+pub(crate) fn host<'s>(scenes: impl IntoIterator<Item = &'s Scene>, dies_at: Option<Death>) -> Child {
+    let job = Job { homes: scenes.into_iter().map(Scene::home).collect(), dies_at };
+    Command::new(std::env::current_exe().unwrap())
+        .env(JOB, serde_json::to_string(&job).unwrap())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// As a host has them.

@@ -102,6 +102,7 @@ const LIMITS: CellLimits = CellLimits {
     memory: 128 << 20,
     processes: 32,
     cpu_percent: 200,
+    cpu_weight: 100,
     open_files: 256,
     file_size: 8 << 20,
     cpu_seconds: 20,

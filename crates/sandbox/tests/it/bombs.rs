@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
         b8_memory_of_any_kind_is_bounded_and_the_neighbour_lives,
     ),
     ("b8_a_spin_takes_no_more_than_its_share", b8_a_spin_takes_no_more_than_its_share),
+    ("b8_programs_give_way_to_whoever_serves", b8_programs_give_way_to_whoever_serves),
     ("b8_disk_descriptors_and_time_have_an_end", b8_disk_descriptors_and_time_have_an_end),
     ("b8_what_a_cell_left_in_memory_is_not_the_next_ones", b8_what_a_cell_left_in_memory_is_not_the_next_ones),
     ("a_thousand_cells_for_programs_leave_nothing", a_thousand_cells_for_programs_leave_nothing),
@@ -259,6 +260,20 @@ fn b8_a_spin_takes_no_more_than_its_share(_: &mut World) {
     println!("    two spins of one second took {held:.2} s at 30 percent, {free:.2} s at 400");
     assert!(held < 0.5, "{held}");
     assert!(free > held * 1.5, "the control: {free}");
+}
+
+fn b8_programs_give_way_to_whoever_serves(_: &mut World) {
+    let own = rustix::process::getpriority_process(None).unwrap();
+    for tier in [Tier::Full, Tier::Narrow] {
+        for (weight, nicer) in [(100, 0), (50, 3), (10, 10), (1, 19)] {
+            let (_world, cell) = programs_cell(tier, |_, spec| spec.limits.cpu_weight = weight);
+            let said = ask(
+                &cell,
+                "python import os\u{1}print(os.getpriority(os.PRIO_PROCESS, 0))\u{1}try: print(os.nice(-1))\u{1}except OSError: print('no')",
+            );
+            assert_eq!(said, format!("ok 0 {} | no", (own + nicer).min(19)), "{tier} {weight}");
+        }
+    }
 }
 
 fn b8_disk_descriptors_and_time_have_an_end(_: &mut World) {

@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use autoshare_core::event::RootMode;
-use autoshare_sandbox::{Cell, CellEnd, Launcher, SandboxError, Survey, Tier, survey};
+use autoshare_sandbox::{Cell, CellEnd, Launcher, Only, SandboxError, Survey, Tier, survey};
 
 use rustix::fs::FlockOperation;
 
@@ -302,7 +302,7 @@ fn b10_one_file_of_a_folder_in_a_narrow_cell(world: &mut World) {
     let mut spec = world.spec();
     spec.least = Tier::Narrow;
     spec.roots.push(world.root("extra", RootMode::Read));
-    spec.roots[1].only = Some("note".into());
+    spec.roots[1].only = Some(Only::file("note"));
     let cell = world.narrow().launch(&spec).unwrap();
     assert_eq!(ask(&cell, &format!("content {}", at("extra/note"))), "ok extra/note");
     for attack in ["read", "list"] {

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use autoshare_core::event::RootMode;
-use autoshare_sandbox::{CellEnd, CellLimits, SandboxError, Tier};
+use autoshare_sandbox::{CellEnd, CellLimits, Only, SandboxError, Tier};
 
 use crate::Test;
 use crate::world::{World, ask, root};
@@ -16,6 +16,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a9_what_is_missing_cannot_be_made", a9_what_is_missing_cannot_be_made),
     ("a9_no_directory_above_a_frozen_or_hidden_path_moves", a9_no_directory_above_a_frozen_or_hidden_path_moves),
     ("b10_one_file_of_a_folder_opens_nothing_beside_it", b10_one_file_of_a_folder_opens_nothing_beside_it),
+    (
+        "what_was_left_of_the_one_file_can_be_removed_and_nothing_beside_it",
+        what_was_left_of_the_one_file_can_be_removed_and_nothing_beside_it,
+    ),
     ("a_link_at_a_frozen_or_hidden_path_is_refused", a_link_at_a_frozen_or_hidden_path_is_refused),
     ("b6_only_files_and_folders_can_be_made", b6_only_files_and_folders_can_be_made),
     ("never_root_and_files_keep_their_owner", never_root_and_files_keep_their_owner),
@@ -191,7 +195,7 @@ fn b10_one_file_of_a_folder_opens_nothing_beside_it(world: &mut World) {
         // A workspace below the very folder, which stays what it is.
         spec.roots = vec![world.root("extra/inner", RootMode::Write), world.root("extra", mode)];
         let control = world.launch(&spec).unwrap();
-        spec.roots[1].only = Some("note".into());
+        spec.roots[1].only = Some(Only::file("note"));
         let cell = world.launch(&spec).unwrap();
         assert_eq!(ask(&cell, &format!("content {}", at("extra/note"))), "ok extra/note");
         assert_eq!(ask(&cell, &format!("create {}", at("extra/inner/new"))), "ok");
@@ -216,10 +220,34 @@ fn b10_one_file_of_a_folder_opens_nothing_beside_it(world: &mut World) {
     for name in ["link", "sub", "missing"] {
         let mut spec = world.spec();
         spec.roots.push(world.root("extra", RootMode::Read));
-        spec.roots[1].only = Some(name.into());
+        spec.roots[1].only = Some(Only::file(name));
         let error = world.launch(&spec).unwrap_err();
         assert!(matches!(&error, SandboxError::Path { path, .. } if path.ends_with(name)), "{error}");
     }
+}
+
+fn what_was_left_of_the_one_file_can_be_removed_and_nothing_beside_it(world: &mut World) {
+    let at = |name: &str| world.path(name).display().to_string();
+    std::fs::create_dir_all(world.path("extra/sub")).unwrap();
+    for name in ["extra/note", "extra/left", "extra/other", "extra/sub/deep"] {
+        std::fs::write(world.path(name), name).unwrap();
+    }
+    for name in ["extra", "extra/note", "extra/left", "extra/other", "extra/sub", "extra/sub/deep"] {
+        world.as_workspace(name);
+    }
+    let mut spec = world.spec();
+    spec.roots.push(world.root("extra", RootMode::Write));
+    let mut of = |leftover: &str| {
+        spec.roots[1].only = Some(Only { name: "note".to_owned(), leftover: Some(leftover.to_owned()) });
+        world.launch(&spec).unwrap()
+    };
+    assert_eq!(ask(&of("nothing"), &format!("unlink {}", at("extra/left"))), "EBUSY", "the control");
+    let cell = of("left");
+    assert_eq!(ask(&cell, &format!("unlink {}", at("extra/other"))), "EBUSY");
+    assert_eq!(ask(&cell, &format!("unlink {}", at("extra/left"))), "ok");
+    assert!(!world.path("extra/left").exists());
+    let deep = ask(&of("sub"), &format!("content {}", at("extra/sub/deep")));
+    assert!(!deep.starts_with("ok"), "a folder is nothing that a write leaves: {deep}");
 }
 
 fn a_link_at_a_frozen_or_hidden_path_is_refused(world: &mut World) {
@@ -388,6 +416,7 @@ fn b8_limits_hold(world: &mut World) {
         memory: 64 << 20,
         processes: 8,
         cpu_percent: 100,
+        cpu_weight: 100,
         open_files: 32,
         file_size: 4 << 20,
         cpu_seconds: 1,

@@ -1,5 +1,6 @@
 //! What one tenant's flood does to another: `cargo run --release -p autoshare-server --example neighbours -- PROGRAM`,
-//! where PROGRAM is a release build of `autoshare`.
+//! where PROGRAM is a release build of `autoshare`. A further word chooses what
+//! is done by it.
 //!
 //! It starts the program with two tenants over a stand-in model. The victim asks at a steady rate (an open loop: each
 //! latency counts from the moment at which the request was to be sent); beside it the aggressor does one kind of harm after
@@ -8,6 +9,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -26,13 +28,16 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-/// Requests a second of the victim.
-const RATE: u32 = 40;
+/// Requests a second that a tenant may make; the victim makes a fifth of them.
+const CAPACITY: u32 = 200;
+const RATE: u32 = CAPACITY / 5;
 /// How long each measurement is.
 const BLOCK: Duration = Duration::from_secs(8);
 /// How long the aggressor has been at it before the victim is measured.
 const LEAD: Duration = Duration::from_secs(2);
 const PORT: u16 = 7993;
+/// Tokens that a tenant may have, less the one that makes them.
+const MOST_TOKENS: usize = 9_999;
 
 struct Bench {
     base: String,
@@ -41,6 +46,8 @@ struct Bench {
     aggressor: String,
     /// A brain of the victim's, which it asks about.
     brain: String,
+    /// Further tokens of the aggressor's.
+    tokens: Vec<String>,
 }
 
 fn main() {
@@ -61,7 +68,8 @@ fn autoshare(program: &str, data: &Path) -> Command {
     std::fs::write(
         &config,
         format!(
-            "[serve]\nlisten = \"127.0.0.1:{PORT}\"\n[fair]\nrequests_per_minute = 100000\nrequests_at_once = 2000\n"
+            "[serve]\nlisten = \"127.0.0.1:{PORT}\"\n[fair]\nrequests_per_minute = {}\nrequests_at_once = {CAPACITY}\n",
+            CAPACITY * 60
         ),
     )
     .unwrap();
@@ -95,6 +103,8 @@ fn serve(program: &str, data: &Path) -> Child {
 enum Harm {
     /// So many requests a second.
     Requests(u32),
+    /// The same with 10,000 tokens by turns, each of which is idle in between.
+    Tokens,
     /// Bodies as large as they may be, that are no goal.
     HugeBodies,
     /// Streams of events that nobody reads.
@@ -111,10 +121,11 @@ enum Harm {
     Disk,
 }
 
-const HARMS: [(&str, Harm); 10] = [
-    ("requests, 40 a second (as the victim)", Harm::Requests(40)),
-    ("requests, 400 a second", Harm::Requests(400)),
-    ("requests, 4000 a second", Harm::Requests(4_000)),
+const HARMS: [(&str, Harm); 11] = [
+    ("requests, all it may make", Harm::Requests(CAPACITY)),
+    ("requests, 10 times as many", Harm::Requests(10 * CAPACITY)),
+    ("requests, 100 times as many", Harm::Requests(100 * CAPACITY)),
+    ("the same with 10,000 tokens by turns", Harm::Tokens),
     ("bodies of 4 MiB, 4 at a time", Harm::HugeBodies),
     ("100 streams that nobody reads", Harm::SlowReaders),
     ("brains begun, 8 at a time", Harm::Brains),
@@ -127,15 +138,17 @@ const HARMS: [(&str, Harm); 10] = [
 async fn measure(victim: String, aggressor: String) {
     let base = format!("http://127.0.0.1:{PORT}");
     let client = Client::builder().no_proxy().pool_max_idle_per_host(1_000).build().unwrap();
-    let mut bench = Bench { base, client, victim, aggressor, brain: String::new() };
+    let mut bench = Bench { base, client, victim, aggressor, brain: String::new(), tokens: Vec::new() };
     bench.brain = bench.begin(&bench.victim, "read nothing").await["id"].as_str().unwrap().to_owned();
     tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.make_tokens(MOST_TOKENS).await;
     let bench = Arc::new(bench);
     println!("{:<42} {:>9} {:>9} {:>6} {:>7}", "aggressor", "p99 alone", "beside", "times", "errors");
-    for (name, harm) in HARMS {
+    let only = std::env::args().nth(2);
+    for (name, harm) in HARMS.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| name.contains(only))) {
         let alone = victim_for(&bench).await;
         let stop = Arc::new(AtomicBool::new(false));
-        let at_work = tokio::spawn(harms(Arc::clone(&bench), harm, Arc::clone(&stop)));
+        let at_work = tokio::spawn(harms(Arc::clone(&bench), *harm, Arc::clone(&stop)));
         tokio::time::sleep(LEAD).await;
         let beside = victim_for(&bench).await;
         stop.store(true, Ordering::Relaxed);
@@ -181,7 +194,8 @@ async fn victim_for(bench: &Arc<Bench>) -> Measured {
 async fn harms(bench: Arc<Bench>, harm: Harm, stop: Arc<AtomicBool>) -> String {
     let goes_on = || !stop.load(Ordering::Relaxed);
     let command = match harm {
-        Harm::Requests(rate) => return bench.requests(rate, &stop).await,
+        Harm::Requests(rate) => return bench.requests(rate, std::slice::from_ref(&bench.aggressor), &stop).await,
+        Harm::Tokens => return bench.requests(100 * CAPACITY, &bench.tokens, &stop).await,
         Harm::HugeBodies => {
             return bench
                 .at_a_time(4, &stop, |bench| async move {
@@ -245,7 +259,21 @@ impl Bench {
         }
     }
 
-    async fn requests(self: &Arc<Self>, rate: u32, stop: &AtomicBool) -> String {
+    /// Makes tokens of the aggressor's, as fast as they are taken.
+    async fn make_tokens(&mut self, count: usize) {
+        while self.tokens.len() < count {
+            let path = format!("{}/api/v1/tokens", self.base);
+            let asked = self.client.post(path).bearer_auth(&self.aggressor);
+            let answer = asked.json(&json!({"name": "idle", "scopes": ["read"]})).send().await.unwrap();
+            match answer.status().as_u16() {
+                201 => self.tokens.push(answer.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned()),
+                429 => tokio::time::sleep(Duration::from_millis(20)).await,
+                other => panic!("{other}: {}", answer.text().await.unwrap()),
+            }
+        }
+    }
+
+    async fn requests(self: &Arc<Self>, rate: u32, tokens: &[String], stop: &AtomicBool) -> String {
         let (begun, mut asked, mut n) = (Instant::now(), JoinSet::new(), 0u32);
         let (good, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         while !stop.load(Ordering::Relaxed) {
@@ -256,9 +284,10 @@ impl Bench {
                 continue;
             }
             let (bench, good, refused) = (Arc::clone(self), Arc::clone(&good), Arc::clone(&refused));
+            let token = tokens[n as usize % tokens.len()].clone();
             asked.spawn(async move {
                 let path = format!("{}/api/v1/brains", bench.base);
-                if let Ok(answer) = bench.client.get(path).bearer_auth(&bench.aggressor).send().await {
+                if let Ok(answer) = bench.client.get(path).bearer_auth(token).send().await {
                     let count = if answer.status() == 200 { good } else { refused };
                     count.fetch_add(1, Ordering::Relaxed);
                 }

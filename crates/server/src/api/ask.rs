@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
+use super::aside;
 use super::problem::Problem;
 
 /// Items of one page, unless it is said, and at most.
@@ -95,7 +96,8 @@ impl Ask {
         if self.body.trim_ascii_start().first() != Some(&b'{') {
             return Err(Problem::bad("the body is no JSON object"));
         }
-        serde_json::from_slice(&self.body).map_err(|error| Problem::bad(format!("the body does not fit: {error}")))
+        let read = aside(self.body.len(), || serde_json::from_slice(&self.body));
+        read.map_err(|error| Problem::bad(format!("the body does not fit: {error}")))
     }
 
     /// The same; what a missing body leaves open is as usual.

@@ -44,6 +44,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::ask::{Ask, is_json};
 use self::bodies::Bodies;
@@ -93,6 +94,8 @@ impl Default for ApiSettings {
 
 /// Bytes of the form around a file.
 const FORM: usize = 64 * 1_024;
+/// Bytes of a body for which a request counts as one more: 64 KiB.
+const BODY_UNIT: usize = 64 * 1_024;
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
 
@@ -180,8 +183,16 @@ impl Faces {
         }
     }
 
-    /// Whether whoever asks may ask now: the tenant, the token and those above it, the strictest of all.
-    fn may_ask(&self, bearer: &Bearer) -> Result<(), Problem> {
+    /// How many requests one with this body counts as. Reading it is work for everybody's processors; what does not say how
+    /// long it is counts as the largest of JSON.
+    fn counts_as(&self, body: &Incoming) -> u64 {
+        let bytes = body.size_hint().exact().unwrap_or(self.settings.max_body as u64);
+        1 + bytes / BODY_UNIT as u64
+    }
+
+    /// Whether whoever asks may make so many requests now: the tenant, the token and those above it, the strictest of all. More
+    /// than one of them ever has at once count as all that it has.
+    fn may_ask(&self, bearer: &Bearer, requests: u64) -> Result<(), Problem> {
         let terms = self.tenants.of(&bearer.access)?;
         let own = terms.terms.requests_per_minute.map_or(self.requests, |a_minute| Rate::a_minute(a_minute, a_minute));
         let tokens = bearer.limits.iter().filter_map(|limit| match (&limit.account, limit.rate.requests) {
@@ -190,7 +201,8 @@ impl Faces {
         });
         let asked: Vec<_> = [(Key::Tenant(bearer.access.tenant().as_str()), own)].into_iter().chain(tokens).collect();
         let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.rates.check(now, 1, &asked).map_err(|limited| {
+        let requests = asked.iter().map(|(_, rate)| rate.burst()).fold(requests, u64::min);
+        self.rates.check(now, requests, &asked).map_err(|limited| {
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", limited.to_string());
             limited.wait.seconds().into_iter().fold(problem, Problem::later)
         })
@@ -262,7 +274,7 @@ pub(crate) struct Asker(pub(crate) TenantName);
 pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<Incoming>) -> Response<Reply> {
     let (of, done) = match authenticate(faces, &shown) {
         Ok(bearer) => {
-            let done = match faces.may_ask(&bearer) {
+            let done = match faces.may_ask(&bearer, faces.counts_as(request.body())) {
                 Ok(()) => perform(faces, bearer.clone(), request).await,
                 Err(problem) => Err(problem),
             };
@@ -316,12 +328,14 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
     let body = take(faces, route, &bearer, &head.headers, body).await?;
     let key = head.headers.get(once::HEADER).filter(|_| head.method == Method::POST);
     let key = key.map(|key| key.to_str().map_err(|_| Problem::bad("Idempotency-Key is no text"))).transpose()?;
-    let asked = Digest::of_parts(&[
-        head.method.as_str().as_bytes(),
-        head.uri.path_and_query().map_or("", |path| path.as_str()).as_bytes(),
-        bearer.token.id.as_str().as_bytes(),
-        &body,
-    ]);
+    let asked = aside(body.len(), || {
+        Digest::of_parts(&[
+            head.method.as_str().as_bytes(),
+            head.uri.path_and_query().map_or("", |path| path.as_str()).as_bytes(),
+            bearer.token.id.as_str().as_bytes(),
+            &body,
+        ])
+    });
     let doing = match key.map(|key| Once::begin(&faces.once, bearer.access.tenant(), key, asked)).transpose()? {
         Some(Err(done)) => return Ok(done),
         Some(Ok(doing)) => Some(doing),
@@ -340,6 +354,12 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
         answered
     });
     performed.await.map_err(|error| Problem::trouble(&error))?
+}
+
+/// Does what takes time with so many bytes of a body. A large one is dealt with while others are served by other threads.
+pub(crate) fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    let has_others = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if bytes >= BODY_UNIT && has_others { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// The body of a request, of the kind and the size that its route takes.

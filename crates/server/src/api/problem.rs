@@ -91,7 +91,9 @@ impl From<AccessError> for Problem {
             AccessError::NoToken(_) | AccessError::NoTenant(_) | AccessError::NoPerson(_) | AccessError::NoShare(_) => {
                 Self::nothing()
             }
-            AccessError::OtherShare(_) | AccessError::TooManyShares(_) => Self::conflict(error.to_string()),
+            AccessError::OtherShare(_) | AccessError::TooManyShares(_) | AccessError::LastPerson(_) => {
+                Self::conflict(error.to_string())
+            }
             AccessError::Share(words) => Self::bad(words),
             AccessError::Beyond(words) => Self::new(StatusCode::FORBIDDEN, "beyond", words),
             AccessError::Grant(words) | AccessError::Terms(words) | AccessError::Person(words) => Self::bad(words),

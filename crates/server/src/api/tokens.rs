@@ -85,7 +85,8 @@ pub(crate) struct NewTokenWords {
     #[serde(default)]
     #[schemars(with = "serde_json::Value")]
     rate: Rate,
-    /// The client certificate that it is bound to: the SHA-256 of its DER form, in hexadecimal.
+    /// The client certificate that it is bound to: the SHA-256 of its DER form, in hexadecimal. It must be the one that is
+    /// shown with this request, unless the operator asks.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     certificate: Option<Digest>,

@@ -20,6 +20,8 @@ use crate::login;
 
 /// Anthropic's header for a key.
 const X_API_KEY: &str = "x-api-key";
+/// Where a browser says a request comes from.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 pub(super) struct Site {
     pub(super) faces: Arc<Faces>,
@@ -126,10 +128,12 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// Whoever shows more than a certificate is not taken for its bearer alone, whatever else it is that they show.
+    /// Whoever shows more than a certificate is not taken for its bearer alone, whatever else it is that they show. Nor is a
+    /// browser that another site sent here: it shows the certificate by itself, and its user knows nothing of it (Fetch
+    /// Metadata).
     fn of(request: &Request<Incoming>, token: Option<&str>) -> Self {
         let headers = request.headers();
-        let shows_more = headers.contains_key(AUTHORIZATION) || headers.contains_key(X_API_KEY);
+        let shows_more = headers.contains_key(AUTHORIZATION) || headers.contains_key(X_API_KEY) || is_sent(headers);
         let certificate = request.extensions().get::<PeerCertificate>().map(|peer| *peer.digest());
         let token = token.or(shows_more.then_some("")).map(str::to_owned);
         Self { token, certificate }
@@ -138,6 +142,12 @@ impl Shown {
     pub(crate) fn bearer(&self, tokens: &Tokens) -> Result<Bearer, AccessError> {
         tokens.authenticate_over(self.token.as_deref(), self.certificate.as_ref())
     }
+}
+
+/// Whether another site had a browser send this.
+fn is_sent(headers: &HeaderMap) -> bool {
+    let sites = headers.get_all(SEC_FETCH_SITE);
+    sites.iter().any(|site| site != "none" && site != "same-origin")
 }
 
 /// The one token that a request to the API shows.

@@ -94,3 +94,23 @@ impl<'c> AsyncHttpClient<'c> for Way {
         Box::pin(self.send(request))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_over_tls_names_addresses_over_tls() {
+        let way = |issuer| Way::new(issuer, None, Duration::from_secs(1)).unwrap();
+        let (tls, here) = (way("https://id.example.org"), way("http://127.0.0.1:8080"));
+        for (url, over_tls, on_this_machine) in [
+            ("https://keys.example.org/jwks", true, true),
+            ("https://10.0.0.1/jwks", true, true),
+            ("http://127.0.0.1:8080/jwks", false, true),
+            ("http://id.example.org/jwks", false, false),
+            ("file:///etc/passwd", false, false),
+        ] {
+            assert_eq!((tls.check(url).is_ok(), here.check(url).is_ok()), (over_tls, on_this_machine), "{url}");
+        }
+    }
+}

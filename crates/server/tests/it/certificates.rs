@@ -8,8 +8,10 @@ use autoshare_server::http::{ClientCa, Demand, HttpSettings, TlsPair, certificat
 use autoshare_store::ledger::Budgets;
 use autoshare_testkit::{Certified, CertifiedClient};
 use reqwest::{Certificate, Client, Identity};
+use serde_json::json;
 
 use crate::gateway::{Place, WHOLE, hello};
+use crate::http2::curl;
 use crate::upstream::Says;
 
 /// A client that trusts the server, and shows this certificate.
@@ -23,6 +25,15 @@ fn client(server: &Certified, shown: Option<&CertifiedClient>) -> Client {
         None => builder,
     };
     builder.build().unwrap()
+}
+
+/// A server that trusts these authorities of callers.
+async fn over(server: &Certified, roots: &str) -> Place {
+    let clients = ClientCa { roots: ("clients.pem", roots.as_bytes()), demand: Demand::Optional };
+    let (cert, key) = (("cert.pem", server.certificate.as_bytes()), ("key.pem", server.key.as_bytes()));
+    let tls = Some(TlsPair { cert, key, clients: Some(clients) });
+    let (http, settings) = (HttpSettings::default(), GatewaySettings::default());
+    Place::over(|_| Says::json(WHOLE), settings, Budgets::default(), http, tls).await
 }
 
 /// What is shown beside a certificate: the name of a header and its value.
@@ -52,12 +63,7 @@ async fn a_certificate_is_the_token_that_is_bound_to_it_at_the_api_and_at_the_ga
     let server = Certified::new(&["127.0.0.1"]);
     let (ann, bob) =
         (CertifiedClient::new("ann", &["ann.example.org"]), CertifiedClient::new("ann", &["ann.example.org"]));
-    let roots = format!("{}{}", ann.ca, bob.ca);
-    let clients = ClientCa { roots: ("clients.pem", roots.as_bytes()), demand: Demand::Optional };
-    let (cert, key) = (("cert.pem", server.certificate.as_bytes()), ("key.pem", server.key.as_bytes()));
-    let tls = Some(TlsPair { cert, key, clients: Some(clients) });
-    let (http, settings) = (HttpSettings::default(), GatewaySettings::default());
-    let place = Place::over(|_| Says::json(WHOLE), settings, Budgets::default(), http, tls).await;
+    let place = over(&server, &format!("{}{}", ann.ca, bob.ca)).await;
 
     let digest = certificate_digest("ann.pem", ann.certificate.as_bytes()).unwrap();
     let scopes = vec![Scope::Gateway, Scope::Read];
@@ -94,10 +100,83 @@ async fn a_certificate_is_the_token_that_is_bound_to_it_at_the_api_and_at_the_ga
     for (name, value) in &forged {
         assert_eq!(me(&place, &none, Some((name, value))).await.0, 401, "{name}");
     }
+    // A browser shows the certificate by itself: not where another site has sent it.
+    for (site, wanted) in [("cross-site", 401), ("same-site", 401), ("same-origin", 200), ("none", 200)] {
+        assert_eq!(me(&place, &anns, Some(("sec-fetch-site", site))).await.0, wanted, "{site}");
+    }
     // It ends with its token.
     let id = place.listed().into_iter().find(|record| record.certificate == Some(digest)).unwrap().id.clone();
     place.revoke(&id);
     assert_eq!(me(&place, &anns, None).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binding_holds_at_all_faces_in_all_versions_and_where_a_connection_goes_on() {
+    let server = Certified::new(&["127.0.0.1"]);
+    let [ann, bob] = ["ann", "bob"].map(|name| CertifiedClient::new(name, &[]));
+    let roots = format!("{}{}", ann.ca, bob.ca);
+    let place = over(&server, &roots).await;
+    let digest = certificate_digest("ann.pem", ann.certificate.as_bytes()).unwrap();
+    let scopes = vec![Scope::Gateway, Scope::Read];
+    let bound = place.token(Grant { scopes, certificate: Some(digest), ..Grant::gateway("of ann") });
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let ca = file("ca.pem", &server.ca);
+    let [ann, bob] =
+        [("ann", &ann), ("bob", &bob)].map(|(name, one)| file(name, &format!("{}{}", one.certificate, one.key)));
+    let bearer = format!("authorization: Bearer {bound}");
+    let base = place.base.trim_end_matches("/gateway");
+    // What each says to who may ask. The gateway has no such path, and says so to nobody else.
+    let faces =
+        [("/api/v1/me", "200"), ("/api/v1/brains", "200"), ("/ap/v1/agent/tasks", "200"), ("/gateway/openai/x", "404")];
+    for (path, welcome) in faces {
+        let url = &format!("{base}{path}");
+        for version in [&["--http2"][..], &["--http1.1"], &["--http2", "--tls-max", "1.2"]] {
+            for (shown, token, wanted) in [
+                (Some(&ann), false, welcome),
+                (Some(&ann), true, welcome),
+                (Some(&bob), false, "401"),
+                (Some(&bob), true, "401"),
+                (None, true, "401"),
+            ] {
+                // Twice over one connection.
+                let twice = ["-o", "/dev/null", url, "-o", "/dev/null", url, "--cacert", &ca, "-w", "%{http_code} "];
+                let shown = shown.iter().flat_map(|file| ["--cert", file.as_str()]);
+                let token = token.then_some(["-H", bearer.as_str()]).into_iter().flatten();
+                let args: Vec<&str> = version.iter().copied().chain(twice).chain(shown).chain(token).collect();
+                let said = curl(&args).await;
+                assert_eq!(said, format!("{wanted} {wanted} "), "{args:?}");
+            }
+        }
+    }
+}
+
+/// Over the API a token binds one to the certificate of its own connection, and to nobody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_bound_over_the_api_by_who_has_its_key_alone() {
+    let server = Certified::new(&["127.0.0.1"]);
+    let [ann, bob] = ["ann", "bob"].map(|name| CertifiedClient::new(name, &[]));
+    let place = over(&server, &format!("{}{}", ann.ca, bob.ca)).await;
+    let free = place.token(Grant { scopes: vec![Scope::Read, Scope::Tokens], ..Grant::gateway("free") });
+    let url = format!("{}/api/v1/tokens", place.base.trim_end_matches("/gateway"));
+    let (anns, none) = (client(&server, Some(&ann)), client(&server, None));
+    for (what, client, of, wanted) in [
+        ("another's", &anns, &bob, 403),
+        ("one that is not shown", &none, &ann, 403),
+        ("its own", &anns, &ann, 201),
+        ("its own again", &anns, &ann, 400),
+    ] {
+        let digest = certificate_digest("x.pem", of.certificate.as_bytes()).unwrap();
+        let body = json!({"name": "machine", "scopes": ["read"], "certificate": digest});
+        let answer = client.post(&url).bearer_auth(&free).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), wanted, "{what}: {}", answer.text().await.unwrap());
+    }
+    let (status, told) = me(&place, &anns, None).await;
+    assert!(status == 200 && told.contains("machine"), "{told}");
 }
 
 #[test]

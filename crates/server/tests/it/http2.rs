@@ -166,7 +166,7 @@ fn reason(frames: &[Frame]) -> Option<u32> {
     Some(u32::from_be_bytes(last.payload[4..8].try_into().unwrap()))
 }
 
-async fn curl(args: &[&str]) -> String {
+pub(crate) async fn curl(args: &[&str]) -> String {
     let output = tokio::process::Command::new("/usr/bin/curl").args(["-sS", "--max-time", "10"]).args(args).output();
     let output = output.await.unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

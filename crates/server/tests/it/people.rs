@@ -1,6 +1,8 @@
 //! People of a tenant, over the API: nobody gives or takes what they have not, and what is done is in the trail.
 
-use autoshare_access::{Grant, Scope};
+use std::time::Duration;
+
+use autoshare_access::{Grant, Identity, NewPerson, RoleName, Scope, SignedIn};
 use autoshare_testkit::Script;
 use reqwest::Method;
 use serde_json::json;
@@ -71,4 +73,69 @@ async fn nobody_gives_or_takes_what_they_have_not() {
         assert!(status == 400 && told["detail"].as_str().unwrap().contains(part), "{body}: {told}");
     }
     house.close().await;
+}
+
+/// What people get by signing in reaches as far as their roles, at the API as well, and for no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_reaches_what_the_roles_say_and_ends_with_them_and_so_does_what_it_made() {
+    let house = House::open(Script::new([])).await;
+    let ((acme, all), (_, bolts)) = (house.tenant("acme"), house.tenant("bolt"));
+    let sign_in = |subject: &str, role: &str| {
+        let issuer = "https://id.example".to_owned();
+        let identity = Identity::Account { issuer: issuer.clone(), subject: subject.to_owned() };
+        let new = NewPerson { name: subject.to_owned(), identity, roles: vec![RoleName::parse(role).unwrap()] };
+        house.tokens.people().add(&acme, new).unwrap();
+        let who = SignedIn { issuer, subject: subject.to_owned(), verified_email: None, groups: Vec::new() };
+        let session = house.tokens.log_in(acme.tenant(), &who, Duration::from_secs(600)).unwrap();
+        (format!("/api/v1/people/{}", session.person), session.minted.token.expose().to_owned())
+    };
+    let ((ann, owner), (bob, viewer)) = (sign_in("ann", "owner"), sign_in("bob", "viewer"));
+    let give = |path: &str, token: &str, role: &str| {
+        told(house.ask(&Method::PATCH, path, token).json(&json!({"roles": [role]})))
+    };
+
+    // A viewer gives themselves nothing, in no way.
+    assert_eq!(give(&bob, &viewer, "owner").await.0, 403);
+    assert_eq!(house.get("/api/v1/people", &viewer).await.0, 403);
+    for scope in ["read", "people", "tokens", "operator"] {
+        let wish = json!({"name": "more", "scopes": [scope]});
+        assert_eq!(house.post("/api/v1/tokens", &viewer, wish).await.0, 403, "{scope}");
+    }
+    // Nor an owner what is above a tenant, nor anything of another's people.
+    let wish = json!({"name": "more", "scopes": ["operator"]});
+    assert_eq!(house.post("/api/v1/tokens", &owner, wish).await.0, 400);
+    assert_eq!(house.get("/api/v1/tenants", &owner).await.0, 404);
+    for (path, token) in [(&ann, &bolts), (&bob, &bolts)] {
+        assert_eq!(give(path, token, "viewer").await.0, 404);
+        assert_eq!(told(house.ask(&Method::DELETE, path, token)).await.0, 404);
+    }
+    // The last owner stays.
+    let (status, words) = give(&ann, &owner, "viewer").await;
+    assert!(status == 409 && words["detail"].as_str().unwrap().contains("the last who may add people"), "{words}");
+    assert_eq!(told(house.ask(&Method::DELETE, &ann, &owner)).await.0, 409);
+    assert_eq!(give(&bob, &owner, "owner").await.0, 200);
+
+    // What a session made is below it, ends with it, and with the role.
+    let (status, below) = house.post("/api/v1/tokens", &owner, json!({"name": "mine", "scopes": ["read"]})).await;
+    assert_eq!(status, 201, "{below}");
+    let below = below["token"].as_str().unwrap();
+    assert_eq!(house.get("/api/v1/brains", below).await.0, 200);
+    let forever = json!({"name": "mine", "scopes": ["read"], "expires_in_s": 601});
+    assert_eq!(house.post("/api/v1/tokens", &owner, forever).await.0, 403);
+    let rotated =
+        told(house.ask(&Method::POST, &format!("/api/v1/tokens/{}/rotate", me(&house, &owner).await), &owner)).await;
+    assert_eq!(rotated.0, 200, "{rotated:?}");
+    let owner = rotated.1["token"].as_str().unwrap();
+    assert_eq!(give(&ann, &all, "member").await.0, 200);
+    for token in [owner, below] {
+        assert_eq!(house.get("/api/v1/brains", token).await.0, 401);
+    }
+    // The viewer who is an owner now has what they signed in for, until they sign in again.
+    assert_eq!(house.get("/api/v1/people", &viewer).await.0, 403);
+    house.close().await;
+}
+
+/// The id of the token that is shown.
+async fn me(house: &House, token: &str) -> String {
+    house.get("/api/v1/me", token).await.1["token"]["id"].as_str().unwrap().to_owned()
 }

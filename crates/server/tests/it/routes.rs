@@ -3,7 +3,10 @@
 //! The routes are those of the router. One that is new is attacked here without a word; one that takes a body, or a kind of
 //! id, that is not known here fails this test until it has its row.
 
-use autoshare_access::{Grant, Scope};
+use std::time::Duration;
+
+use autoshare_access::{Grant, Scope, SignedIn};
+use autoshare_core::Digest;
 use autoshare_server::api::openapi;
 use autoshare_testkit::{Script, Turn};
 use reqwest::Method;
@@ -158,7 +161,8 @@ async fn f1_f3_every_route_is_closed_to_everybody_who_has_no_right_and_tells_the
     house.tokens.revoke(&access, &revoked.id).unwrap();
     let expired = Grant { expires_ms: Some(now_ms() + 30), ..all_scopes() };
     let expired = house.token(&access, expired);
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let bound = house.token(&access, Grant { certificate: Some(Digest::of(b"a certificate")), ..all_scopes() });
     let mistyped = format!("{}0", &acme.token[..acme.token.len() - 1]);
     let strangers: Vec<(&str, Option<&str>)> = vec![
         ("nobody", None),
@@ -167,6 +171,17 @@ async fn f1_f3_every_route_is_closed_to_everybody_who_has_no_right_and_tells_the
         ("a revoked token", Some(revoked.token.expose())),
         ("an expired token", Some(&expired)),
     ];
+    let ann = SignedIn {
+        issuer: "https://id.example".to_owned(),
+        subject: "ann".to_owned(),
+        verified_email: Some("ann@acme.example".to_owned()),
+        groups: Vec::new(),
+    };
+    let session = house.tokens.log_in(&acme.tenant.parse().unwrap(), &ann, Duration::from_secs(600)).unwrap();
+    house.tokens.people().set_roles(&access, &session.person, Vec::new()).unwrap();
+    let strangers =
+        strangers.into_iter().chain([("a person who lost their role", Some(session.minted.token.expose()))]);
+    let strangers: Vec<_> = strangers.chain([("a token without its certificate", Some(bound.as_str()))]).collect();
     let before = (acme.state(&house).await, bolt.state(&house).await);
     let (mut unauthorized, mut nothing) = (Vec::new(), Vec::new());
     let mut tried = 0;

@@ -62,6 +62,37 @@ async fn f7_requests_are_limited_by_tenant_and_by_token() {
     house.close().await;
 }
 
+/// Row F7: a large body counts as many requests, and one larger than all that there are at once still passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_a_large_body_counts_by_its_size() {
+    let house = House::open(done()).await;
+    let ((acme, flood), (_, bolt)) = (house.tenant("acme"), house.tenant("bolt"));
+    let terms = Terms { requests_per_minute: Some(40), ..Terms::default() };
+    house.tenants.set_terms(&house.operator, acme.tenant(), terms).unwrap();
+    let post = async |token: &str, body: reqwest::Body| {
+        let asked = house.ask(&Method::POST, "/api/v1/brains", token).header("content-type", "application/json");
+        asked.body(body).send().await.unwrap().status().as_u16()
+    };
+    let spaces = |bytes: usize| vec![b' '; bytes];
+    // 16 of 64 KiB, and the request itself.
+    assert_eq!(post(&flood, spaces(1 << 20).into()).await, 400);
+    assert_eq!(post(&flood, spaces(1 << 20).into()).await, 400);
+    assert_eq!(post(&flood, spaces(1 << 20).into()).await, 429);
+    assert_eq!(post(&flood, spaces(60_000).into()).await, 400, "6 are left, and a small body is one");
+    let terms = Terms { requests_per_minute: Some(60), ..Terms::default() };
+    house.tenants.set_terms(&house.operator, acme.tenant(), terms).unwrap();
+    assert_eq!(post(&bolt, spaces(4 << 20).into()).await, 400, "65, of another tenant's 100,000");
+    // What does not say how long it is could be as long.
+    let parts = futures_util::stream::iter([Ok::<_, std::io::Error>("{}")]);
+    assert_eq!(post(&flood, reqwest::Body::wrap_stream(parts)).await, 429);
+    let (zeta, alone) = house.tenant("zeta");
+    let terms = Terms { requests_per_minute: Some(60), ..Terms::default() };
+    house.tenants.set_terms(&house.operator, zeta.tenant(), terms).unwrap();
+    assert_eq!(post(&alone, spaces(4 << 20).into()).await, 400, "all 60 that there are");
+    assert_eq!(house.get("/api/v1/me", &alone).await.0, 429);
+    house.close().await;
+}
+
 /// Row F8: each trail tells of its own tenant, and the operator's of what the operator did.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_did_what_stands_in_the_trail_of_whom_it_concerns() {

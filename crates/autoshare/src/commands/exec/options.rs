@@ -162,6 +162,7 @@ impl Options {
             "memory" => limits.memory = value,
             "processes" => limits.processes = value,
             "cpu" => limits.cpu_percent = value,
+            "cpu-weight" => limits.cpu_weight = value.min(100),
             "cpu-seconds" => limits.cpu_seconds = value,
             "open-files" => limits.open_files = value,
             "file-size" => limits.file_size = value,
@@ -172,8 +173,8 @@ impl Options {
             "output" => self.output = Some(value),
             _ => {
                 return Err(wrong(format!(
-                    "--limit {name}: there is no such limit; there are memory, processes, cpu, cpu-seconds, \
-                     open-files, file-size, tmp, tmp-files, time, idle, output"
+                    "--limit {name}: there is no such limit; there are memory, processes, cpu, cpu-weight, \
+                     cpu-seconds, open-files, file-size, tmp, tmp-files, time, idle, output"
                 )));
             }
         }

@@ -7,7 +7,7 @@
 //! **Invariants**
 //! - Every handler starts from an `Access` that it can get in one way only: at the socket, that the kernel says the peer
 //!   runs under the uid that owns the data directory (`SO_PEERCRED`, unix(7)), where a request carries no identity; over
-//!   HTTP, by a token.
+//!   HTTP, by a token. Who signs in has none yet, and reaches nothing: a login ends with a token.
 //! - Whoever is slow, silent or changes his mind holds a place for a bounded time, in either version of HTTP, and what was
 //!   begun for him is recorded.
 //! - A request has one name, and it is this server's; a page in a browser has none. What a page may send unasked (a form,

@@ -152,7 +152,7 @@ impl Screen {
             }
             Progress::Working { tool } => self.busy(&encode::terminal_line(tool, 40)),
             Progress::Recorded { brain, seq, event } => self.record(brain, *seq, event),
-            Progress::Question(_) => {}
+            Progress::Began { .. } | Progress::Replied { .. } | Progress::Limited | Progress::Question(_) => {}
         }
     }
 

@@ -178,6 +178,12 @@ impl Breakers {
         }
         breaker
     }
+
+    /// Whether one of them lets nothing through just now.
+    pub(crate) fn is_one_open(&self) -> bool {
+        let by_model = self.by_model.lock().unwrap_or_else(PoisonError::into_inner);
+        by_model.values().any(|breaker| !breaker.is_closed())
+    }
 }
 
 #[cfg(test)]

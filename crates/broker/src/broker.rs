@@ -1,6 +1,6 @@
 //! From a model's name to a way to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -188,6 +188,15 @@ impl Broker {
             return self.route(model);
         }
         self.route(&format!("{provider}/{model}"))
+    }
+
+    /// The providers of which a model is left alone for now, since its calls failed one after another; sorted.
+    #[must_use]
+    pub fn resting(&self) -> Vec<String> {
+        let upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = upstreams.values().filter(|upstream| upstream.breakers.is_one_open());
+        let names: BTreeSet<_> = open.map(|upstream| upstream.provider.name.clone()).collect();
+        names.into_iter().collect()
     }
 
     /// Vectors of texts, in their order.

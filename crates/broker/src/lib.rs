@@ -9,7 +9,8 @@
 //! provider speaks, and for callers the other way. The [`standin`]s answer where no model is wanted.
 //!
 //! [`egress`] is the way out of a cell: a proxy on the cell's own loopback that reaches the hosts it is told. [`Outbound`]
-//! is the host's own way to one address that a person named and that is no model's.
+//! is the host's own way to one address that a person named and that is no model's; what is sent there by itself is a
+//! [`Delivery`], and a [`Webhook`] one that is signed.
 //!
 //! **Invariants**
 //! - A key stands in one place of a request (`Route::request` puts it there) to the origin of its own provider, and
@@ -30,6 +31,7 @@ mod broker;
 mod claims;
 mod client;
 mod credentials;
+mod delivery;
 pub mod dialect;
 mod discover;
 pub mod egress;
@@ -50,11 +52,13 @@ mod sse;
 pub mod standin;
 mod tls;
 mod unsent;
+mod webhook;
 
 pub use breaker::{Blame, Breaker, BreakerSettings, Permit};
 pub use broker::Broker;
 pub use claims::Claims;
 pub use credentials::Credentials;
+pub use delivery::{Delivery, named_headers};
 pub use discover::{Found, Kind, USUAL_PORTS, discover, discover_on};
 pub use error::{BrokerError, ModelError};
 pub use extras::{Embeddings, ImageWish, MAX_IMAGES, MAX_PROMPT, MAX_TEXT_BYTES, MAX_TEXTS, Picture, Pictures};
@@ -67,3 +71,4 @@ pub use route::Route;
 pub use settings::{Settings, Timeouts};
 pub use tls::TlsSettings;
 pub use unsent::Unsent;
+pub use webhook::{Webhook, WebhookError, new_message_id};

@@ -136,6 +136,15 @@ impl Model {
         &self.name
     }
 
+    /// The provider that is asked first; none where it only stands in for a language model.
+    #[must_use]
+    pub fn provider(&self) -> Option<&str> {
+        match &self.engine {
+            Engine::Called(chain) => chain.first().map(|client| client.route.provider()),
+            Engine::Replay(_) | Engine::Gullible => None,
+        }
+    }
+
     /// Tokens of context: the conversation and the reply together.
     #[must_use]
     pub const fn window(&self) -> u64 {

@@ -8,7 +8,7 @@ use autoshare_core::origin::{Origin, Scheme};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
 use hyper::{Request, Response, Uri};
 use reqwest::Url;
 use tokio::time::timeout;
@@ -50,6 +50,8 @@ pub struct Outbound {
     origin: Origin,
     http: reqwest::Client,
     credentials: Vec<Credential>,
+    /// What every request says beside what its sender does.
+    headers: HeaderMap,
     /// How long the head of a reply may take.
     head: Duration,
 }
@@ -85,7 +87,14 @@ impl Outbound {
             Some(ca) => http_client_trusting(ca, timeouts)?,
             None => http_client(https, timeouts)?,
         };
-        Ok(Self { url, origin, http, credentials: credential.into_iter().collect(), head: timeouts.first_byte })
+        let (credentials, headers) = (credential.into_iter().collect(), HeaderMap::new());
+        Ok(Self { url, origin, http, credentials, headers, head: timeouts.first_byte })
+    }
+
+    /// The same with headers that every request has.
+    #[must_use]
+    pub fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
     }
 
     /// The origin that an address leads to.
@@ -104,6 +113,7 @@ impl Outbound {
         let (mut parts, body) = request.into_parts();
         let uri: Result<Uri, _> = self.url.as_str().parse();
         parts.uri = uri.map_err(io::Error::other)?;
+        parts.headers.extend(self.headers.clone());
         parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let borne = put_into(&mut parts, &self.origin, &self.credentials)
             .map_err(|(why, _)| io::Error::other(why.to_string()))?;

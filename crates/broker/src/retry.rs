@@ -28,6 +28,12 @@ impl Default for Retries {
 }
 
 impl Retries {
+    /// How long to wait after `failed` tries, if whoever was asked says `asked`. `None`: no further one is to be made.
+    #[must_use]
+    pub fn pause(&self, failed: u32, asked: Option<Duration>) -> Option<Duration> {
+        self.wait(failed, asked, random())
+    }
+
     /// How long to wait after `failed` tries, or `None` if that was the last. `asked` is the provider's `Retry-After`;
     /// `random` is any random number.
     pub(crate) fn wait(&self, failed: u32, asked: Option<Duration>, random: u32) -> Option<Duration> {

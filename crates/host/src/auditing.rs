@@ -3,8 +3,9 @@
 //! What a brain does is written down by a thread of its own, in its order, and nobody waits for it; its journal, which
 //! holds the same and more, was written before. What a person does is written down before it is answered.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use autoshare_access::Access;
@@ -25,28 +26,40 @@ pub struct Auditor {
     audit: Arc<Audit>,
     entries: Option<SyncSender<Entry>>,
     thread: Option<JoinHandle<()>>,
-    broken: Arc<std::sync::Mutex<Option<String>>>,
+    outcome: Arc<Outcome>,
+}
+
+/// How writing goes.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Why the last entry could not be written, if it could not.
+    broken: Mutex<Option<String>>,
+    /// Entries that could not be written, perhaps of other trails too.
+    failures: Arc<AtomicU64>,
+}
+
+impl Outcome {
+    fn note<T>(&self, written: &Result<T, StoreError>) {
+        if written.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = written.as_ref().err().map(ToString::to_string);
+    }
 }
 
 impl Auditor {
-    /// Over the trail of the tenant of `access`.
+    /// Over the trail of the tenant of `access`. Entries that cannot be written are added to `failures`.
     ///
     /// # Errors
     /// [`StoreError::NoWriter`] where there can be no thread.
-    pub fn new(access: Access, audit: Audit) -> Result<Self, StoreError> {
+    pub fn new(access: Access, audit: Audit, failures: Arc<AtomicU64>) -> Result<Self, StoreError> {
         let (entries, waiting) = sync_channel::<Entry>(QUEUE);
-        let (audit, broken) = (Arc::new(audit), Arc::new(std::sync::Mutex::new(None)));
-        let (to, by, why) = (Arc::clone(&audit), access.clone(), Arc::clone(&broken));
-        let work = move || {
-            for entry in waiting {
-                let written = to.append(&by, &entry, Durability::Lazy);
-                *why.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                    written.err().map(|error| error.to_string());
-            }
-        };
+        let (audit, outcome) = (Arc::new(audit), Arc::new(Outcome { failures, ..Outcome::default() }));
+        let (to, by, noted) = (Arc::clone(&audit), access.clone(), Arc::clone(&outcome));
+        let work = move || waiting.iter().for_each(|entry| noted.note(&to.append(&by, &entry, Durability::Lazy)));
         let thread = std::thread::Builder::new().name("auditor".to_owned()).spawn(work);
         let thread = Some(thread.map_err(|_| StoreError::NoWriter)?);
-        Ok(Self { access, audit, entries: Some(entries), thread, broken })
+        Ok(Self { access, audit, entries: Some(entries), thread, outcome })
     }
 
     /// The trail.
@@ -55,10 +68,10 @@ impl Auditor {
         &self.audit
     }
 
-    /// Why the last entry of a brain could not be written, if it could not.
+    /// Why the last entry could not be written, if it could not.
     #[must_use]
     pub fn broken(&self) -> Option<String> {
-        self.broken.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.outcome.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Writes down what somebody did, before anybody is told that it is done. Waits for the disk.
@@ -66,7 +79,9 @@ impl Auditor {
     /// # Errors
     /// Those of [`Audit::append`]: then it is not to be done.
     pub fn note(&self, entry: &Entry) -> Result<(), StoreError> {
-        self.audit.append(&self.access, entry, Durability::Synced).map(|_| ())
+        let written = self.audit.append(&self.access, entry, Durability::Synced).map(|_| ());
+        self.outcome.note(&written);
+        written
     }
 
     /// Has what an event tells written down, if it tells anything.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use autoshare_brain::{Brain, Command, Status};
-use autoshare_broker::{Delta, Model, ModelError};
+use autoshare_broker::{Completion, Delta, Model, ModelError};
 use autoshare_core::event::{
     Answer, Answerer, Event, FaultKind, FinishReason, Goal, NoteKind, PolicyInForce, Root, Thought,
 };
@@ -131,6 +131,9 @@ impl Host {
             tokio::task::spawn_blocking(move || launcher.expect(&spec));
         }
         let model = Arc::new(self.broker.model(&goal.model)?);
+        let (name, provider) = (goal.model.clone(), model.provider().map(str::to_owned));
+        // Nobody watching is no reason not to begin.
+        let _ = feed.send(Progress::Began { model: name, provider });
         let mut driver = Driver {
             host: self,
             questions: driving.questions,
@@ -387,7 +390,7 @@ impl Driver<'_> {
             let admitted = enter_for_call(&self.host.model_calls, Flow::Brain(self.id.clone()), aside);
             let asking = async {
                 let (place, aside) = admitted.await;
-                (model.complete(&request, &mut deltas).await, place, aside)
+                (model.complete_metered(&request, &mut deltas).await, place, aside)
             };
             let parked = Parking {
                 hands: &mut self.hands,
@@ -397,7 +400,8 @@ impl Driver<'_> {
             };
             let (reply, place, aside) = parked.while_waiting(asking).await;
             match reply {
-                Ok(reply) => {
+                Ok(Completion { reply, model, .. }) => {
+                    self.tell(Progress::Replied { model });
                     place.charge(reply.usage.tokens());
                     drop(place);
                     aside.settle(reply.usage, Settled::Done);

@@ -9,6 +9,13 @@ use crate::switchboard::Question;
 /// One thing worth showing. Texts are as they came: a face encodes them for where it shows them.
 #[derive(Debug, Clone)]
 pub enum Progress {
+    /// It is driven from here on.
+    Began {
+        /// The model that it asks, as its goal names it.
+        model: String,
+        /// Who is asked for it; nobody where it only stands in for a model.
+        provider: Option<String>,
+    },
     /// The model is being asked.
     Thinking {
         /// What was used so far.
@@ -18,6 +25,11 @@ pub enum Progress {
     Speaking {
         /// Bytes of them so far.
         bytes: u64,
+    },
+    /// The model has replied.
+    Replied {
+        /// The model that replied: the one that was asked for, or one that is called instead when it fails.
+        model: String,
     },
     /// A cell is working on an action.
     Working {
@@ -35,6 +47,8 @@ pub enum Progress {
         /// The event.
         event: Box<Event>,
     },
+    /// A budget, of the tenant or of a token, leaves nothing for the next call.
+    Limited,
     /// A person must answer.
     Question(Box<Question>),
 }

@@ -53,6 +53,7 @@ impl Driver<'_> {
     }
 
     async fn out_of_budget(&mut self, text: String) -> Result<(), HostError> {
+        self.tell(Progress::Limited);
         self.record(vec![Event::Finish { reason: FinishReason::Budget, text }], Durability::Synced).await
     }
 

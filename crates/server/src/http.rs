@@ -200,6 +200,7 @@ impl Http {
             Arc::new(Site { faces, hosts: settings.hosts.clone(), is_open: !settings.listen.ip().is_loopback() });
         let (ending, ended) = tokio::sync::watch::channel(());
         let settings = Arc::new(settings);
+        site.faces.telemetry.begin();
         let watching = tokio::spawn(watch(Arc::clone(&site.faces)));
         let server = Server { site, settings: Arc::clone(&settings), ended };
         let mut connections = JoinSet::new();

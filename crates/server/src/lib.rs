@@ -2,7 +2,7 @@
 //!
 //! The *control socket*, by which `approve`, `stop` and `logs -f` reach the process that drives a brain ([`control`]), and
 //! HTTP, by which everybody else does ([`http`]): HTTP/1.1 and, over TLS, HTTP/2. People sign in by [`login`]. How it all is,
-//! [`health`] says.
+//! [`health`] says; what leaves by itself, traces and alerts, [`telemetry`] sends.
 //!
 //! **Invariants**
 //! - Every handler starts from an `Access` that it can get in one way only: at the socket, that the kernel says the peer
@@ -24,3 +24,4 @@ pub mod control;
 pub mod health;
 pub mod http;
 pub mod login;
+pub mod telemetry;

@@ -1,11 +1,12 @@
 //! Puts the parts together for a server of many tenants.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use autoshare_access::{Access, Operator, TenantRecord, Tenants, Tokens};
 use autoshare_broker::gateway::Gateway;
-use autoshare_broker::{Claims, Credentials};
+use autoshare_broker::{Claims, Credentials, Outbound, Timeouts, Webhook, named_headers};
 use autoshare_core::TenantName;
 use autoshare_core::budget::Budget;
 use autoshare_core::day::Day;
@@ -19,6 +20,7 @@ use autoshare_sandbox::{Launcher, Tier};
 use autoshare_server::api::{Faces, FacesParts};
 use autoshare_server::health::{Disk, Health, HealthParts};
 use autoshare_server::login::{Login, LoginSettings};
+use autoshare_server::telemetry::{Telemetry, TelemetryParts};
 use autoshare_store::Store;
 use autoshare_store::audit::Audit;
 use autoshare_store::ledger::{Budgets, Ledger};
@@ -28,7 +30,7 @@ use rustix::fs::Mode;
 use super::{First, Kept, broker_of, guard, host_of, known_mcp_of, parts, secrets_of, tools};
 use crate::commands::token::now_ms;
 use crate::exit::{FAILED, Failure, SETTINGS};
-use crate::settings::Settings;
+use crate::settings::{Settings, read_key, read_text};
 
 /// Makes the folder of workspaces. Others may pass through it to what is theirs, and list nothing.
 pub(crate) fn make_workspaces(settings: &Settings) -> Result<(), Failure> {
@@ -57,6 +59,9 @@ struct Common {
     tokens: Tokens,
     /// How long appending to journals takes, of all tenants.
     appends: Arc<Histogram>,
+    /// Entries of audit trails that could not be written, of all tenants.
+    audit_failures: Arc<AtomicU64>,
+    telemetry: Arc<Telemetry>,
 }
 
 /// Where workspaces of tenants lie.
@@ -90,6 +95,8 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
         let told = |error| Failure::new(FAILED, format!("{}: {error}", folder.display()));
         Disk::of(folder).map_err(told)
     };
+    let audit_failures: Arc<AtomicU64> = Arc::default();
+    let telemetry = Arc::new(Telemetry::new(telemetry(&settings, &tenants)?));
     let health = HealthParts {
         settings: settings.serve.health,
         places: ["model_calls", "cells"].into_iter().zip(places.iter().map(Arc::clone)).collect(),
@@ -98,12 +105,14 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
             (tally.made, tally.failed, tally.is_gone)
         }),
         appends: Arc::clone(&appends),
+        audit_failures: Arc::clone(&audit_failures),
         disks: vec![("data", disk(&settings.data_dir)?), ("workspaces", disk(&settings.workspaces())?)],
     };
     let login = settings.serve.login.as_ref().map(|login| login_of(&settings, login)).transpose()?;
     let faces = FacesParts {
         login,
         health: Health::new(health),
+        telemetry: Arc::clone(&telemetry),
         tokens: tokens()?,
         tenants: Arc::clone(&tenants),
         operator,
@@ -127,6 +136,8 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
                 index: Arc::clone(&index),
                 tokens,
                 appends,
+                audit_failures,
+                telemetry,
                 settings,
             });
             let open: Open = Box::new(move |access, record| open(&common, access, record));
@@ -144,6 +155,36 @@ fn login_of(settings: &Settings, login: &LoginSettings) -> Result<Login, Failure
         None => Box::new(()),
     };
     Login::new(login, secrets).map_err(|error| Failure::new(SETTINGS, error.to_string()))
+}
+
+/// What is sent by itself, and with which secrets: their files are read here.
+fn telemetry(settings: &Settings, tenants: &Arc<Tenants>) -> Result<TelemetryParts, Failure> {
+    let serve = &settings.serve;
+    let to = |section: &str, url: &str, ca: Option<&PathBuf>| {
+        let ca = ca.map(|path| read_text(path)).transpose()?;
+        let wrong = |error| Failure::new(SETTINGS, format!("[{section}] url: {error}"));
+        Outbound::new(url, None, ca.as_deref(), &Timeouts::default()).map_err(wrong)
+    };
+    let traces = serve.traces.as_ref().map(|traces| {
+        let mut collector = to("serve.traces", &traces.url, traces.ca_file.as_ref())?;
+        if let Some(path) = &traces.headers_file {
+            let wrong = |why| Failure::new(SETTINGS, format!("{}: {why}", path.display()));
+            collector = collector.with_headers(named_headers(&read_key(path)?).map_err(wrong)?);
+        }
+        Ok::<_, Failure>((collector, traces.settings))
+    });
+    let receivers = serve.alerts.iter().map(|alerts| {
+        let receiver = to("serve.alerts", &alerts.url, alerts.ca_file.as_ref())?;
+        let secrets = alerts.secret_files.iter().map(|path| read_key(path)).collect::<Result<Vec<_>, _>>()?;
+        let wrong = |error| Failure::new(SETTINGS, format!("[serve.alerts] secret_files: {error}"));
+        Ok::<_, Failure>((Webhook::new(receiver, &secrets).map_err(wrong)?, alerts.settings.clone()))
+    });
+    Ok(TelemetryParts {
+        tenants: Arc::clone(tenants),
+        traces: traces.transpose()?,
+        receivers: receivers.collect::<Result<_, _>>()?,
+        apart: serve.alerts_apart,
+    })
 }
 
 /// Opens a tenant from its own files alone.
@@ -173,7 +214,7 @@ fn open(common: &Arc<Common>, access: &Access, record: Arc<TenantRecord>) -> Res
     let limits = Arc::clone(common);
     let audit = Audit::open(&settings.data_dir, access, &common.vault)?;
     let host = host
-        .with_auditor(Arc::new(Auditor::new(access.clone(), audit)?))
+        .with_auditor(Arc::new(Auditor::new(access.clone(), audit, Arc::clone(&common.audit_failures))?))
         .with_appends(Arc::clone(&common.appends))
         .with_sharing(Arc::clone(&common.sharing))
         .with_limits_of(Box::new(move |token| limits.tokens.limits(token).ok().flatten()));
@@ -196,6 +237,7 @@ fn open(common: &Arc<Common>, access: &Access, record: Arc<TenantRecord>) -> Res
         tools: offered,
         homes: common.homes.clone(),
         index: Arc::clone(&common.index),
+        onlooker: Arc::clone(&common.telemetry) as _,
     }))
 }
 

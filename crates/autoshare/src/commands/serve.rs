@@ -11,6 +11,7 @@ mod walls;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use autoshare_guard::encode;
 use autoshare_host::resident::ResidentError;
@@ -27,6 +28,9 @@ use crate::assemble;
 use crate::exit::{FAILED, Failure, SETTINGS};
 use crate::screen::{Look, err, out};
 use crate::settings::{Activation, Settings, parse_address};
+
+/// How long traces and alerts that wait may take to be sent at the end.
+const LAST: Duration = Duration::from_secs(5);
 
 /// `autoshare serve`.
 pub(crate) fn serve(
@@ -111,6 +115,7 @@ pub(crate) fn serve(
         http.serve(Arc::clone(&faces), stop).await;
         renewing.abort();
         faces.residents.close(drain).await;
+        faces.telemetry.end(LAST).await;
         Ok::<(), Failure>(())
     })?;
     drop((faces, runtime));

@@ -14,6 +14,7 @@ mod network;
 mod serve;
 mod share;
 mod shell;
+mod telemetry;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ use autoshare_store::ledger::Budgets;
 use autoshare_workspace::snapshot::SnapshotLimits;
 
 pub(crate) use activation::Activation;
-pub(crate) use file::{ConfigFile, read_text};
+pub(crate) use file::{ConfigFile, read_key, read_text};
 pub(crate) use gate::{Gate, Rules, WarrantMode};
 pub(crate) use guard::{ClassifierSettings, detector};
 pub(crate) use models::ModelSettings;

@@ -12,9 +12,11 @@ use autoshare_server::api::ApiSettings;
 use autoshare_server::health::HealthSettings;
 use autoshare_server::http::{Demand, Http2Settings, HttpSettings};
 use autoshare_server::login::LoginSettings;
+use autoshare_server::telemetry::ALERTS_APART;
 use serde::Deserialize;
 
 use super::login::LoginSection;
+use super::telemetry::{self, Alerts, AlertsSection, Traces, TracesSection};
 use super::{SettingsError, bounded_in, read_text};
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +49,9 @@ pub(crate) struct ServeSection {
     metrics_tenants: Option<u64>,
     silent_s: Option<u64>,
     login: Option<LoginSection>,
+    traces: Option<TracesSection>,
+    alerts: Vec<AlertsSection>,
+    alerts_apart_s: Option<u64>,
 }
 
 /// What is logged.
@@ -136,6 +141,12 @@ pub(crate) struct Serve {
     pub(crate) health: HealthSettings,
     /// How people sign in; `None`: they do not.
     pub(crate) login: Option<LoginSettings>,
+    /// Where traces are sent.
+    pub(crate) traces: Option<Traces>,
+    /// Where alerts are sent.
+    pub(crate) alerts: Vec<Alerts>,
+    /// Between two alerts of one kind about one tenant.
+    pub(crate) alerts_apart: Duration,
 }
 
 /// A file of rules of what people may do, and what stands in it.
@@ -182,9 +193,11 @@ impl TlsSettings {
 impl ServeSection {
     /// The files it names.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let login = self.login.as_ref().and_then(|login| login.ca_file.as_ref());
+        let login = self.login.as_ref().and_then(|login| login.ca_file.clone());
+        let telemetry = self.traces.iter().flat_map(TracesSection::files);
+        let telemetry = telemetry.chain(self.alerts.iter().flat_map(AlertsSection::files));
         let named = [&self.tls_cert, &self.tls_key, &self.client_ca, &self.roles];
-        named.into_iter().flatten().chain(login).cloned()
+        named.into_iter().flatten().cloned().chain(login).chain(telemetry)
     }
 
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
@@ -285,6 +298,14 @@ impl ServeSection {
             },
             health,
             login,
+            traces: self.traces.as_ref().map(TracesSection::read).transpose()?,
+            alerts: telemetry::receivers(&self.alerts)?,
+            alerts_apart: Duration::from_secs(within(
+                "alerts_apart_s",
+                self.alerts_apart_s,
+                ALERTS_APART.as_secs(),
+                1..=7 * 86_400,
+            )?),
         })
     }
 }

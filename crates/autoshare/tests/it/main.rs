@@ -43,6 +43,7 @@ mod scripted;
 mod secrets;
 mod serve;
 mod sharing;
+mod telemetry;
 mod tenants;
 mod undo;
 mod upkeep;

@@ -17,7 +17,7 @@
 
 mod address;
 mod allow;
-mod base64;
+pub(crate) mod base64;
 mod counts;
 mod credential;
 mod dial;

@@ -8,6 +8,7 @@ mod artifacts;
 mod awake;
 mod homes;
 mod house;
+mod onlooker;
 mod pulse;
 mod shares;
 mod view;
@@ -41,6 +42,7 @@ pub use artifacts::Artifact;
 pub use awake::AwakeIndex;
 pub use homes::{Homes, remove_folder};
 pub use house::{Open, Residents, ResidentsSettings};
+pub use onlooker::Onlooker;
 pub use pulse::Pulse;
 pub use view::{BrainView, Phase, StepView, TurnView};
 
@@ -144,6 +146,8 @@ pub struct ResidentParts {
     pub homes: Homes,
     /// Where it is entered whom to wake.
     pub index: Arc<AwakeIndex>,
+    /// Who is told what becomes of its brains.
+    pub onlooker: Arc<dyn Onlooker>,
 }
 
 /// A tenant whose files are open.
@@ -639,6 +643,7 @@ impl Resident {
         while let Ok(progress) = heard.try_recv() {
             self.pass_on(brain, progress);
         }
+        self.parts.onlooker.rests(&self.record().name, brain, standing.is_ok());
         self.note_disk(standing.as_ref());
         match standing {
             Err(HostError::Store(StoreError::Unknown { .. })) => Err(ResidentError::NoBrain(brain.clone())),
@@ -656,6 +661,7 @@ impl Resident {
 
     fn pass_on(&self, of: &BrainId, progress: Progress) {
         self.note_sign_of_life(of);
+        self.parts.onlooker.hears(&self.record().name, of, &progress);
         if let Progress::Recorded { brain, seq, .. } = progress {
             self.tell_grown(&brain, seq);
         }

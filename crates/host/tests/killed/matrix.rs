@@ -117,7 +117,7 @@ fn killed_under_ten_tenants_load() {
     scenes.iter_mut().for_each(Scene::reset);
     let mut deaths = 0;
     // The first brain whose end comes before its host's lets that host live, and end the others.
-    while dies(&scenes, Death { tenant: deaths % TENANTS, append: 3, after: deaths / TENANTS % 2 == 0 }) {
+    while dies(&scenes, Death { tenant: deaths % TENANTS, append: 3, after: (deaths / TENANTS).is_multiple_of(2) }) {
         deaths += 1;
         assert!(deaths < 1_000, "they do not get on");
     }

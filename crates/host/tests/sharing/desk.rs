@@ -122,7 +122,7 @@ impl Desk {
         let audit = Audit::open(&self.data, &access, &vault).unwrap();
         let host = host
             .with_sharing(Arc::clone(&self.sharing))
-            .with_auditor(Arc::new(Auditor::new(access.clone(), audit).unwrap()));
+            .with_auditor(Arc::new(Auditor::new(access.clone(), audit, Arc::default()).unwrap()));
         Arc::new(Resident::new(ResidentParts {
             record: self.tenants.of(&access).unwrap(),
             host,
@@ -131,6 +131,7 @@ impl Desk {
             tools: autoshare_gate::builtin_tools(),
             homes: self.homes.clone(),
             index: Arc::new(AwakeIndex::open(&self.data).unwrap()),
+            onlooker: Arc::new(()),
         }))
     }
 }

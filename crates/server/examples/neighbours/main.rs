@@ -18,15 +18,17 @@
     reason = "a measurement"
 )]
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+#[path = "../served/mod.rs"]
+mod served;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+
+use self::served::Served;
 
 /// Requests a second that a tenant may make; the victim makes a fifth of them.
 const CAPACITY: u32 = 200;
@@ -40,8 +42,7 @@ const PORT: u16 = 7993;
 const MOST_TOKENS: usize = 9_999;
 
 struct Bench {
-    base: String,
-    client: Client,
+    served: Served,
     victim: String,
     aggressor: String,
     /// A brain of the victim's, which it asks about.
@@ -52,50 +53,18 @@ struct Bench {
 
 fn main() {
     let program = std::env::args().nth(1).expect("name a release build of autoshare");
-    let data =
-        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700)).tempdir().unwrap();
-    let (victim, aggressor) = (tenant(&program, data.path(), "victim"), tenant(&program, data.path(), "aggressor"));
-    let mut server = serve(&program, data.path());
+    let settings = format!("[fair]\nrequests_per_minute = {}\nrequests_at_once = {CAPACITY}\n", CAPACITY * 60);
+    let served = Served::new(&program, PORT, &settings);
+    let [victim, aggressor] = ["victim", "aggressor"].map(|name| tenant(&served, name));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(measure(victim, aggressor));
-    let _ = server.kill();
-    let _ = server.wait();
+    runtime.block_on(measure(Bench { served, victim, aggressor, brain: String::new(), tokens: Vec::new() }));
 }
 
-fn autoshare(program: &str, data: &Path) -> Command {
-    let mut command = Command::new(program);
-    let config = data.join("serve.toml");
-    std::fs::write(
-        &config,
-        format!(
-            "[serve]\nlisten = \"127.0.0.1:{PORT}\"\n[fair]\nrequests_per_minute = {}\nrequests_at_once = {CAPACITY}\n",
-            CAPACITY * 60
-        ),
-    )
-    .unwrap();
-    std::fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    command.arg("--data-dir").arg(data.join("data")).arg("--config").arg(config).env("HOME", data);
-    command
-}
-
-fn tenant(program: &str, data: &Path, name: &str) -> String {
-    let made = autoshare(program, data).args(["tenant", "new", name, "--model", "gullible"]).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mut token = autoshare(program, data);
-    token.args(["--tenant", name, "token", "new", "load"]);
-    for scope in ["read", "brains", "approve", "tokens"] {
-        token.args(["--scope", scope]);
-    }
-    String::from_utf8(token.output().unwrap().stdout).unwrap().trim().to_owned()
-}
-
-fn serve(program: &str, data: &Path) -> Child {
-    let mut server = autoshare(program, data).arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while std::net::TcpStream::connect(("127.0.0.1", PORT)).is_err() {
-        assert!(server.try_wait().unwrap().is_none(), "the server has ended");
-        std::thread::sleep(Duration::from_millis(25));
-    }
-    server
+fn tenant(served: &Served, name: &str) -> String {
+    served.operator(&["tenant", "new", name, "--model", "gullible"]);
+    let scopes = ["read", "brains", "approve", "tokens"].into_iter().flat_map(|scope| ["--scope", scope]);
+    let args: Vec<_> = ["--tenant", name, "token", "new", "load"].into_iter().chain(scopes).collect();
+    served.operator(&args)
 }
 
 /// What the aggressor does.
@@ -125,7 +94,6 @@ const HARMS: [(&str, Harm); 11] = [
     ("requests, all it may make", Harm::Requests(CAPACITY)),
     ("requests, 10 times as many", Harm::Requests(10 * CAPACITY)),
     ("requests, 100 times as many", Harm::Requests(100 * CAPACITY)),
-    ("the same with 10,000 tokens by turns", Harm::Tokens),
     ("bodies of 4 MiB, 4 at a time", Harm::HugeBodies),
     ("100 streams that nobody reads", Harm::SlowReaders),
     ("brains begun, 8 at a time", Harm::Brains),
@@ -133,19 +101,20 @@ const HARMS: [(&str, Harm); 11] = [
     ("16 brains whose programs fork", Harm::Forking),
     ("16 brains whose programs take memory", Harm::Memory),
     ("16 brains whose programs write", Harm::Disk),
+    ("100 times as many, by 9,999 idle tokens", Harm::Tokens),
 ];
 
-async fn measure(victim: String, aggressor: String) {
-    let base = format!("http://127.0.0.1:{PORT}");
-    let client = Client::builder().no_proxy().pool_max_idle_per_host(1_000).build().unwrap();
-    let mut bench = Bench { base, client, victim, aggressor, brain: String::new(), tokens: Vec::new() };
+async fn measure(mut bench: Bench) {
+    bench.served.start().await;
     bench.brain = bench.begin(&bench.victim, "read nothing").await["id"].as_str().unwrap().to_owned();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    bench.make_tokens(MOST_TOKENS).await;
-    let bench = Arc::new(bench);
+    let mut bench = Arc::new(bench);
     println!("{:<42} {:>9} {:>9} {:>6} {:>7}", "aggressor", "p99 alone", "beside", "times", "errors");
     let only = std::env::args().nth(2);
     for (name, harm) in HARMS.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| name.contains(only))) {
+        if matches!(harm, Harm::Tokens) {
+            Arc::get_mut(&mut bench).unwrap().make_tokens().await;
+        }
         let alone = victim_for(&bench).await;
         let stop = Arc::new(AtomicBool::new(false));
         let at_work = tokio::spawn(harms(Arc::clone(&bench), *harm, Arc::clone(&stop)));
@@ -175,8 +144,8 @@ async fn victim_for(bench: &Arc<Bench>) -> Measured {
         tokio::time::sleep_until(due.into()).await;
         let (bench, errors) = (Arc::clone(bench), Arc::clone(&errors));
         asked.spawn(async move {
-            let path = format!("{}/api/v1/brains/{}", bench.base, bench.brain);
-            let answered = bench.client.get(path).bearer_auth(&bench.victim).send().await;
+            let path = format!("{}/api/v1/brains/{}", bench.served.base, bench.brain);
+            let answered = bench.served.client.get(path).bearer_auth(&bench.victim).send().await;
             let is_good = match answered {
                 Ok(answer) => answer.status() == 200 && answer.bytes().await.is_ok(),
                 Err(_) => false,
@@ -200,8 +169,9 @@ async fn harms(bench: Arc<Bench>, harm: Harm, stop: Arc<AtomicBool>) -> String {
             return bench
                 .at_a_time(4, &stop, |bench| async move {
                     let body = vec![b' '; 4 << 20];
-                    let path = format!("{}/api/v1/brains", bench.base);
+                    let path = format!("{}/api/v1/brains", bench.served.base);
                     let asked = bench
+                        .served
                         .client
                         .post(path)
                         .bearer_auth(&bench.aggressor)
@@ -212,10 +182,10 @@ async fn harms(bench: Arc<Bench>, harm: Harm, stop: Arc<AtomicBool>) -> String {
         }
         Harm::SlowReaders => {
             let brain = bench.begin(&bench.aggressor, "run `sleep 20`").await["id"].as_str().unwrap().to_owned();
-            let path = format!("{}/api/v1/brains/{brain}/stream", bench.base);
+            let path = format!("{}/api/v1/brains/{brain}/stream", bench.served.base);
             let mut open = Vec::new();
             for _ in 0..100 {
-                open.extend(bench.client.get(&path).bearer_auth(&bench.aggressor).send().await.ok());
+                open.extend(bench.served.client.get(&path).bearer_auth(&bench.aggressor).send().await.ok());
             }
             while goes_on() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -252,7 +222,7 @@ async fn harms(bench: Arc<Bench>, harm: Harm, stop: Arc<AtomicBool>) -> String {
 
 impl Bench {
     async fn begin(&self, token: &str, goal: &str) -> Value {
-        let asked = self.client.post(format!("{}/api/v1/brains", self.base)).bearer_auth(token);
+        let asked = self.served.client.post(format!("{}/api/v1/brains", self.served.base)).bearer_auth(token);
         match asked.json(&json!({"goal": goal})).send().await {
             Ok(answer) => answer.json().await.unwrap_or_default(),
             Err(_) => Value::Null,
@@ -260,17 +230,25 @@ impl Bench {
     }
 
     /// Makes tokens of the aggressor's, as fast as they are taken.
-    async fn make_tokens(&mut self, count: usize) {
-        while self.tokens.len() < count {
-            let path = format!("{}/api/v1/tokens", self.base);
-            let asked = self.client.post(path).bearer_auth(&self.aggressor);
-            let answer = asked.json(&json!({"name": "idle", "scopes": ["read"]})).send().await.unwrap();
-            match answer.status().as_u16() {
-                201 => self.tokens.push(answer.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned()),
-                429 => tokio::time::sleep(Duration::from_millis(20)).await,
-                other => panic!("{other}: {}", answer.text().await.unwrap()),
-            }
+    async fn make_tokens(&mut self) {
+        let mut lanes = JoinSet::new();
+        for lane in 0..16 {
+            let asked =
+                self.served.post("/api/v1/tokens", &self.aggressor, &json!({"name": "idle", "scopes": ["read"]}));
+            lanes.spawn(async move {
+                let mut made = Vec::new();
+                while made.len() < (MOST_TOKENS + lane) / 16 {
+                    let answer = asked.try_clone().unwrap().send().await.unwrap();
+                    match answer.status().as_u16() {
+                        201 => made.push(answer.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned()),
+                        429 => tokio::time::sleep(Duration::from_millis(20)).await,
+                        other => panic!("{other}: {}", answer.text().await.unwrap()),
+                    }
+                }
+                made
+            });
         }
+        self.tokens = lanes.join_all().await.into_iter().flatten().collect();
     }
 
     async fn requests(self: &Arc<Self>, rate: u32, tokens: &[String], stop: &AtomicBool) -> String {
@@ -286,8 +264,8 @@ impl Bench {
             let (bench, good, refused) = (Arc::clone(self), Arc::clone(&good), Arc::clone(&refused));
             let token = tokens[n as usize % tokens.len()].clone();
             asked.spawn(async move {
-                let path = format!("{}/api/v1/brains", bench.base);
-                if let Ok(answer) = bench.client.get(path).bearer_auth(token).send().await {
+                let path = format!("{}/api/v1/brains", bench.served.base);
+                if let Ok(answer) = bench.served.client.get(path).bearer_auth(token).send().await {
                     let count = if answer.status() == 200 { good } else { refused };
                     count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -324,13 +302,15 @@ impl Bench {
 
     /// Stops the aggressor's brains.
     async fn rest(&self) {
-        let path = format!("{}/api/v1/brains?limit=100", self.base);
-        let Ok(answer) = self.client.get(path).bearer_auth(&self.aggressor).send().await else { return };
+        let path = format!("{}/api/v1/brains?limit=100", self.served.base);
+        let Ok(answer) = self.served.client.get(path).bearer_auth(&self.aggressor).send().await else { return };
         let listed: Value = answer.json().await.unwrap_or_default();
         for brain in listed["items"].as_array().into_iter().flatten() {
             if matches!(brain["state"].as_str(), Some("awake" | "waiting" | "asking")) {
-                let path = format!("{}/api/v1/brains/{}/stop", self.base, brain["id"].as_str().unwrap_or_default());
-                let _ = self.client.post(path).bearer_auth(&self.aggressor).json(&json!({"now": true})).send().await;
+                let path =
+                    format!("{}/api/v1/brains/{}/stop", self.served.base, brain["id"].as_str().unwrap_or_default());
+                let _ =
+                    self.served.client.post(path).bearer_auth(&self.aggressor).json(&json!({"now": true})).send().await;
             }
         }
         tokio::time::sleep(Duration::from_secs(2)).await;

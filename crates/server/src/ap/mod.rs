@@ -215,6 +215,7 @@ async fn execute(faces: Arc<Faces>, ask: Ask) -> Answered {
             check_words("input", words).map_err(in_protocol)?;
             resident.say(&brain, words).await?;
         }
+        faces.telemetry.is_asked_by(ask.bearer.access.tenant(), &brain, &ask.headers);
         resident.turn(&brain).await?;
     }
     let (view, artifacts) = viewed(&resident, &brain).await?;

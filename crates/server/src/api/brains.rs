@@ -198,6 +198,7 @@ pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
     let brain = blocking(move || Ok(admitting.admit(new)?)).await?;
     faces.note(&resident, ask.entry(Act::BrainAdmitted, "").of_brain(&brain)).await?;
     if begin == Begin::Awake {
+        faces.telemetry.is_asked_by(ask.bearer.access.tenant(), &brain, &ask.headers);
         resident.wake(&brain)?;
     }
     let shown = brain.clone();
@@ -265,6 +266,7 @@ pub(crate) async fn wake(faces: Arc<Faces>, ask: Ask) -> Answered {
         return Err(Problem::conflict("the brain has ended: begin anew with another"));
     }
     faces.note(&resident, ask.entry(Act::BrainResumed, "").of_brain(&brain)).await?;
+    faces.telemetry.is_asked_by(ask.bearer.access.tenant(), &brain, &ask.headers);
     resident.wake(&brain)?;
     Ok(Done::status(StatusCode::ACCEPTED))
 }

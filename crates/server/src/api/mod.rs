@@ -58,6 +58,7 @@ use crate::health::Health;
 use crate::http::reply::Reply;
 use crate::http::site::Shown;
 use crate::login::Login;
+use crate::telemetry::Telemetry;
 
 /// Bounds of the API. Every one has a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +158,8 @@ pub struct FacesParts {
     pub login: Option<Login>,
     /// How the server is.
     pub health: Health,
+    /// What sends traces and alerts.
+    pub telemetry: Arc<Telemetry>,
 }
 
 impl Faces {

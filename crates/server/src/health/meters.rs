@@ -193,6 +193,9 @@ impl Noting {
         let took = self.begun.elapsed();
         let health: &Health = &self.faces.health;
         health.meters.note(self.face, class, took, tenant);
+        if let (Class::TooMany, Some(tenant)) = (class, tenant) {
+            self.faces.telemetry.limited(tenant);
+        }
         if tracing::enabled!(tracing::Level::INFO) {
             let tenant = tenant.map(|tenant| self.faces.opaque(tenant)).unwrap_or_default();
             let (method, ms) = (known(&self.method), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));

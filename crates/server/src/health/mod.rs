@@ -13,7 +13,7 @@ mod watchdog;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use autoshare_core::fair::Places;
@@ -56,6 +56,8 @@ pub struct HealthParts {
     pub cells: Cells,
     /// How long appending to journals takes.
     pub appends: Arc<Histogram>,
+    /// Entries of audit trails that could not be written.
+    pub audit_failures: Arc<AtomicU64>,
     /// The disks that are written to, by name.
     pub disks: Vec<(&'static str, Disk)>,
 }
@@ -92,6 +94,10 @@ impl Health {
     #[must_use]
     pub fn new(parts: HealthParts) -> Self {
         Self { parts, draining: AtomicBool::new(false), meters: Meters::default(), silent: watchdog::Silent::default() }
+    }
+
+    pub(crate) const fn audit_failures(&self) -> &Arc<AtomicU64> {
+        &self.parts.audit_failures
     }
 
     /// Says that it takes nothing more, from now on.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use autoshare_access::Scope;
 use autoshare_core::TenantName;
@@ -16,6 +17,7 @@ use crate::api::ask::Ask;
 use crate::api::problem::Problem;
 use crate::api::route::Answered;
 use crate::api::{Done, Faces};
+use crate::telemetry::Sent;
 
 /// Under what the tenants that are not told of one by one are summed up. No id is this: they are hexadecimal.
 const REST: &str = "rest";
@@ -126,6 +128,15 @@ const fn kinds_of(used: &Usage) -> [(&'static str, u64); 2] {
     [("input", used.input_tokens), ("output", used.output_tokens)]
 }
 
+/// What became of what was to be sent.
+fn left(page: &mut Page, [total, waiting]: [&'static str; 2], what: &str, sent: Sent) {
+    page.family(Kind::Counter, total, &format!("{what}, by what became of them"))
+        .sample(&[("result", "sent")], sent.sent)
+        .sample(&[("result", "failed")], sent.failed)
+        .sample(&[("result", "dropped")], sent.dropped);
+    page.one(Kind::Gauge, waiting, &format!("{what} that wait, or are being sent"), sent.waiting);
+}
+
 /// What is told of this process and all that it serves.
 async fn machine(faces: &Faces, open: &[Arc<Resident>], page: &mut Page) {
     let parts = &faces.health.parts;
@@ -199,6 +210,14 @@ async fn machine(faces: &Faces, open: &[Arc<Resident>], page: &mut Page) {
     for (of, (_, size)) in &rooms {
         family.sample(&[("of", of)], size);
     }
+
+    let failures = parts.audit_failures.load(Ordering::Relaxed);
+    let help = "Entries of audit trails that could not be written";
+    page.one(Kind::Counter, "autoshare_audit_failures_total", help, failures);
+    let help = "Tenants and tokens whose rate of requests is being counted";
+    page.one(Kind::Gauge, "autoshare_rates_kept", help, faces.rates.kept());
+    left(page, ["autoshare_spans_total", "autoshare_spans_waiting"], "Spans of traces", faces.telemetry.spans());
+    left(page, ["autoshare_alerts_total", "autoshare_alerts_waiting"], "Alerts", faces.telemetry.alerts());
 
     let process = Process::read();
     let mut told =

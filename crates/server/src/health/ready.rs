@@ -28,7 +28,7 @@ impl Part {
     pub(super) const ALL: [Self; 4] = [Self::Draining, Self::Journals, Self::Cells, Self::Disk];
 
     /// Its name for programs.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Draining => "draining",
             Self::Journals => "journals",
@@ -50,7 +50,7 @@ impl Part {
 
 impl Health {
     /// What is not well. Whose trouble it is, is nobody's business here.
-    pub(super) fn unwell(&self, open: &[Arc<Resident>]) -> Vec<Part> {
+    pub(crate) fn unwell(&self, open: &[Arc<Resident>]) -> Vec<Part> {
         let is = |part: &Part| match part {
             Part::Draining => self.draining.load(Ordering::Relaxed),
             Part::Journals => open.iter().any(|resident| resident.is_unwritten()),

@@ -23,16 +23,20 @@ pub(crate) async fn watch(faces: Arc<Faces>) {
     }
 }
 
-/// Logs those that have become silent since the last time, and those that have gone on.
+/// Tells of those that have become silent since the last time, and of those that have gone on; and of all else that nobody
+/// tells of by itself.
 async fn look(faces: &Faces) {
     let limit = faces.health.parts.settings.silent_after;
     let mut now = BTreeMap::new();
-    for resident in faces.residents.open_now().await {
+    let open = faces.residents.open_now().await;
+    faces.telemetry.look(&faces.health, &open);
+    for resident in open {
         let tenant = resident.record().name.clone();
         now.extend(resident.silent(limit).into_iter().map(|(brain, since)| ((tenant.clone(), brain), since)));
     }
     let mut told = faces.health.silent.0.lock().unwrap_or_else(PoisonError::into_inner);
     for ((tenant, brain), since) in now.iter().filter(|(one, _)| !told.contains(one)) {
+        faces.telemetry.silent(tenant, brain);
         let (tenant, brain, s) = (faces.opaque(tenant), brain.to_string(), since.as_secs());
         tracing::warn!(tenant, brain, s, "nothing is heard of a brain that is awake");
     }

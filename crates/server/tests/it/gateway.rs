@@ -12,7 +12,7 @@ use autoshare_core::event::{Event, Exchange};
 use autoshare_core::{Digest, Seq, TokenId};
 use autoshare_host::Host;
 use autoshare_host::calls::Calls;
-use autoshare_host::resident::{Resident, ResidentParts, ResidentsSettings};
+use autoshare_host::resident::{AwakeIndex, Homes, Resident, ResidentParts, ResidentsSettings};
 use autoshare_sandbox::Launcher;
 use autoshare_server::api::Faces;
 use autoshare_server::http::{Http, HttpSettings, TlsPair};
@@ -99,22 +99,24 @@ impl Place {
         .unwrap();
         let parts = (data.path().to_owned(), Arc::clone(&store), ledger, Arc::new(broker), settings);
         let most = ResidentsSettings::default();
-        let faces =
-            Arc::new(faces(data.path(), most, crate::house::well(), None, move |access, record, homes, index| {
-                let (data, store, ledger, broker, settings) = parts.clone();
-                let host = Host::new(
-                    access.clone(),
-                    Arc::clone(&store),
-                    Arc::clone(&ledger),
-                    Arc::new(Launcher::none()),
-                    Arc::clone(&broker),
-                    host_settings(&data),
-                );
-                let gateway = Gateway::new(broker, ledger, settings);
-                let calls = Calls::new(access.clone(), store);
-                let (homes, index) = (homes.clone(), Arc::clone(index));
-                Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools: Vec::new(), homes, index }))
-            }));
+        let telemetry = crate::house::telemetry(data.path(), |_| {});
+        let onlooker = Arc::clone(&telemetry);
+        let open = move |access: &Access, record, homes: &Homes, index: &Arc<AwakeIndex>| {
+            let (data, store, ledger, broker, settings) = parts.clone();
+            let host = Host::new(
+                access.clone(),
+                Arc::clone(&store),
+                Arc::clone(&ledger),
+                Arc::new(Launcher::none()),
+                Arc::clone(&broker),
+                host_settings(&data),
+            );
+            let gateway = Gateway::new(broker, ledger, settings);
+            let calls = Calls::new(access.clone(), store);
+            let (homes, index, tools, onlooker) = (homes.clone(), Arc::clone(index), Vec::new(), Arc::clone(&onlooker));
+            Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools, homes, index, onlooker }))
+        };
+        let faces = Arc::new(faces(data.path(), most, crate::house::well(), None, telemetry, open));
         let listen = "127.0.0.1:0".parse().unwrap();
         let http = HttpSettings { listen, drain: Duration::from_millis(500), ..http };
         let scheme = if tls.is_some() { "https" } else { "http" };

@@ -19,6 +19,7 @@ use autoshare_server::api::{ApiSettings, Faces, FacesParts};
 use autoshare_server::health::{Health, HealthParts, HealthSettings};
 use autoshare_server::http::{Http, HttpSettings};
 use autoshare_server::login::Login;
+use autoshare_server::telemetry::{ALERTS_APART, Telemetry, TelemetryParts};
 use autoshare_store::Store;
 use autoshare_store::audit::Audit;
 use autoshare_store::ledger::{Budgets, Ledger};
@@ -68,8 +69,17 @@ pub(crate) fn well() -> HealthParts {
         places: Vec::new(),
         cells: Box::new(|| (0, 0, false)),
         appends: Arc::default(),
+        audit_failures: Arc::default(),
         disks: Vec::new(),
     }
+}
+
+/// What sends nothing but what `more` says.
+pub(crate) fn telemetry(data: &Path, more: impl FnOnce(&mut TelemetryParts)) -> Arc<Telemetry> {
+    let tenants = Arc::new(Tenants::open(data, &Vault::open(data).unwrap()).unwrap());
+    let mut parts = TelemetryParts { tenants, traces: None, receivers: Vec::new(), apart: ALERTS_APART };
+    more(&mut parts);
+    Arc::new(Telemetry::new(parts))
 }
 
 /// Faces over a data directory whose tenants are opened by `open`.
@@ -78,6 +88,7 @@ pub(crate) fn faces(
     most: ResidentsSettings,
     health: HealthParts,
     login: Option<Login>,
+    telemetry: Arc<Telemetry>,
     open: impl Fn(&Access, Arc<TenantRecord>, &Homes, &Arc<AwakeIndex>) -> Result<Resident, HostError>
     + Send
     + Sync
@@ -103,6 +114,7 @@ pub(crate) fn faces(
         destroy: Box::new(|_| Ok(vec!["destroyed".to_owned()])),
         health: Health::new(health),
         login,
+        telemetry,
     })
 }
 
@@ -143,7 +155,7 @@ impl House {
 
     /// One that still takes requests for a while when it is to end.
     pub(crate) async fn noticing(script: Script, health: HealthParts, notice: Duration) -> Self {
-        Self::begun(private(), script, ResidentsSettings::default(), health, notice, None).await
+        Self::begun(private(), script, ResidentsSettings::default(), health, notice, None, |_| {}).await
     }
 
     pub(crate) async fn over(script: Script, most: ResidentsSettings) -> Self {
@@ -152,13 +164,18 @@ impl House {
 
     /// Over what another one left.
     pub(crate) async fn at(data: tempfile::TempDir, script: Script, most: ResidentsSettings) -> Self {
-        Self::begun(data, script, most, well(), Duration::ZERO, None).await
+        Self::begun(data, script, most, well(), Duration::ZERO, None, |_| {}).await
     }
 
     /// One that people sign in to.
     pub(crate) async fn with_login(login: Login) -> Self {
         let most = ResidentsSettings::default();
-        Self::begun(private(), Script::new([]), most, well(), Duration::ZERO, Some(login)).await
+        Self::begun(private(), Script::new([]), most, well(), Duration::ZERO, Some(login), |_| {}).await
+    }
+
+    /// One that sends what `more` says.
+    pub(crate) async fn sending(script: Script, health: HealthParts, more: impl FnOnce(&mut TelemetryParts)) -> Self {
+        Self::begun(private(), script, ResidentsSettings::default(), health, Duration::ZERO, None, more).await
     }
 
     async fn begun(
@@ -168,11 +185,14 @@ impl House {
         health: HealthParts,
         notice: Duration,
         login: Option<Login>,
+        more: impl FnOnce(&mut TelemetryParts),
     ) -> Self {
         let model = ScriptedModel::start(script);
         let (dir, url) = (data.path().to_owned(), model.base_url());
-        let appends = Arc::clone(&health.appends);
-        let faces = faces(data.path(), most, health, login, move |access, record, homes, index| {
+        let (appends, audit_failures) = (Arc::clone(&health.appends), Arc::clone(&health.audit_failures));
+        let telemetry = telemetry(data.path(), more);
+        let onlooker = Arc::clone(&telemetry);
+        let faces = faces(data.path(), most, health, login, telemetry, move |access, record, homes, index| {
             let vault = Vault::open(&dir).unwrap();
             let store = Arc::new(Store::open(&dir, access, &vault)?);
             let ledger = Arc::new(Ledger::open(&dir, access, Budgets::default())?);
@@ -186,7 +206,8 @@ impl House {
                 Arc::clone(&broker),
                 host_settings(&dir),
             );
-            let auditor = Auditor::new(access.clone(), Audit::open(&dir, access, &vault)?)?;
+            let auditor =
+                Auditor::new(access.clone(), Audit::open(&dir, access, &vault)?, Arc::clone(&audit_failures))?;
             let tokens = Tokens::open(&dir, &vault).unwrap();
             let host = host
                 .with_auditor(Arc::new(auditor))
@@ -201,6 +222,7 @@ impl House {
                 tools: autoshare_gate::builtin_tools(),
                 homes: homes.clone(),
                 index: Arc::clone(index),
+                onlooker: Arc::clone(&onlooker) as _,
             }))
         });
         let faces = Arc::new(faces);
@@ -312,6 +334,7 @@ impl House {
         self.stop.take().unwrap().send(()).unwrap();
         self.serving.take().unwrap().await.unwrap();
         self.faces.residents.close(Duration::from_secs(1)).await;
+        self.faces.telemetry.end(Duration::from_secs(2)).await;
         self.data
     }
 }

@@ -33,7 +33,6 @@ fn settings(provider: &Provider) -> LoginSettings {
     LoginSettings {
         client_secret: Some("OIDC".to_owned()),
         groups_claim: Some("groups".to_owned()),
-        timeout: Duration::from_secs(1),
         ..usual
     }
 }
@@ -477,7 +476,7 @@ async fn a_provider_that_misbehaves_signs_nobody_in_and_holds_nobody_up() {
     assert_eq!(rows.len(), 34);
     let tried = rows.into_iter().map(async |(name, path, lie)| {
         let provider = Provider::start().await;
-        let house = house(&provider, |_| ()).await;
+        let house = house(&provider, |settings| settings.timeout = Duration::from_secs(2)).await;
         let (access, _) = house.tenant("acme");
         person(house.tokens.people(), &access, account(&provider, "ann"), &["owner"]);
         provider.answer(path, lie(&provider));
@@ -492,7 +491,7 @@ async fn a_provider_that_misbehaves_signs_nobody_in_and_holds_nobody_up() {
         }
         let is_told = page.status == 502 && page.header("retry-after") == "5" || page.is_the_refusal();
         assert!(is_told && !page.text.contains("evil"), "{name} at {path}: {page:?}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "{name} at {path}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{name} at {path}: {:?}", begun.elapsed());
         assert_eq!(provider.asked("/elsewhere"), 0, "a redirect was followed");
         house.close().await;
     });
@@ -521,14 +520,14 @@ async fn it_goes_on_when_the_provider_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_looked_at_again_for_a_new_one_but_not_for_everybody_who_claims_one() {
     let provider = Provider::start().await;
-    let house = house(&provider, |settings| settings.keys_apart = Duration::from_millis(800)).await;
+    let house = house(&provider, |settings| settings.keys_apart = Duration::from_secs(4)).await;
     let (access, _) = house.tenant("acme");
     person(house.tokens.people(), &access, account(&provider, "ann"), &["viewer"]);
     Browser::new(&house).sign_in(&provider, "acme", &Saying::truth("ann")).await.code();
     let new = || Saying { signing: Signing::NewKey, ..Saying::truth("ann") };
     assert!(Browser::new(&house).sign_in(&provider, "acme", &new()).await.is_the_refusal(), "not yet");
     assert_eq!(provider.asked("/jwks"), 1);
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    tokio::time::sleep(Duration::from_millis(4_100)).await;
     Browser::new(&house).sign_in(&provider, "acme", &new()).await.code();
     Browser::new(&house).sign_in(&provider, "acme", &new()).await.code();
     assert_eq!(provider.asked("/jwks"), 2);
@@ -643,7 +642,7 @@ async fn every_path_below_login_is_one_of_these() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_so_many_wait_for_the_provider_and_the_others_are_told_to_come_again() {
     let provider = Provider::start().await;
-    let house = house(&provider, |settings| settings.at_once = 2).await;
+    let house = house(&provider, |settings| (settings.at_once, settings.timeout) = (2, Duration::from_secs(2))).await;
     let mut back = Vec::new();
     for _ in 0..8 {
         let mut browser = Browser::new(&house);
@@ -657,7 +656,7 @@ async fn only_so_many_wait_for_the_provider_and_the_others_are_told_to_come_agai
     let of = |status| pages.iter().filter(|page| page.status == status && page.header("retry-after") == "5").count();
     let (failed, turned_away) = (of(502), of(503));
     assert!(failed >= 2 && turned_away >= 4 && failed + turned_away == 8, "{failed} and {turned_away}");
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     house.close().await;
 }
 

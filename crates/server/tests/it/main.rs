@@ -24,6 +24,7 @@ mod protocol;
 mod provider;
 mod routes;
 mod shares;
+mod telemetry;
 mod tenants;
 mod upstream;
 

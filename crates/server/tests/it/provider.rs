@@ -111,6 +111,8 @@ pub(crate) fn of<'q>(query: &'q [(String, String)], name: &str) -> &'q str {
 
 impl Provider {
     pub(crate) async fn start() -> Self {
+        // Before anybody waits for an answer.
+        tokio::task::spawn_blocking(|| LazyLock::force(&KEYS)).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let state = State {

@@ -30,11 +30,7 @@ impl Credentials for Kept {
 fn settings(provider: &Provider) -> LoginSettings {
     let origin = Origin::parse("http://localhost:7878").unwrap();
     let usual = LoginSettings::new(origin, &provider.issuer, CLIENT);
-    LoginSettings {
-        client_secret: Some("OIDC".to_owned()),
-        groups_claim: Some("groups".to_owned()),
-        ..usual
-    }
+    LoginSettings { client_secret: Some("OIDC".to_owned()), groups_claim: Some("groups".to_owned()), ..usual }
 }
 
 async fn house(provider: &Provider, change: impl FnOnce(&mut LoginSettings)) -> House {

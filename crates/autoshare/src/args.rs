@@ -7,7 +7,7 @@ use autoshare_core::day::Day;
 use autoshare_core::{ShareId, TenantName, TokenId};
 use clap::{Parser, Subcommand};
 
-use crate::people::PersonCommand;
+use crate::people::{Login, PersonCommand};
 use crate::settings::GlobalFlags;
 use crate::sharing::Share;
 use crate::upkeep::{Audit, Key};
@@ -99,6 +99,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PersonCommand,
     },
+    /// Sign in to a tenant of a server elsewhere (--tenant), and get a token that ends
+    Login(Login),
     /// Share copies of files between tenants: offered by one, accepted by the other, ended by either
     Share {
         #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! The grammar of `person`.
+//! The grammar of `person` and `login`.
 
 use autoshare_access::RoleName;
 use autoshare_core::PersonId;
@@ -23,6 +23,13 @@ pub(crate) enum PersonCommand {
         /// Their id
         id: PersonId,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Login {
+    /// The server: https://HOST[:PORT], or http:// on this machine
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: String,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -1,13 +1,13 @@
 //! Faces of the host that others connect to.
 //!
 //! The *control socket*, by which `approve`, `stop` and `logs -f` reach the process that drives a brain ([`control`]), and
-//! HTTP, by which everybody else does ([`http`]): HTTP/1.1 and, over TLS, HTTP/2. How it all is, [`health`] says;
-//! what leaves by itself, traces and alerts, [`telemetry`] sends.
+//! HTTP, by which everybody else does ([`http`]): HTTP/1.1 and, over TLS, HTTP/2. People sign in by [`login`]. How it all is,
+//! [`health`] says; what leaves by itself, traces and alerts, [`telemetry`] sends.
 //!
 //! **Invariants**
 //! - Every handler starts from an `Access` that it can get in one way only: at the socket, that the kernel says the peer
 //!   runs under the uid that owns the data directory (`SO_PEERCRED`, unix(7)), where a request carries no identity; over
-//!   HTTP, by a token.
+//!   HTTP, by a token. Who signs in has none yet, and reaches nothing: a login ends with a token.
 //! - Whoever is slow, silent or changes his mind holds a place for a bounded time, in either version of HTTP, and what was
 //!   begun for him is recorded.
 //! - A request has one name, and it is this server's; a page in a browser has none. What a page may send unasked (a form,
@@ -23,4 +23,5 @@ pub mod api;
 pub mod control;
 pub mod health;
 pub mod http;
+pub mod login;
 pub mod telemetry;

@@ -232,6 +232,21 @@ impl Tokens {
         })
     }
 
+    /// Ends the token that `access` came from, and with it every token below it: whoever holds one may sign out with it,
+    /// whatever its scopes. Without a token there is nothing to end.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn sign_out(&self, access: &Access) -> Result<(), AccessError> {
+        let Some(token) = access.token() else { return Ok(()) };
+        let gone = || AccessError::NoToken(token.id.clone());
+        let shelf = Shelf::existing(&self.data, access.tenant())?.ok_or_else(gone)?;
+        let _alone = shelf.lock()?;
+        let mut kept = shelf.read(&self.marks, &token.id)?.ok_or_else(gone)?;
+        kept.record.revoked_ms.get_or_insert(now_ms());
+        shelf.replace(&self.marks, &kept)
+    }
+
     /// Gives a token a new secret; the old one ends at once. Id, limits and what was used stay.
     ///
     /// # Errors

@@ -1,12 +1,12 @@
 //! Puts the parts together for a server of many tenants.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use autoshare_access::{Access, Operator, TenantRecord, Tenants, Tokens};
 use autoshare_broker::gateway::Gateway;
-use autoshare_broker::{Claims, Outbound, Timeouts, Webhook, named_headers};
+use autoshare_broker::{Claims, Credentials, Outbound, Timeouts, Webhook, named_headers};
 use autoshare_core::TenantName;
 use autoshare_core::budget::Budget;
 use autoshare_core::day::Day;
@@ -19,6 +19,7 @@ use autoshare_host::{Auditor, Host, HostError, Questions};
 use autoshare_sandbox::{Launcher, Tier};
 use autoshare_server::api::{Faces, FacesParts};
 use autoshare_server::health::{Disk, Health, HealthParts};
+use autoshare_server::login::{Login, LoginSettings};
 use autoshare_server::telemetry::{Telemetry, TelemetryParts};
 use autoshare_store::Store;
 use autoshare_store::audit::Audit;
@@ -26,7 +27,7 @@ use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_vault::Vault;
 use rustix::fs::Mode;
 
-use super::{First, broker_of, guard, host_of, known_mcp_of, parts, tools};
+use super::{First, Kept, broker_of, guard, host_of, known_mcp_of, parts, secrets_of, tools};
 use crate::commands::token::now_ms;
 use crate::exit::{FAILED, Failure, SETTINGS};
 use crate::settings::{Settings, read_key, read_text};
@@ -107,7 +108,9 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
         audit_failures: Arc::clone(&audit_failures),
         disks: vec![("data", disk(&settings.data_dir)?), ("workspaces", disk(&settings.workspaces())?)],
     };
+    let login = settings.serve.login.as_ref().map(|login| login_of(&settings, login)).transpose()?;
     let faces = FacesParts {
+        login,
         health: Health::new(health),
         telemetry: Arc::clone(&telemetry),
         tokens: tokens()?,
@@ -142,6 +145,16 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
         },
     };
     Ok(Faces::new(faces))
+}
+
+/// The way in for people. The client's secret is one of the operator's.
+fn login_of(settings: &Settings, login: &LoginSettings) -> Result<Login, Failure> {
+    let own = Access::local(&settings.data_dir)?;
+    let secrets: Box<dyn Credentials> = match &login.client_secret {
+        Some(_) => Box::new(Kept { secrets: secrets_of(settings, &own)?, found: Mutex::default() }),
+        None => Box::new(()),
+    };
+    Login::new(login, secrets).map_err(|error| Failure::new(SETTINGS, error.to_string()))
 }
 
 /// What is sent by itself, and with which secrets: their files are read here.

@@ -9,6 +9,7 @@ mod exec;
 mod explain;
 mod journal;
 mod key;
+mod login;
 mod mcp;
 mod model;
 mod net;
@@ -101,6 +102,7 @@ pub(crate) fn dispatch(args: Args, launcher: Option<Launcher>) -> Result<ExitCod
         Command::Tenant { command } => tenant::tenant(&settings, &command, look),
         Command::Token { command } => token::token(&settings, &command, look),
         Command::Person { command } => person::person(&settings, &command, look),
+        Command::Login(flags) => login::login(&settings, &flags, look),
         Command::Share { command } => share::share(&settings, &command, look),
         Command::Mcp { command } => mcp::mcp(&settings, launcher, &command, look),
         Command::Tool { command } => tool::tool(&settings, &command, look),

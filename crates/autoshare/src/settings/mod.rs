@@ -7,6 +7,7 @@ mod fair;
 mod file;
 mod gate;
 mod guard;
+mod login;
 mod mcp;
 mod models;
 mod network;

@@ -11,9 +11,11 @@ use autoshare_host::resident::ResidentsSettings;
 use autoshare_server::api::ApiSettings;
 use autoshare_server::health::HealthSettings;
 use autoshare_server::http::{Demand, Http2Settings, HttpSettings};
+use autoshare_server::login::LoginSettings;
 use autoshare_server::telemetry::ALERTS_APART;
 use serde::Deserialize;
 
+use super::login::LoginSection;
 use super::telemetry::{self, Alerts, AlertsSection, Traces, TracesSection};
 use super::{SettingsError, bounded_in, read_text};
 
@@ -46,6 +48,7 @@ pub(crate) struct ServeSection {
     least_free: Option<u64>,
     metrics_tenants: Option<u64>,
     silent_s: Option<u64>,
+    login: Option<LoginSection>,
     traces: Option<TracesSection>,
     alerts: Vec<AlertsSection>,
     alerts_apart_s: Option<u64>,
@@ -136,6 +139,8 @@ pub(crate) struct Serve {
     pub(crate) log: Option<tracing::Level>,
     /// Bounds of what is told of its health.
     pub(crate) health: HealthSettings,
+    /// How people sign in; `None`: they do not.
+    pub(crate) login: Option<LoginSettings>,
     /// Where traces are sent.
     pub(crate) traces: Option<Traces>,
     /// Where alerts are sent.
@@ -188,9 +193,11 @@ impl TlsSettings {
 impl ServeSection {
     /// The files it names.
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let login = self.login.as_ref().and_then(|login| login.ca_file.clone());
         let telemetry = self.traces.iter().flat_map(TracesSection::files);
         let telemetry = telemetry.chain(self.alerts.iter().flat_map(AlertsSection::files));
-        [&self.tls_cert, &self.tls_key, &self.client_ca, &self.roles].into_iter().flatten().cloned().chain(telemetry)
+        let named = [&self.tls_cert, &self.tls_key, &self.client_ca, &self.roles];
+        named.into_iter().flatten().cloned().chain(login).chain(telemetry)
     }
 
     pub(crate) fn read(&self) -> Result<Serve, SettingsError> {
@@ -201,9 +208,12 @@ impl ServeSection {
         let write = within("write_timeout_s", self.write_timeout_s, usual.write_timeout.as_secs(), 1..=3_600)?;
         let drain = within("drain_s", self.drain_s, usual.drain.as_secs(), 0..=3_600)?;
         let notice = within("notice_s", self.notice_s, usual.notice.as_secs(), 0..=600)?;
+        let login = self.login.as_ref().map(LoginSection::read).transpose()?;
+        // Browsers come by this name.
+        let by_login = login.iter().map(|login| login.origin.host.to_string());
         let http = HttpSettings {
             listen: self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?,
-            hosts: self.hosts.clone(),
+            hosts: self.hosts.iter().cloned().chain(by_login).collect(),
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             head_timeout: Duration::from_secs(head),
             write_timeout: Duration::from_secs(write),
@@ -287,6 +297,7 @@ impl ServeSection {
                 None | Some(LogLevel::Info) => Some(tracing::Level::INFO),
             },
             health,
+            login,
             traces: self.traces.as_ref().map(TracesSection::read).transpose()?,
             alerts: telemetry::receivers(&self.alerts)?,
             alerts_apart: Duration::from_secs(within(

@@ -26,6 +26,7 @@ mod exec;
 mod gate;
 mod guard;
 mod gullible;
+mod login;
 mod mcp;
 mod mcp_guard;
 mod mcp_offers;

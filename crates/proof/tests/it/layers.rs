@@ -43,6 +43,7 @@ const POWERS: &[(&str, &[&str], &str)] = &[
     ("hyper-util",       &["broker", "server", "testkit"],                      "HTTP is spoken at the edges"),
     ("rustls",           &["broker"],                                           "the only opener of outbound sockets"),
     ("tokio-rustls",     &["broker", "server"],                                 "TLS is spoken at the edges"),
+    ("openidconnect",    &["server"],                                           "who signed in is told in one place"),
     ("rustls-webpki",    &["server"],                                           "who a caller is by its certificate is told in one place"),
     ("rcgen",            &["broker", "testkit"],                                "one crate makes certificates"),
     ("rmcp",             &["mcp"],                                              "one crate speaks with servers of tools"),

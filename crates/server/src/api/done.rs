@@ -90,7 +90,7 @@ impl Done {
     }
 }
 
-pub(super) fn response(answered: Result<Done, Problem>) -> Response<Reply> {
+pub(crate) fn response(answered: Result<Done, Problem>) -> Response<Reply> {
     let done = match answered {
         Ok(done) => done,
         Err(problem) => refused(&problem),

@@ -48,7 +48,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::ask::{Ask, is_json};
 use self::bodies::Bodies;
-use self::done::{refused, response};
+use self::done::refused;
+pub(crate) use self::done::response as answered;
 use self::each::Each;
 use self::once::Once;
 use self::problem::Problem;
@@ -56,6 +57,7 @@ use self::route::{Needs, Route, Takes};
 use crate::health::Health;
 use crate::http::reply::Reply;
 use crate::http::site::Shown;
+use crate::login::Login;
 use crate::telemetry::Telemetry;
 
 /// Bounds of the API. Every one has a number.
@@ -152,6 +154,8 @@ pub struct FacesParts {
     pub destroy: Destroy,
     /// What tenants share.
     pub sharing: Arc<Sharing>,
+    /// How people sign in; `None`: they do not.
+    pub login: Option<Login>,
     /// How the server is.
     pub health: Health,
     /// What sends traces and alerts.
@@ -284,7 +288,7 @@ pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<In
         }
         Err(problem) => (None, Err(problem)),
     };
-    let mut response = response(done);
+    let mut response = answered(done);
     if let Some(of) = of {
         response.extensions_mut().insert(Asker(of));
     }
@@ -407,7 +411,7 @@ async fn take(
 }
 
 /// The parameters of a query, none of them twice.
-fn parameters(query: &str) -> Result<Vec<(String, String)>, Problem> {
+pub(crate) fn parameters(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let mut found: Vec<(String, String)> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         // None here takes more, and each is compared with all before it.

@@ -18,6 +18,9 @@ fn native() -> Vec<Route> {
     const PAGE: &[(&str, &str)] = &[("limit", "items at most: 1 to 100; 20"), ("cursor", "`next` of the page before")];
     vec![
         Route::new(Method::GET, "/api/v1/me", "me", usage::me).gives::<usage::MeWords>(200).says("Who this token is"),
+        Route::new(Method::DELETE, "/api/v1/me", "sign_out", tokens::sign_out)
+            .gives_nothing()
+            .says("Sign out: end this token"),
         Route::new(Method::POST, "/api/v1/brains", "create_brain", brains::create)
             .needs(Scope::Brains)
             .asks::<brains::NewBrainWords>()

@@ -154,6 +154,15 @@ pub(crate) async fn revoke(faces: Arc<Faces>, ask: Ask) -> Answered {
     Ok(Done::status(StatusCode::NO_CONTENT))
 }
 
+/// Ends the token by which it is asked.
+pub(crate) async fn sign_out(faces: Arc<Faces>, ask: Ask) -> Answered {
+    let (id, resident) = (ask.bearer.token.id.clone(), faces.resident(&ask).await?);
+    let (ending, access) = (Arc::clone(&faces), ask.bearer.access.clone());
+    blocking(move || Ok(ending.tokens.sign_out(&access)?)).await?;
+    faces.note(&resident, ask.entry(Act::TokenRevoked, id.as_str())).await?;
+    Ok(Done::status(StatusCode::NO_CONTENT))
+}
+
 pub(crate) async fn rotate(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (id, resident) = (ask.token()?, faces.resident(&ask).await?);
     let (rotating, access) = (Arc::clone(&faces), ask.bearer.access.clone());

@@ -21,19 +21,22 @@ pub(crate) enum Face {
     Api,
     AgentProtocol,
     Gateway,
+    Login,
     Health,
     /// Nothing that there is.
     None,
 }
 
 impl Face {
-    pub(super) const ALL: [Self; 5] = [Self::Api, Self::AgentProtocol, Self::Gateway, Self::Health, Self::None];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Api, Self::AgentProtocol, Self::Gateway, Self::Login, Self::Health, Self::None];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::AgentProtocol => "agent_protocol",
             Self::Gateway => "gateway",
+            Self::Login => "login",
             Self::Health => "health",
             Self::None => "none",
         }

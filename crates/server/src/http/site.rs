@@ -16,6 +16,7 @@ use super::peer::PeerCertificate;
 use super::reply::Reply;
 use crate::api::{self, Asker, Faces};
 use crate::health::{Face, Noting};
+use crate::login;
 
 /// Anthropic's header for a key.
 const X_API_KEY: &str = "x-api-key";
@@ -37,6 +38,7 @@ impl Answering for Site {
             "/readyz" => (Face::Health, "/readyz"),
             "/metrics" => (Face::Health, "/metrics"),
             path if path.starts_with(ROOT) => (Face::Gateway, ROOT),
+            path if login::is_ours(path) => (Face::Login, "/login"),
             path if api::is_ours(path) => {
                 let face = if path.starts_with("/ap/") { Face::AgentProtocol } else { Face::Api };
                 (face, self.faces.pattern(path))
@@ -64,11 +66,12 @@ impl Site {
             "/livez" => plain(StatusCode::OK, "alive"),
             "/readyz" => self.faces.health.ready(&self.faces.residents.open_now().await, request.headers()),
             path if path.starts_with(ROOT) => self.gateway(request).await,
+            path if login::is_ours(path) => login::answer(&self.faces, request).await.unwrap_or_else(nothing),
             path if api::is_ours(path) => {
                 let shown = Shown::of(&request, bearer(request.headers()));
                 api::answer(&self.faces, shown, request).await
             }
-            _ => plain(StatusCode::NOT_FOUND, "nothing here"),
+            _ => nothing(),
         }
     }
 
@@ -168,6 +171,10 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
     let first = tokens.next()?;
     // SDKs that send a key in both ways send the same one.
     tokens.all(|other| other == first).then_some(first)
+}
+
+fn nothing() -> Response<Reply> {
+    plain(StatusCode::NOT_FOUND, "nothing here")
 }
 
 pub(super) fn plain(status: StatusCode, words: &'static str) -> Response<Reply> {

@@ -116,7 +116,7 @@ impl Place {
             let (homes, index, tools, onlooker) = (homes.clone(), Arc::clone(index), Vec::new(), Arc::clone(&onlooker));
             Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools, homes, index, onlooker }))
         };
-        let faces = Arc::new(faces(data.path(), most, crate::house::well(), telemetry, open));
+        let faces = Arc::new(faces(data.path(), most, crate::house::well(), None, telemetry, open));
         let listen = "127.0.0.1:0".parse().unwrap();
         let http = HttpSettings { listen, drain: Duration::from_millis(500), ..http };
         let scheme = if tls.is_some() { "https" } else { "http" };

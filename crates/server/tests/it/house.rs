@@ -18,6 +18,7 @@ use autoshare_sandbox::{CellLimits, Launcher, Tier};
 use autoshare_server::api::{ApiSettings, Faces, FacesParts};
 use autoshare_server::health::{Health, HealthParts, HealthSettings};
 use autoshare_server::http::{Http, HttpSettings};
+use autoshare_server::login::Login;
 use autoshare_server::telemetry::{ALERTS_APART, Telemetry, TelemetryParts};
 use autoshare_store::Store;
 use autoshare_store::audit::Audit;
@@ -86,6 +87,7 @@ pub(crate) fn faces(
     data: &Path,
     most: ResidentsSettings,
     health: HealthParts,
+    login: Option<Login>,
     telemetry: Arc<Telemetry>,
     open: impl Fn(&Access, Arc<TenantRecord>, &Homes, &Arc<AwakeIndex>) -> Result<Resident, HostError>
     + Send
@@ -111,6 +113,7 @@ pub(crate) fn faces(
         settings: ApiSettings::default(),
         destroy: Box::new(|_| Ok(vec!["destroyed".to_owned()])),
         health: Health::new(health),
+        login,
         telemetry,
     })
 }
@@ -152,7 +155,7 @@ impl House {
 
     /// One that still takes requests for a while when it is to end.
     pub(crate) async fn noticing(script: Script, health: HealthParts, notice: Duration) -> Self {
-        Self::begun(private(), script, ResidentsSettings::default(), health, notice, |_| {}).await
+        Self::begun(private(), script, ResidentsSettings::default(), health, notice, None, |_| {}).await
     }
 
     pub(crate) async fn over(script: Script, most: ResidentsSettings) -> Self {
@@ -161,12 +164,18 @@ impl House {
 
     /// Over what another one left.
     pub(crate) async fn at(data: tempfile::TempDir, script: Script, most: ResidentsSettings) -> Self {
-        Self::begun(data, script, most, well(), Duration::ZERO, |_| {}).await
+        Self::begun(data, script, most, well(), Duration::ZERO, None, |_| {}).await
+    }
+
+    /// One that people sign in to.
+    pub(crate) async fn with_login(login: Login) -> Self {
+        let most = ResidentsSettings::default();
+        Self::begun(private(), Script::new([]), most, well(), Duration::ZERO, Some(login), |_| {}).await
     }
 
     /// One that sends what `more` says.
     pub(crate) async fn sending(script: Script, health: HealthParts, more: impl FnOnce(&mut TelemetryParts)) -> Self {
-        Self::begun(private(), script, ResidentsSettings::default(), health, Duration::ZERO, more).await
+        Self::begun(private(), script, ResidentsSettings::default(), health, Duration::ZERO, None, more).await
     }
 
     async fn begun(
@@ -175,6 +184,7 @@ impl House {
         most: ResidentsSettings,
         health: HealthParts,
         notice: Duration,
+        login: Option<Login>,
         more: impl FnOnce(&mut TelemetryParts),
     ) -> Self {
         let model = ScriptedModel::start(script);
@@ -182,7 +192,7 @@ impl House {
         let (appends, audit_failures) = (Arc::clone(&health.appends), Arc::clone(&health.audit_failures));
         let telemetry = telemetry(data.path(), more);
         let onlooker = Arc::clone(&telemetry);
-        let faces = faces(data.path(), most, health, telemetry, move |access, record, homes, index| {
+        let faces = faces(data.path(), most, health, login, telemetry, move |access, record, homes, index| {
             let vault = Vault::open(&dir).unwrap();
             let store = Arc::new(Store::open(&dir, access, &vault)?);
             let ledger = Arc::new(Ledger::open(&dir, access, Budgets::default())?);

@@ -15,6 +15,7 @@ pub(crate) mod once;
 pub mod openapi;
 mod people;
 pub(crate) mod problem;
+mod refusals;
 pub(crate) mod route;
 mod shares;
 mod table;
@@ -27,9 +28,8 @@ pub(crate) use self::artifacts::file;
 pub(crate) use self::brains::check_words;
 pub(crate) use self::done::Done;
 
-use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autoshare_access::{Bearer, Operator, Scope, Tenants, Tokens};
@@ -37,7 +37,7 @@ use autoshare_core::audit::{Act, Actor, Entry};
 use autoshare_core::budget::Account;
 use autoshare_core::fair::{Key, Rate, Rates};
 use autoshare_core::usage::Limits;
-use autoshare_core::{Digest, TenantName, TokenId};
+use autoshare_core::{Digest, TenantName};
 use autoshare_host::resident::{Homes, Resident, Residents};
 use autoshare_host::shares::Sharing;
 use http_body_util::{BodyExt as _, Limited};
@@ -53,6 +53,7 @@ pub(crate) use self::done::response as answered;
 use self::each::Each;
 use self::once::Once;
 use self::problem::Problem;
+use self::refusals::Refusals;
 use self::route::{Needs, Route, Takes};
 use crate::health::Health;
 use crate::http::reply::Reply;
@@ -77,6 +78,8 @@ pub struct ApiSettings {
     pub requests_each: usize,
     /// Streams of events of one tenant at once: 100.
     pub streams_each: usize,
+    /// How long a request that was refused, of a tenant that makes far too many, waits for that answer: 1 s.
+    pub refused_delay: Duration,
 }
 
 impl Default for ApiSettings {
@@ -89,6 +92,7 @@ impl Default for ApiSettings {
             body_timeout: Duration::from_secs(60),
             requests_each: 64,
             streams_each: 100,
+            refused_delay: Duration::from_secs(1),
         }
     }
 }
@@ -97,6 +101,8 @@ impl Default for ApiSettings {
 const FORM: usize = 64 * 1_024;
 /// Bytes of a body for which a request counts as one more: 64 KiB.
 const BODY_UNIT: usize = 64 * 1_024;
+/// What a refusal of too many requests is called.
+const RATE: &str = "rate";
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
 
@@ -105,8 +111,7 @@ pub struct Faces {
     parts: FacesParts,
     pub(crate) rates: Rates,
     begun: Instant,
-    /// When refusals were last written down, by token and reason.
-    noted: Mutex<HashMap<(TokenId, &'static str), Instant>>,
+    refusals: Refusals,
     pub(crate) once: Arc<Once>,
     pub(crate) bodies: Bodies,
     pub(crate) routes: Vec<Route>,
@@ -121,11 +126,6 @@ impl Deref for Faces {
         &self.parts
     }
 }
-
-/// Between two entries of the audit trail about the same refusal.
-const NOTED_APART: Duration = Duration::from_secs(60);
-/// Refusals that are remembered for that at most.
-const MAX_NOTED: usize = 10_000;
 
 /// Removes what a tenant has on disk. Waits for the disk.
 pub type Destroy = Box<dyn Fn(&autoshare_core::TenantName) -> Result<Vec<String>, String> + Send + Sync>;
@@ -177,7 +177,7 @@ impl Faces {
             parts,
             rates: Rates::default(),
             begun: Instant::now(),
-            noted: Mutex::default(),
+            refusals: Refusals::new(settings.refused_delay),
             once,
             bodies,
             routes,
@@ -206,7 +206,7 @@ impl Faces {
         let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let requests = asked.iter().map(|(_, rate)| rate.burst()).fold(requests, u64::min);
         self.rates.check(now, requests, &asked).map_err(|limited| {
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", limited.to_string());
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, RATE, limited.to_string());
             limited.wait.seconds().into_iter().fold(problem, Problem::later)
         })
     }
@@ -217,22 +217,15 @@ impl Faces {
         blocking(move || Ok(resident.note(&entry)?)).await
     }
 
-    /// Writes down that whoever asks was refused; once a minute for each token and reason, so that who asks in vain without
-    /// end fills no disk.
+    /// Writes down that whoever asks was refused.
     async fn note_refused(&self, bearer: &Bearer, problem: &Problem) {
         let act = match problem.status {
             StatusCode::FORBIDDEN => Act::Refused,
             StatusCode::TOO_MANY_REQUESTS => Act::LimitHit,
             _ => return,
         };
-        let key = (bearer.token.id.clone(), problem.code);
-        {
-            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-            noted.retain(|_, at: &mut Instant| at.elapsed() < NOTED_APART);
-            if noted.len() >= MAX_NOTED || noted.contains_key(&key) {
-                return;
-            }
-            noted.insert(key, Instant::now());
+        if !self.refusals.is_to_be_noted(&bearer.token.id, problem.code) {
+            return;
         }
         let Ok(resident) = self.residents.of(&bearer.access).await else { return };
         let entry = Entry::new(Actor::Token { id: bearer.token.id.clone() }, act, problem.code);
@@ -283,6 +276,9 @@ pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<In
             };
             if let Err(problem) = &done {
                 faces.note_refused(&bearer, problem).await;
+                if problem.code == RATE {
+                    faces.refusals.hold_back(bearer.access.tenant()).await;
+                }
             }
             (Some(bearer.access.tenant().clone()), done)
         }

@@ -281,7 +281,9 @@ fn judged(desk: &Desk, server: &Server, token: &str, seconds: u32, of: &[&str], 
 #[test]
 fn schemathesis_finds_nothing() {
     let served = Served::new(writes());
-    let scopes = [&SCOPES[..], &["operator", "audit"]].concat();
+    // The description says what holds for tokens that may not leave a step's body out.
+    let scopes: Vec<&str> = SCOPES.into_iter().filter(|scope| *scope != "empty_steps").collect();
+    let scopes = [&scopes[..], &["operator", "audit"]].concat();
     let [all, own, given] = [(); 3].map(|()| token(&served.desk, &[], &scopes));
     let (server, desk) = (served.serve(), &served.desk);
     // What ends tokens ends its own sooner or later: it has a run to itself.

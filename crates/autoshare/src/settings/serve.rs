@@ -42,7 +42,6 @@ pub(crate) struct ServeSection {
     api_bodies_each: Option<u64>,
     requests_each: Option<u64>,
     streams_each: Option<u64>,
-    refused_delay_ms: Option<u64>,
     residents: Option<u64>,
     confine: Option<Confine>,
     log: Option<LogLevel>,
@@ -264,7 +263,6 @@ impl ServeSection {
             )?),
             requests_each: count(within("requests_each", self.requests_each, api.requests_each as u64, 1..=100_000)?),
             streams_each: count(within("streams_each", self.streams_each, api.streams_each as u64, 1..=100_000)?),
-            refused_delay: Duration::from_millis(within("refused_delay_ms", self.refused_delay_ms, 1_000, 0..=60_000)?),
             ..api
         };
         let residents = ResidentsSettings::default();

@@ -78,8 +78,6 @@ pub struct ApiSettings {
     pub requests_each: usize,
     /// Streams of events of one tenant at once: 100.
     pub streams_each: usize,
-    /// How long a request that was refused, of a tenant that makes far too many, waits for that answer: 1 s.
-    pub refused_delay: Duration,
 }
 
 impl Default for ApiSettings {
@@ -92,7 +90,6 @@ impl Default for ApiSettings {
             body_timeout: Duration::from_secs(60),
             requests_each: 64,
             streams_each: 100,
-            refused_delay: Duration::from_secs(1),
         }
     }
 }
@@ -101,8 +98,6 @@ impl Default for ApiSettings {
 const FORM: usize = 64 * 1_024;
 /// Bytes of a body for which a request counts as one more: 64 KiB.
 const BODY_UNIT: usize = 64 * 1_024;
-/// What a refusal of too many requests is called.
-const RATE: &str = "rate";
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
 
@@ -177,7 +172,7 @@ impl Faces {
             parts,
             rates: Rates::default(),
             begun: Instant::now(),
-            refusals: Refusals::new(settings.refused_delay),
+            refusals: Refusals::default(),
             once,
             bodies,
             routes,
@@ -206,7 +201,7 @@ impl Faces {
         let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let requests = asked.iter().map(|(_, rate)| rate.burst()).fold(requests, u64::min);
         self.rates.check(now, requests, &asked).map_err(|limited| {
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, RATE, limited.to_string());
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", limited.to_string());
             limited.wait.seconds().into_iter().fold(problem, Problem::later)
         })
     }
@@ -276,9 +271,6 @@ pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<In
             };
             if let Err(problem) = &done {
                 faces.note_refused(&bearer, problem).await;
-                if problem.code == RATE {
-                    faces.refusals.hold_back(bearer.access.tenant()).await;
-                }
             }
             (Some(bearer.access.tenant().clone()), done)
         }

@@ -210,12 +210,7 @@ impl People {
     /// # Errors
     /// As [`People::set_roles`].
     pub fn remove(&self, access: &Access, id: &PersonId) -> Result<(), AccessError> {
-        let none = || AccessError::NoPerson(id.clone());
-        may(access, &[])?;
-        let dir = self.existing(access.tenant())?.ok_or_else(none)?;
-        let _alone = marked::lock(&dir)?;
-        let known = self.load(access.tenant(), &dir, id)?.ok_or_else(none)?;
-        may(access, &known.scopes)?;
+        let (dir, _alone, known) = self.to_change(access, id)?;
         self.leave_one(access, &dir, &known, &[])?;
         dir.remove(&file(id))?;
         Ok(())
@@ -271,18 +266,28 @@ impl People {
         Ok(roles)
     }
 
+    /// A person whom whoever has `access` may change, where they are kept, and what keeps everybody else from changing them.
+    fn to_change(
+        &self,
+        access: &Access,
+        id: &PersonId,
+    ) -> Result<(PrivateDir, std::fs::File, Arc<Known>), AccessError> {
+        let none = || AccessError::NoPerson(id.clone());
+        may(access, &[])?;
+        let dir = self.existing(access.tenant())?.ok_or_else(none)?;
+        let alone = marked::lock(&dir)?;
+        let known = self.load(access.tenant(), &dir, id)?.ok_or_else(none)?;
+        may(access, &known.scopes)?;
+        Ok((dir, alone, known))
+    }
+
     fn change(
         &self,
         access: &Access,
         id: &PersonId,
         change: impl FnOnce(Person) -> Result<Person, AccessError>,
     ) -> Result<Person, AccessError> {
-        let none = || AccessError::NoPerson(id.clone());
-        may(access, &[])?;
-        let dir = self.existing(access.tenant())?.ok_or_else(none)?;
-        let _alone = marked::lock(&dir)?;
-        let known = self.load(access.tenant(), &dir, id)?.ok_or_else(none)?;
-        may(access, &known.scopes)?;
+        let (dir, _alone, known) = self.to_change(access, id)?;
         let person = change(known.person.clone())?;
         let scopes = self.policy.scopes(access.tenant(), id, &person.roles, &person.groups);
         self.leave_one(access, &dir, &known, &scopes)?;

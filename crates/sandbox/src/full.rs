@@ -288,18 +288,14 @@ fn place_file(root: &OwnedFd, tree: &OwnedFd, path: &Path, name: &str) -> io::Re
     attach(tree, &folder, Path::new(name))
 }
 
-/// Covers all that is in a directory but the one file that is meant, and what was left of it. Where another root lies below, an empty directory stands, for
-/// it to be placed in.
+/// Covers all that is in a directory but the one file that is meant, and what was left of it. Where another root lies below,
+/// an empty directory stands, for it to be placed in.
 fn cover_others(root: &OwnedFd, path: &Path, only: &Only, spec: &CellSpec) -> Result<(), SandboxError> {
     let folder = beneath(root, relative(path), OFlags::PATH | OFlags::DIRECTORY).at(path, HINT)?;
-    let is_left = |name: &OsStr| only.leftover.as_ref().is_some_and(|leftover| name == leftover.as_str());
-    let names = names(path, &folder, |other, kind| {
-        other != only.name.as_str()
-            && match kind {
-                FileType::Directory => true,
-                FileType::RegularFile => !is_left(other),
-                _ => false,
-            }
+    let names = names(path, &folder, |other, kind| match kind {
+        FileType::RegularFile => only.names().all(|name| other != name),
+        FileType::Directory => other != only.name.as_str(),
+        _ => false,
     })?;
     for other in names {
         let inner = path.join(&other);

@@ -24,4 +24,5 @@ pub mod control;
 pub mod health;
 pub mod http;
 pub mod login;
+mod noted;
 pub mod telemetry;

@@ -37,6 +37,7 @@ pub(crate) struct ServeSection {
     http2: Http2Section,
     workspaces: Option<PathBuf>,
     api_body: Option<u64>,
+    api_body_unit: Option<u64>,
     upload: Option<u64>,
     api_bodies: Option<u64>,
     api_bodies_each: Option<u64>,
@@ -253,6 +254,7 @@ impl ServeSection {
         let api = ApiSettings::default();
         let api = ApiSettings {
             max_body: count(within("api_body", self.api_body, api.max_body as u64, 1_024..=64 << 20)?),
+            body_unit: count(within("api_body_unit", self.api_body_unit, api.body_unit as u64, 1_024..=64 << 20)?),
             max_upload: count(within("upload", self.upload, api.max_upload as u64, 1_024..=16 << 20)?),
             max_bodies: count(within("api_bodies", self.api_bodies, api.max_bodies as u64, 1_024..=1 << 40)?),
             max_bodies_each: count(within(

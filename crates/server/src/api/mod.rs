@@ -15,7 +15,6 @@ pub(crate) mod once;
 pub mod openapi;
 mod people;
 pub(crate) mod problem;
-mod refusals;
 pub(crate) mod route;
 mod shares;
 mod table;
@@ -37,7 +36,7 @@ use autoshare_core::audit::{Act, Actor, Entry};
 use autoshare_core::budget::Account;
 use autoshare_core::fair::{Key, Rate, Rates};
 use autoshare_core::usage::Limits;
-use autoshare_core::{Digest, TenantName};
+use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_host::resident::{Homes, Resident, Residents};
 use autoshare_host::shares::Sharing;
 use http_body_util::{BodyExt as _, Limited};
@@ -53,12 +52,12 @@ pub(crate) use self::done::response as answered;
 use self::each::Each;
 use self::once::Once;
 use self::problem::Problem;
-use self::refusals::Refusals;
 use self::route::{Needs, Route, Takes};
 use crate::health::Health;
 use crate::http::reply::Reply;
 use crate::http::site::Shown;
 use crate::login::Login;
+use crate::noted::Noted;
 use crate::telemetry::Telemetry;
 
 /// Bounds of the API. Every one has a number.
@@ -66,6 +65,8 @@ use crate::telemetry::Telemetry;
 pub struct ApiSettings {
     /// Bytes of a request's body of JSON at most: 4 MiB.
     pub max_body: usize,
+    /// Bytes of a body for which a request counts as one more: 64 KiB.
+    pub body_unit: usize,
     /// Bytes of a file that is put into a workspace at most: 16 MiB.
     pub max_upload: usize,
     /// Bytes of all requests' bodies together: 256 MiB.
@@ -84,6 +85,7 @@ impl Default for ApiSettings {
     fn default() -> Self {
         Self {
             max_body: 4 << 20,
+            body_unit: 64 << 10,
             max_upload: 16 << 20,
             max_bodies: 256 << 20,
             max_bodies_each: 64 << 20,
@@ -96,8 +98,8 @@ impl Default for ApiSettings {
 
 /// Bytes of the form around a file.
 const FORM: usize = 64 * 1_024;
-/// Bytes of a body for which a request counts as one more: 64 KiB.
-const BODY_UNIT: usize = 64 * 1_024;
+/// Bytes of a body from which on it is dealt with while others are served by other threads: 64 KiB.
+const ASIDE: usize = 64 * 1_024;
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
 
@@ -106,7 +108,8 @@ pub struct Faces {
     parts: FacesParts,
     pub(crate) rates: Rates,
     begun: Instant,
-    refusals: Refusals,
+    /// Refusals, by token and reason.
+    refusals: Noted<(TokenId, &'static str)>,
     pub(crate) once: Arc<Once>,
     pub(crate) bodies: Bodies,
     pub(crate) routes: Vec<Route>,
@@ -172,7 +175,7 @@ impl Faces {
             parts,
             rates: Rates::default(),
             begun: Instant::now(),
-            refusals: Refusals::default(),
+            refusals: Noted::default(),
             once,
             bodies,
             routes,
@@ -185,7 +188,7 @@ impl Faces {
     /// long it is counts as the largest of JSON.
     fn counts_as(&self, body: &Incoming) -> u64 {
         let bytes = body.size_hint().exact().unwrap_or(self.settings.max_body as u64);
-        1 + bytes / BODY_UNIT as u64
+        1 + bytes / self.settings.body_unit.max(1) as u64
     }
 
     /// Whether whoever asks may make so many requests now: the tenant, the token and those above it, the strictest of all. More
@@ -201,7 +204,9 @@ impl Faces {
         let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let requests = asked.iter().map(|(_, rate)| rate.burst()).fold(requests, u64::min);
         self.rates.check(now, requests, &asked).map_err(|limited| {
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", limited.to_string());
+            let by_size =
+                if requests > 1 { format!("; by its body, this one counts as {requests}") } else { String::new() };
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", format!("{limited}{by_size}"));
             limited.wait.seconds().into_iter().fold(problem, Problem::later)
         })
     }
@@ -219,7 +224,7 @@ impl Faces {
             StatusCode::TOO_MANY_REQUESTS => Act::LimitHit,
             _ => return,
         };
-        if !self.refusals.is_to_be_noted(&bearer.token.id, problem.code) {
+        if !self.refusals.is_new((bearer.token.id.clone(), problem.code)) {
             return;
         }
         let Ok(resident) = self.residents.of(&bearer.access).await else { return };
@@ -350,7 +355,7 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
 /// Does what takes time with so many bytes of a body. A large one is dealt with while others are served by other threads.
 pub(crate) fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     let has_others = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if bytes >= BODY_UNIT && has_others { tokio::task::block_in_place(work) } else { work() }
+    if bytes >= ASIDE && has_others { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// The body of a request, of the kind and the size that its route takes.

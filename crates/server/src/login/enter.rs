@@ -1,7 +1,6 @@
 //! Whom the provider vouches for is let in, or not; either is written down.
 
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use autoshare_access::{Access, AccessError, LoginRefusal, Session, SignedIn};
 use autoshare_core::audit::{Act, Actor, Entry};
@@ -11,10 +10,6 @@ use autoshare_guard::encode;
 use super::{Login, nobody};
 use crate::api::problem::Problem;
 use crate::api::{Faces, blocking};
-
-/// Between two entries of a trail about the same refusal, and refusals that are remembered for that at most.
-const NOTED_APART: Duration = Duration::from_secs(60);
-const MAX_NOTED: usize = 10_000;
 
 /// Lets somebody in whom the provider vouches for, and writes it down: to the end, whether or not they wait for it.
 pub(super) async fn enter(faces: &Arc<Faces>, tenant: &TenantName, who: SignedIn) -> Result<Session, Problem> {
@@ -68,16 +63,10 @@ async fn entered(faces: &Arc<Faces>, login: &Login, tenant: &TenantName, who: Si
 }
 
 impl Login {
-    /// Whether a refusal is to be written down: once a minute for each tenant and account, so that who signs in in vain
-    /// without end fills no disk.
+    /// Whether a refusal is to be written down.
     fn is_to_be_noted(&self, tenant: &TenantName, who: &SignedIn) -> bool {
         let parts = [tenant.as_str(), &who.issuer, &who.subject].map(str::as_bytes);
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.retain(|_, at: &mut Instant| at.elapsed() < NOTED_APART);
-        if noted.len() >= MAX_NOTED {
-            return false;
-        }
-        noted.insert(Digest::of_parts(&parts), Instant::now()).is_none()
+        self.refusals.is_new(Digest::of_parts(&parts))
     }
 }
 

@@ -25,9 +25,8 @@ mod provider;
 mod settings;
 mod way;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use autoshare_access::{Session, SignedIn};
 use autoshare_broker::Credentials;
@@ -53,6 +52,7 @@ use crate::api::problem::Problem;
 use crate::api::words::time;
 use crate::api::{Done, Faces, answered, parameters};
 use crate::http::reply::Reply;
+use crate::noted::Noted;
 
 /// Where the provider sends browsers back to, below the origin.
 pub const CALLBACK: &str = "/login/callback";
@@ -97,8 +97,8 @@ pub struct Login {
     life: Duration,
     /// Whether browsers reach this server over TLS.
     is_secure: bool,
-    /// When refusals were last written down.
-    noted: Mutex<HashMap<Digest, Instant>>,
+    /// Refusals, by tenant and account.
+    refusals: Noted<Digest>,
 }
 
 impl Login {
@@ -116,7 +116,7 @@ impl Login {
             session: settings.session,
             life: settings.pending_for,
             is_secure: settings.origin.scheme == Scheme::Https,
-            noted: Mutex::default(),
+            refusals: Noted::default(),
         })
     }
 

@@ -71,24 +71,26 @@ async fn f7_a_large_body_counts_by_its_size() {
     house.tenants.set_terms(&house.operator, acme.tenant(), terms).unwrap();
     let post = async |token: &str, body: reqwest::Body| {
         let asked = house.ask(&Method::POST, "/api/v1/brains", token).header("content-type", "application/json");
-        asked.body(body).send().await.unwrap().status().as_u16()
+        told(asked.body(body)).await
     };
     let spaces = |bytes: usize| vec![b' '; bytes];
     // 16 of 64 KiB, and the request itself.
-    assert_eq!(post(&flood, spaces(1 << 20).into()).await, 400);
-    assert_eq!(post(&flood, spaces(1 << 20).into()).await, 400);
-    assert_eq!(post(&flood, spaces(1 << 20).into()).await, 429);
-    assert_eq!(post(&flood, spaces(60_000).into()).await, 400, "6 are left, and a small body is one");
+    assert_eq!(post(&flood, spaces(1 << 20).into()).await.0, 400);
+    assert_eq!(post(&flood, spaces(1 << 20).into()).await.0, 400);
+    let (status, refused) = post(&flood, spaces(1 << 20).into()).await;
+    assert_eq!(status, 429);
+    assert!(refused["detail"].as_str().unwrap().ends_with("by its body, this one counts as 17"), "{refused}");
+    assert_eq!(post(&flood, spaces(60_000).into()).await.0, 400, "6 are left, and a small body is one");
     let terms = Terms { requests_per_minute: Some(60), ..Terms::default() };
     house.tenants.set_terms(&house.operator, acme.tenant(), terms).unwrap();
-    assert_eq!(post(&bolt, spaces(4 << 20).into()).await, 400, "65, of another tenant's 100,000");
+    assert_eq!(post(&bolt, spaces(4 << 20).into()).await.0, 400, "65, of another tenant's 100,000");
     // What does not say how long it is could be as long.
     let parts = futures_util::stream::iter([Ok::<_, std::io::Error>("{}")]);
-    assert_eq!(post(&flood, reqwest::Body::wrap_stream(parts)).await, 429);
+    assert_eq!(post(&flood, reqwest::Body::wrap_stream(parts)).await.0, 429);
     let (zeta, alone) = house.tenant("zeta");
     let terms = Terms { requests_per_minute: Some(5), ..Terms::default() };
     house.tenants.set_terms(&house.operator, zeta.tenant(), terms).unwrap();
-    assert_eq!(post(&alone, spaces(4 << 20).into()).await, 400, "all 5 that there are");
+    assert_eq!(post(&alone, spaces(4 << 20).into()).await.0, 400, "all 5 that there are");
     assert_eq!(house.get("/api/v1/me", &alone).await.0, 429);
     house.close().await;
 }

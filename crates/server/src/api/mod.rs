@@ -42,11 +42,12 @@ use autoshare_host::shares::Sharing;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::ask::{Ask, is_json};
-use self::bodies::Bodies;
+use self::bodies::{Bodies, Whole};
 use self::done::refused;
 pub(crate) use self::done::response as answered;
 use self::each::Each;
@@ -186,7 +187,7 @@ impl Faces {
 
     /// How many requests one with this body counts as. Reading it is work for everybody's processors; what does not say how
     /// long it is counts as the largest of JSON.
-    fn counts_as(&self, body: &Incoming) -> u64 {
+    fn counts_as(&self, body: &Whole) -> u64 {
         let bytes = body.size_hint().exact().unwrap_or(self.settings.max_body as u64);
         1 + bytes / self.settings.body_unit.max(1) as u64
     }
@@ -270,8 +271,10 @@ pub(crate) struct Asker(pub(crate) TenantName);
 pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<Incoming>) -> Response<Reply> {
     let (of, done) = match authenticate(faces, &shown) {
         Ok(bearer) => {
-            let done = match faces.may_ask(&bearer, faces.counts_as(request.body())) {
-                Ok(()) => perform(faces, bearer.clone(), request).await,
+            let (head, body) = request.into_parts();
+            let body = Whole::new(body);
+            let done = match faces.may_ask(&bearer, faces.counts_as(&body)) {
+                Ok(()) => perform(faces, bearer.clone(), head, body).await,
                 Err(problem) => Err(problem),
             };
             if let Err(problem) = &done {
@@ -297,15 +300,15 @@ fn authenticate(faces: &Faces, shown: &Shown) -> Result<Bearer, Problem> {
     Err(refused.into())
 }
 
-async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>) -> Result<Done, Problem> {
-    let path = request.uri().path();
+async fn perform(faces: &Arc<Faces>, bearer: Bearer, head: Parts, body: Whole) -> Result<Done, Problem> {
+    let path = head.uri.path();
     let fitting = || faces.routes.iter().filter_map(|route| route.fits(path).map(|found| (route, found)));
-    let Some((route, segments)) = fitting().find(|(route, _)| route.method == *request.method()) else {
+    let Some((route, segments)) = fitting().find(|(route, _)| route.method == head.method) else {
         if fitting().next().is_none() {
             return Err(Problem::nothing());
         }
         let methods: Vec<&str> = fitting().map(|(route, _)| route.method.as_str()).collect();
-        let words = format!("this path does not answer {}", request.method());
+        let words = format!("this path does not answer {}", head.method);
         let done = refused(&Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words));
         return Ok(match HeaderValue::try_from(methods.join(", ")) {
             Ok(methods) => done.header(ALLOW, methods),
@@ -319,8 +322,7 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, request: Request<Incoming>)
         return Err(if scope == Scope::Operator { Problem::nothing() } else { Problem::forbidden(scope.name()) });
     }
     let place = faces.at_once.enter(bearer.access.tenant())?;
-    let query = parameters(request.uri().query().unwrap_or_default())?;
-    let (head, body) = request.into_parts();
+    let query = parameters(head.uri.query().unwrap_or_default())?;
     let body = take(faces, route, &bearer, &head.headers, body).await?;
     let key = head.headers.get(once::HEADER).filter(|_| head.method == Method::POST);
     let key = key.map(|key| key.to_str().map_err(|_| Problem::bad("Idempotency-Key is no text"))).transpose()?;
@@ -364,7 +366,7 @@ async fn take(
     route: &Route,
     bearer: &Bearer,
     headers: &HeaderMap,
-    body: Incoming,
+    body: Whole,
 ) -> Result<Bytes, Problem> {
     let is_empty = body.is_end_stream();
     let most = match route.takes {

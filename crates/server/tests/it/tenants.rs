@@ -80,6 +80,10 @@ async fn f7_a_large_body_counts_by_its_size() {
     let (status, refused) = post(&flood, spaces(1 << 20).into()).await;
     assert_eq!(status, 429);
     assert!(refused["detail"].as_str().unwrap().ends_with("by its body, this one counts as 17"), "{refused}");
+    // Whoever is refused sees why, though nobody wants what they send.
+    for _ in 0..20 {
+        assert_eq!(post(&flood, spaces(4 << 20).into()).await.0, 429);
+    }
     assert_eq!(post(&flood, spaces(60_000).into()).await.0, 400, "6 are left, and a small body is one");
     let terms = Terms { requests_per_minute: Some(60), ..Terms::default() };
     house.tenants.set_terms(&house.operator, acme.tenant(), terms).unwrap();

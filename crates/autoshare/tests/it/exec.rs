@@ -80,6 +80,7 @@ fn what_is_wrong_with_a_command_line_is_said_before_anything_runs() {
         (&["--limit", "memory=2t"], 2, "use NAME=NUMBER"),
         (&["--limit", "memory=99999999999g"], 2, "use NAME=NUMBER"),
         (&["--limit", "speed=9"], 2, "there is no such limit; there are memory, processes, cpu, cpu-weight"),
+        (&["--limit", "cpu-weight=101"], 2, "cpu-weight is 1 to 100"),
         (&["--env", "=x"], 2, "use NAME or NAME=VALUE"),
         (&["--env", "NOT_SET_HERE"], 2, "NOT_SET_HERE: this variable is not set here; use NOT_SET_HERE=VALUE"),
         (&["--expose-credential", "MY_TOKEN"], 2, "MY_TOKEN: it is not set here"),

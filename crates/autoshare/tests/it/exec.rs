@@ -73,7 +73,7 @@ fn what_the_filter_refuses_is_told_on_request() {
 fn what_is_wrong_with_a_command_line_is_said_before_anything_runs() {
     let desk = Desk::new();
     // (flags, exit code, words)
-    let table: [(&[&str], i32, &str); 17] = [
+    let table: [(&[&str], i32, &str); 18] = [
         (&["--limit", "memory"], 2, "use NAME=NUMBER"),
         (&["--limit", "memory=0"], 2, "use NAME=NUMBER"),
         (&["--limit", "memory=-1"], 2, "use NAME=NUMBER"),

@@ -3,6 +3,7 @@
 //! Served are the native API and the Agent Protocol ([`crate::api`]), the gateway ([`autoshare_broker::gateway`]), `/livez`
 //! and `/readyz`.
 
+pub(crate) mod body;
 mod connection;
 mod patient;
 mod peer;

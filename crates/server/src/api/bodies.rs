@@ -2,16 +2,10 @@
 //! sends slowly leaves room for the others.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use autoshare_core::TenantName;
-use http_body_util::BodyExt as _;
 use hyper::StatusCode;
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use tokio::runtime::Handle;
 
 use super::problem::Problem;
 
@@ -67,60 +61,6 @@ impl Drop for Held<'_> {
             _ => {
                 held.remove(&self.tenant);
             }
-        }
-    }
-}
-
-/// A body, of which nothing stays unread. What is left when its request is refused is read and thrown away beside the answer,
-/// if it is no longer than a body may be: a connection on which it stood would be broken off, and whoever still sends would
-/// never see why (RFC 9112, 9.6).
-pub(super) struct Whole(Option<Incoming>);
-
-/// Bytes that are thrown away at most, and how long that may take.
-const THROWN_AWAY: u64 = 4 << 20;
-const PATIENCE: Duration = Duration::from_secs(10);
-
-impl Whole {
-    pub(super) const fn new(body: Incoming) -> Self {
-        Self(Some(body))
-    }
-}
-
-impl Body for Whole {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.0.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(context))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
-    }
-}
-
-impl Drop for Whole {
-    fn drop(&mut self) {
-        let is_short = self.size_hint().exact().is_none_or(|bytes| bytes <= THROWN_AWAY);
-        let unread = self.0.take().filter(|body| is_short && !body.is_end_stream());
-        if let (Some(mut body), Ok(runtime)) = (unread, Handle::try_current()) {
-            let mut left = THROWN_AWAY;
-            runtime.spawn(tokio::time::timeout(PATIENCE, async move {
-                while let Some(Ok(frame)) = body.frame().await {
-                    let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-                    match left.checked_sub(bytes) {
-                        Some(fewer) => left = fewer,
-                        None => break,
-                    }
-                }
-            }));
         }
     }
 }

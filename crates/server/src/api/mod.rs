@@ -40,14 +40,14 @@ use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_host::resident::{Homes, Resident, Residents};
 use autoshare_host::shares::Sharing;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Bytes};
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::ask::{Ask, is_json};
-use self::bodies::{Bodies, Whole};
+use self::bodies::Bodies;
 use self::done::refused;
 pub(crate) use self::done::response as answered;
 use self::each::Each;
@@ -55,6 +55,7 @@ use self::once::Once;
 use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
 use crate::health::Health;
+use crate::http::body::RequestBody;
 use crate::http::reply::Reply;
 use crate::http::site::Shown;
 use crate::login::Login;
@@ -187,7 +188,7 @@ impl Faces {
 
     /// How many requests one with this body counts as. Reading it is work for everybody's processors; what does not say how
     /// long it is counts as the largest of JSON.
-    fn counts_as(&self, body: &Whole) -> u64 {
+    fn counts_as(&self, body: &RequestBody) -> u64 {
         let bytes = body.size_hint().exact().unwrap_or(self.settings.max_body as u64);
         1 + bytes / self.settings.body_unit.max(1) as u64
     }
@@ -268,11 +269,10 @@ pub(crate) fn is_ours(path: &str) -> bool {
 pub(crate) struct Asker(pub(crate) TenantName);
 
 /// Answers a request of whoever shows a token, or the certificate of one.
-pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<Incoming>) -> Response<Reply> {
+pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<RequestBody>) -> Response<Reply> {
     let (of, done) = match authenticate(faces, &shown) {
         Ok(bearer) => {
             let (head, body) = request.into_parts();
-            let body = Whole::new(body);
             let done = match faces.may_ask(&bearer, faces.counts_as(&body)) {
                 Ok(()) => perform(faces, bearer.clone(), head, body).await,
                 Err(problem) => Err(problem),
@@ -300,7 +300,7 @@ fn authenticate(faces: &Faces, shown: &Shown) -> Result<Bearer, Problem> {
     Err(refused.into())
 }
 
-async fn perform(faces: &Arc<Faces>, bearer: Bearer, head: Parts, body: Whole) -> Result<Done, Problem> {
+async fn perform(faces: &Arc<Faces>, bearer: Bearer, head: Parts, body: RequestBody) -> Result<Done, Problem> {
     let path = head.uri.path();
     let fitting = || faces.routes.iter().filter_map(|route| route.fits(path).map(|found| (route, found)));
     let Some((route, segments)) = fitting().find(|(route, _)| route.method == head.method) else {
@@ -366,7 +366,7 @@ async fn take(
     route: &Route,
     bearer: &Bearer,
     headers: &HeaderMap,
-    body: Whole,
+    body: RequestBody,
 ) -> Result<Bytes, Problem> {
     let is_empty = body.is_end_stream();
     let most = match route.takes {

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_rustls::server::TlsStream;
 
+use super::body::RequestBody;
 use super::peer::PeerCertificate;
 use super::reply::Reply;
 use super::tls::HTTP_2;
@@ -40,7 +41,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Who answers requests.
 pub(super) trait Answering: Send + Sync + 'static {
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Reply>> + Send;
+    fn answer(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Reply>> + Send;
 }
 
 /// What a connection needs.
@@ -150,11 +151,8 @@ impl<A: Answering> Server<A> {
 }
 
 /// A request is answered under the one name that it was sent to, whichever version and form said it.
-async fn answer<A: Answering>(
-    site: &A,
-    mut request: Request<Incoming>,
-    peer: Option<PeerCertificate>,
-) -> Response<Reply> {
+async fn answer<A: Answering>(site: &A, request: Request<Incoming>, peer: Option<PeerCertificate>) -> Response<Reply> {
+    let mut request = request.map(RequestBody::new);
     if let Err(refused) = settle_name(&mut request) {
         return plain(StatusCode::BAD_REQUEST, refused);
     }
@@ -233,7 +231,7 @@ mod tests {
     struct Mirror;
 
     impl Answering for Mirror {
-        async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
+        async fn answer(&self, request: Request<RequestBody>) -> Response<Reply> {
             let seen = request
                 .extensions()
                 .get::<PeerCertificate>()

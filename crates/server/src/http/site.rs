@@ -7,10 +7,11 @@ use autoshare_access::{AccessError, Bearer, Scope, Tokens};
 use autoshare_broker::gateway::{Caller, ROOT, Refusal};
 use autoshare_core::Digest;
 use autoshare_host::resident::Resident;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::body::RequestBody;
 use super::connection::Answering;
 use super::peer::PeerCertificate;
 use super::reply::Reply;
@@ -31,7 +32,7 @@ pub(super) struct Site {
 }
 
 impl Answering for Site {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
+    async fn answer(&self, request: Request<RequestBody>) -> Response<Reply> {
         let path = request.uri().path();
         let (face, route) = match path {
             "/livez" => (Face::Health, "/livez"),
@@ -54,7 +55,7 @@ impl Answering for Site {
 }
 
 impl Site {
-    async fn respond(&self, request: Request<Incoming>) -> Response<Reply> {
+    async fn respond(&self, request: Request<RequestBody>) -> Response<Reply> {
         if let Some(refused) = self.is_foreign(request.headers()) {
             return plain(StatusCode::FORBIDDEN, refused);
         }
@@ -75,7 +76,7 @@ impl Site {
         }
     }
 
-    async fn gateway(&self, request: Request<Incoming>) -> Response<Reply> {
+    async fn gateway(&self, request: Request<RequestBody>) -> Response<Reply> {
         let path = request.uri().path().to_owned();
         match self.caller(&request).await {
             Ok((resident, caller)) => {
@@ -87,7 +88,7 @@ impl Site {
         }
     }
 
-    async fn caller(&self, request: &Request<Incoming>) -> Result<(Arc<Resident>, Caller), Refusal> {
+    async fn caller(&self, request: &Request<RequestBody>) -> Result<(Arc<Resident>, Caller), Refusal> {
         let bearer: Bearer = Shown::of(request, presented(request.headers()))
             .bearer(&self.faces.tokens)
             .ok()
@@ -131,7 +132,7 @@ impl Shown {
     /// Whoever shows more than a certificate is not taken for its bearer alone, whatever else it is that they show. Nor is a
     /// browser that another site sent here: it shows the certificate by itself, and its user knows nothing of it (Fetch
     /// Metadata).
-    fn of(request: &Request<Incoming>, token: Option<&str>) -> Self {
+    fn of(request: &Request<RequestBody>, token: Option<&str>) -> Self {
         let headers = request.headers();
         let shows_more = headers.contains_key(AUTHORIZATION) || headers.contains_key(X_API_KEY) || is_sent(headers);
         let certificate = request.extensions().get::<PeerCertificate>().map(|peer| *peer.digest());

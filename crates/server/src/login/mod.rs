@@ -34,7 +34,6 @@ use autoshare_core::origin::Scheme;
 use autoshare_core::{Digest, TenantName};
 use autoshare_guard::encode;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use hyper::header::{COOKIE, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use openidconnect::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier};
@@ -51,6 +50,7 @@ use crate::api::ask::is_json;
 use crate::api::problem::Problem;
 use crate::api::words::time;
 use crate::api::{Done, Faces, answered, parameters};
+use crate::http::body::RequestBody;
 use crate::http::reply::Reply;
 use crate::noted::Noted;
 
@@ -152,7 +152,7 @@ pub(crate) fn is_ours(path: &str) -> bool {
 }
 
 /// Answers a request below `/login`. `None`: there is nothing.
-pub(crate) async fn answer(faces: &Arc<Faces>, request: Request<Incoming>) -> Option<Response<Reply>> {
+pub(crate) async fn answer(faces: &Arc<Faces>, request: Request<RequestBody>) -> Option<Response<Reply>> {
     let login = faces.login.as_ref()?;
     let (method, path) = (request.method(), request.uri().path());
     let wanted = match path {
@@ -172,7 +172,7 @@ pub(crate) async fn answer(faces: &Arc<Faces>, request: Request<Incoming>) -> Op
 }
 
 /// Sends a browser to the provider.
-async fn begin(login: &Login, request: &Request<Incoming>) -> Response<Reply> {
+async fn begin(login: &Login, request: &Request<RequestBody>) -> Response<Reply> {
     let wrong = |words: &str| page(StatusCode::BAD_REQUEST, "Which tenant?", &[encode::html(words)]);
     let query = match parameters(request.uri().query().unwrap_or_default()) {
         Ok(query) => query,
@@ -208,7 +208,7 @@ async fn begin(login: &Login, request: &Request<Incoming>) -> Response<Reply> {
 }
 
 /// Takes back a browser that the provider sends.
-async fn came_back(faces: &Arc<Faces>, login: &Login, request: &Request<Incoming>) -> Response<Reply> {
+async fn came_back(faces: &Arc<Faces>, login: &Login, request: &Request<RequestBody>) -> Response<Reply> {
     let Some(_place) = login.place().await else { return later(StatusCode::SERVICE_UNAVAILABLE, RETRY) };
     match returned(login, request) {
         Ok((pending, query)) => {
@@ -254,7 +254,7 @@ fn parameter<'q>(query: &'q [(String, String)], wanted: &str) -> Option<&'q str>
 }
 
 /// The login that a browser comes back for, and what it brings.
-fn returned(login: &Login, request: &Request<Incoming>) -> Result<(Pending, Query), ProviderError> {
+fn returned(login: &Login, request: &Request<RequestBody>) -> Result<(Pending, Query), ProviderError> {
     let unproven = |words: &str| ProviderError::Unproven(words.to_owned());
     let query = parameters(request.uri().query().unwrap_or_default());
     let query = query.map_err(|problem| ProviderError::Unproven(problem.detail))?;
@@ -290,7 +290,7 @@ struct Redeemed {
 }
 
 /// Gives a program the token of somebody who signed in for it.
-async fn token(faces: &Arc<Faces>, login: &Login, request: Request<Incoming>) -> Result<Done, Problem> {
+async fn token(faces: &Arc<Faces>, login: &Login, request: Request<RequestBody>) -> Result<Done, Problem> {
     is_json(request.headers())?;
     let body = Limited::new(request.into_body(), MAX_BODY).collect();
     let body = tokio::time::timeout(login.timeout, body).await;

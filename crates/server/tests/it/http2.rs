@@ -114,6 +114,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -185,6 +186,58 @@ async fn curl_is_served_in_the_version_that_it_asks_for() {
         let said = curl(&[&[version], &ask[..]].concat()).await;
         assert_eq!(said, format!("{WHOLE} {wanted} 200"), "{version}");
     }
+}
+
+/// What nobody wants to read is read all the same: else whoever sends it has their connection reset before they see why.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_at_their_head_sees_why_and_keeps_the_connection() {
+    let secure = Secure::open(HttpSettings::default(), |_| Says::json(WHOLE)).await;
+    let body = vec![b' '; 1 << 20];
+    let pause = || tokio::time::sleep(Duration::from_millis(50));
+    // (path, another field of the head, status)
+    let cases: [(&str, &str, u16); 5] = [
+        (&format!("/gateway{CHAT}"), "x-api-key: nobody's", 401),
+        ("/api/v1/brains", "authorization: Bearer nobody's", 401),
+        ("/api/v1/brains", "origin: https://example.org", 403),
+        ("/livez", "x-field: any", 405),
+        ("/nothing", "x-field: any", 404),
+    ];
+    let mut kept = secure.tls("http/1.1").await;
+    for (path, field, wanted) in cases {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{field}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        kept.write_all(head.as_bytes()).await.unwrap();
+        for piece in body.chunks(body.len() / 4) {
+            kept.flush().await.unwrap();
+            pause().await;
+            kept.write_all(piece).await.unwrap_or_else(|error| panic!("{path} {field}: {error}"));
+        }
+        let mut told = vec![0; 4_096];
+        let read = kept.read(&mut told).await.unwrap_or_else(|error| panic!("{path} {field}: {error}"));
+        let told = String::from_utf8_lossy(&told[..read]);
+        assert!(told.starts_with(&format!("HTTP/1.1 {wanted} ")), "{path} {field}: {told}");
+        // What follows the head may come by itself.
+        let length = told.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next());
+        let length: usize = length.unwrap().parse().unwrap();
+        let mut rest = vec![0; (told.find("\r\n\r\n").unwrap() + 4 + length).saturating_sub(read)];
+        kept.read_exact(&mut rest).await.unwrap();
+    }
+    let mut hand = secure.by_hand(&[]).await;
+    hand.send(HEADERS, END_HEADERS, 1, &secure.fields("nobody's", 40_000)).await;
+    pause().await;
+    hand.send(DATA, 0, 1, &[b' '; 16_000]).await;
+    hand.send(DATA, 0, 1, &[b' '; 16_000]).await;
+    pause().await;
+    hand.send(DATA, END_STREAM, 1, &[b' '; 8_000]).await;
+    hand.send(PING, 0, 0, &[7; 8]).await;
+    let mut kinds = Vec::new();
+    while !kinds.contains(&PING) {
+        kinds.push(hand.next().await.unwrap().kind);
+    }
+    assert!(kinds.contains(&HEADERS) && !kinds.contains(&RST_STREAM), "{kinds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,6 +87,12 @@ impl<K, T> Default for Recent<K, T> {
 }
 
 impl<K: Hash + Eq + Clone, T> Recent<K, T> {
+    /// What was read of the file with this stamp.
+    pub(crate) fn known(&self, key: &K, stamp: Stamp) -> Option<Arc<T>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).filter(|(known, _)| *known == stamp).map(|(_, known)| Arc::clone(known))
+    }
+
     /// What the file with this stamp says; `None` without a file. The stamp was taken before it is read: of a file that is
     /// replaced meanwhile, the next look sees another.
     pub(crate) fn get(
@@ -99,8 +105,7 @@ impl<K: Hash + Eq + Clone, T> Recent<K, T> {
             self.0.write().unwrap_or_else(PoisonError::into_inner).remove(key);
             return Ok(None);
         };
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
-        if let Some((_, known)) = known.filter(|(known, _)| *known == stamp) {
+        if let Some(known) = self.known(key, stamp) {
             return Ok(Some(known));
         }
         let Some(read) = read()?.map(Arc::new) else { return Ok(None) };

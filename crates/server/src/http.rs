@@ -6,7 +6,9 @@
 pub(crate) mod body;
 mod connection;
 mod patient;
+mod pause;
 mod peer;
+mod peers;
 pub(crate) mod reply;
 pub(crate) mod site;
 mod tls;
@@ -25,11 +27,14 @@ use tokio::task::JoinSet;
 
 use self::connection::Server;
 use self::patient::Patient;
+use self::pause::Pause;
 pub use self::peer::PeerCertificate;
+use self::peers::{Peers, network};
 use self::site::{Site, plain};
 pub use self::tls::{Certificate, ClientCa, Demand, TlsPair, certificate_digest};
 use crate::api::Faces;
 use crate::health::watch;
+use crate::noted::Noted;
 
 /// Connections that may wait to be accepted; the kernel may have a lower bound (listen(2)).
 const BACKLOG: i32 = 4_096;
@@ -43,6 +48,10 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Connections at once: 1,000. More wait.
     pub connections: usize,
+    /// The same from one address, or one IPv6 network of 64 bits: 500. Further ones are closed as they come.
+    pub connections_each: usize,
+    /// How long a connection is left unread at most on which request after request is refused with 429: 1 s. Zero: not at all.
+    pub refused_pause: Duration,
     /// How long a request's head, and TLS's handshake, may take: 10 s.
     pub head_timeout: Duration,
     /// How long whoever is answered may take nothing of it: 60 s.
@@ -94,6 +103,8 @@ impl Default for HttpSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7878)),
             hosts: Vec::new(),
             connections: 1_000,
+            connections_each: 500,
+            refused_pause: Duration::from_secs(1),
             head_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
             notice: Duration::ZERO,
@@ -203,7 +214,9 @@ impl Http {
         let settings = Arc::new(settings);
         site.faces.telemetry.begin();
         let watching = tokio::spawn(watch(Arc::clone(&site.faces)));
-        let server = Server { site, settings: Arc::clone(&settings), ended };
+        let pause = Arc::new(Pause::new(settings.refused_pause));
+        let server = Server { site, settings: Arc::clone(&settings), ended, pause };
+        let (peers, told) = (Peers::new(settings.connections_each), Noted::default());
         let mut connections = JoinSet::new();
         let (leaving, notice) = (Arc::clone(&server.site), settings.notice);
         let stop = async move {
@@ -221,14 +234,23 @@ impl Http {
                 } => accepted,
             };
             while connections.try_join_next().is_some() {}
-            let (Ok(place), Ok((stream, _))) = accepted else {
+            let (Ok(place), Ok((stream, from))) = accepted else {
                 // Out of descriptors, perhaps: some will be given back.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            let Some(own) = peers.enter(from.ip()) else {
+                if told.is_new(network(from.ip())) {
+                    let each = settings.connections_each;
+                    tracing::warn!(%from, each, "an address has all its connections ([serve] connections_each); more are closed");
+                }
+                continue;
+            };
             let _ = stream.set_nodelay(true);
-            let stream = Patient::new(stream, settings.write_timeout);
-            let (server, tls, limit) = (server.clone(), tls.as_ref().map(Certificate::acceptor), settings.head_timeout);
+            let pause = Arc::new(Pause::new(settings.refused_pause));
+            let stream = Patient::new(stream, settings.write_timeout, Arc::clone(&pause));
+            let server = Server { pause, ..server.clone() };
+            let (tls, limit) = (tls.as_ref().map(Certificate::acceptor), settings.head_timeout);
             connections.spawn(async move {
                 match tls {
                     // Without TLS nothing says beforehand that it is HTTP/2.
@@ -239,7 +261,7 @@ impl Http {
                         }
                     }
                 }
-                drop(place);
+                drop((place, own));
             });
         }
         watching.abort();

@@ -21,6 +21,7 @@
 mod ap;
 pub mod api;
 pub mod control;
+mod each;
 pub mod health;
 pub mod http;
 pub mod login;

@@ -137,7 +137,7 @@ impl Tokens {
             None => (grant, Maker::Owner),
             Some(token) => {
                 // As it is now: it may have been revoked since.
-                let (issuer, above) = self.standing(&token.id, now_ms)?;
+                let (issuer, above) = self.standing(self.known(&token.id)?, now_ms)?;
                 if above.len() + 1 >= MAX_DEPTH {
                     let words = format!("no more than {MAX_DEPTH} tokens may stand above one another");
                     return Err(AccessError::Beyond(words));
@@ -194,10 +194,10 @@ impl Tokens {
     }
 
     /// The token of a certificate, if it is good for something.
-    fn bound_to(&self, certificate: &Digest) -> Result<Option<TokenId>, AccessError> {
+    fn bound_to(&self, certificate: &Digest) -> Result<Option<Arc<Read>>, AccessError> {
         let Some(id) = self.certificates.token(certificate)? else { return Ok(None) };
-        match self.standing(&id, now_ms()) {
-            Ok((read, _)) if read.record.certificate.as_ref() == Some(certificate) => Ok(Some(id)),
+        match self.known(&id).and_then(|read| self.standing(read, now_ms())) {
+            Ok((read, _)) if read.record.certificate.as_ref() == Some(certificate) => Ok(Some(read)),
             Ok(_) | Err(AccessError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -283,15 +283,15 @@ impl Tokens {
         certificate: Option<&Digest>,
     ) -> Result<Bearer, AccessError> {
         let refused = |why, id| AccessError::Refused { why, id };
-        let id = match (presented, certificate) {
+        let read = match (presented, certificate) {
             (Some(presented), _) => self.named(presented)?,
             (None, Some(certificate)) => {
                 self.bound_to(certificate)?.ok_or_else(|| refused(Refusal::Certificate, None))?
             }
             (None, None) => return Err(refused(Refusal::Malformed, None)),
         };
-        let (read, above) = self.standing(&id, now_ms())?;
-        let token = Arc::clone(&read.record);
+        let (read, above) = self.standing(read, now_ms())?;
+        let (token, id) = (Arc::clone(&read.record), read.record.id.clone());
         let mut bound = std::iter::once(&token).chain(&above).filter_map(|record| record.certificate.as_ref());
         if bound.any(|bound| Some(bound) != certificate) {
             return Err(refused(Refusal::Certificate, Some(id)));
@@ -305,14 +305,14 @@ impl Tokens {
         Ok(Bearer { access, token, limits, above })
     }
 
-    /// The id of a token whose secret is presented.
-    fn named(&self, presented: &str) -> Result<TokenId, AccessError> {
+    /// The token whose secret is presented.
+    fn named(&self, presented: &str) -> Result<Arc<Read>, AccessError> {
         let refused = |why, id| AccessError::Refused { why, id };
         let (id, secret) = text::parse(presented).ok_or_else(|| refused(Refusal::Malformed, None))?;
         // Before anything is looked up, so that an unknown token takes as long.
         let mark = self.marks.mark(&[SECRET, id.as_str().as_bytes(), secret.as_bytes()])?;
         let read = self.find(&id)?.ok_or_else(|| refused(Refusal::Unknown, Some(id.clone())))?;
-        if autoshare_vault::is_same(&mark, &read.secret) { Ok(id) } else { Err(refused(Refusal::Wrong, Some(id))) }
+        if autoshare_vault::is_same(&mark, &read.secret) { Ok(read) } else { Err(refused(Refusal::Wrong, Some(id))) }
     }
 
     /// What holds for calls that are charged to a token, as [`Bearer::limits`]; `None` if it has ended, or its tenant is not
@@ -321,7 +321,7 @@ impl Tokens {
     /// # Errors
     /// Those of the disk.
     pub fn limits(&self, id: &TokenId) -> Result<Option<Arc<[Limit]>>, AccessError> {
-        let (read, above) = match self.standing(id, now_ms()) {
+        let (read, above) = match self.known(id).and_then(|read| self.standing(read, now_ms())) {
             Ok(standing) => standing,
             Err(AccessError::Refused { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -330,11 +330,15 @@ impl Tokens {
         Ok(is_served.then(|| limits(&read.record, &above)))
     }
 
+    /// A token that there is.
+    fn known(&self, id: &TokenId) -> Result<Arc<Read>, AccessError> {
+        self.find(id)?.ok_or_else(|| AccessError::Refused { why: Refusal::Unknown, id: Some(id.clone()) })
+    }
+
     /// A token that has not ended, and those above it, none of which has; of one that a person got, the person may have it
     /// still.
-    fn standing(&self, id: &TokenId, now_ms: u64) -> Result<(Arc<Read>, Vec<Arc<TokenRecord>>), AccessError> {
-        let refused = |why| AccessError::Refused { why, id: Some(id.clone()) };
-        let read = self.find(id)?.ok_or_else(|| refused(Refusal::Unknown))?;
+    fn standing(&self, read: Arc<Read>, now_ms: u64) -> Result<(Arc<Read>, Vec<Arc<TokenRecord>>), AccessError> {
+        let refused = |why| AccessError::Refused { why, id: Some(read.record.id.clone()) };
         let mut above = Vec::new();
         let mut record = Arc::clone(&read.record);
         loop {
@@ -398,7 +402,7 @@ impl Tokens {
         let none = || AccessError::NoToken(id.clone());
         let shelf = Shelf::existing(&self.data, access.tenant())?.ok_or_else(none)?;
         if let Some(token) = access.token() {
-            let (read, _) = self.standing(&token.id, now_ms())?;
+            let (read, _) = self.standing(self.known(&token.id)?, now_ms())?;
             if !read.record.scopes.contains(&Scope::Tokens) {
                 return Err(AccessError::Beyond(format!("token {} may not change tokens", token.id)));
             }

@@ -26,6 +26,7 @@ use autoshare_store::audit::Audit;
 use autoshare_store::ledger::{Budgets, Ledger};
 use autoshare_vault::Vault;
 use rustix::fs::Mode;
+use tokio::runtime::Handle;
 
 use super::{First, Kept, broker_of, guard, host_of, known_mcp_of, parts, secrets_of, tools};
 use crate::commands::token::now_ms;
@@ -62,6 +63,8 @@ struct Common {
     /// Entries of audit trails that could not be written, of all tenants.
     audit_failures: Arc<AtomicU64>,
     telemetry: Arc<Telemetry>,
+    /// Where brains are driven.
+    drives: Handle,
 }
 
 /// Where workspaces of tenants lie.
@@ -70,8 +73,8 @@ pub(super) fn homes(settings: &Settings) -> Homes {
     Homes::new(settings.workspaces(), quota)
 }
 
-/// The faces over the settings. Nobody is served yet, and no tenant is open.
-pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces, Failure> {
+/// The faces over the settings; brains are driven at `drives`. Nobody is served yet, and no tenant is open.
+pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>, drives: Handle) -> Result<Faces, Failure> {
     let vault = Vault::open(&settings.data_dir)?;
     let operator = Operator::local(&settings.data_dir)?;
     let tenants = Arc::new(Tenants::open(&settings.data_dir, &vault)?);
@@ -138,6 +141,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>) -> Result<Faces
                 appends,
                 audit_failures,
                 telemetry,
+                drives,
                 settings,
             });
             let open: Open = Box::new(move |access, record| open(&common, access, record));
@@ -238,6 +242,7 @@ fn open(common: &Arc<Common>, access: &Access, record: Arc<TenantRecord>) -> Res
         homes: common.homes.clone(),
         index: Arc::clone(&common.index),
         onlooker: Arc::clone(&common.telemetry) as _,
+        drives: common.drives.clone(),
     }))
 }
 

@@ -18,6 +18,7 @@ use autoshare_host::resident::ResidentError;
 use autoshare_sandbox::Launcher;
 use autoshare_server::http::{self, Http};
 use autoshare_vault::Vault;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::alone::Alone;
@@ -64,7 +65,9 @@ pub(crate) fn serve(
     let tls = settings.serve.tls.clone().map(TlsFiles::read).transpose()?;
     let (http_settings, drain) = (settings.serve.http.clone(), settings.serve.http.drain);
     let least = settings.serve.log;
-    let faces = Arc::new(assemble::serve::faces(settings, Arc::clone(&launcher))?);
+    let driving = drivers()?;
+    let faces = assemble::serve::faces(settings, Arc::clone(&launcher), driving.handle().clone())?;
+    let faces = Arc::new(faces);
     let form = if look == Look::Json { log::Form::Json } else { log::Form::Plain };
     let log = log::begin(form, least)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -118,12 +121,26 @@ pub(crate) fn serve(
         faces.telemetry.end(LAST).await;
         Ok::<(), Failure>(())
     })?;
-    drop((faces, runtime));
+    drop((faces, runtime, driving));
     log.into_iter().for_each(log::End::wait);
     if let Some(launcher) = Arc::into_inner(launcher) {
         launcher.leave();
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// By how much the threads that drive brains give way to those that answer (setpriority(2)): of two that want a processor, a
+/// third of the time is theirs.
+const GIVE_WAY: i32 = 5;
+
+/// Threads that drive brains, beside those that answer: however many brains work, whoever asks is answered soon.
+fn drivers() -> std::io::Result<Runtime> {
+    let give_way = || {
+        // Where it may not, they are as the others.
+        let _ = rustix::process::setpriority_process(None, GIVE_WAY);
+    };
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("brains").on_thread_start(give_way).build()
 }
 
 fn failed(error: ResidentError) -> Failure {

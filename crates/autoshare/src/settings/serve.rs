@@ -30,6 +30,8 @@ pub(crate) struct ServeSection {
     roles: Option<PathBuf>,
     hosts: Vec<String>,
     connections: Option<u64>,
+    connections_each: Option<u64>,
+    refused_pause_ms: Option<u64>,
     head_timeout_s: Option<u64>,
     write_timeout_s: Option<u64>,
     notice_s: Option<u64>,
@@ -205,6 +207,9 @@ impl ServeSection {
         let usual = HttpSettings::default();
         let within = |name, set, usual, accepted| bounded_in("serve", name, set, usual, accepted);
         let connections = within("connections", self.connections, usual.connections as u64, 1..=1_000_000)?;
+        let each = within("connections_each", self.connections_each, connections.div_ceil(2), 1..=1_000_000)?;
+        let pause = u64::try_from(usual.refused_pause.as_millis()).unwrap_or(u64::MAX);
+        let pause = within("refused_pause_ms", self.refused_pause_ms, pause, 0..=60_000)?;
         let head = within("head_timeout_s", self.head_timeout_s, usual.head_timeout.as_secs(), 1..=600)?;
         let write = within("write_timeout_s", self.write_timeout_s, usual.write_timeout.as_secs(), 1..=3_600)?;
         let drain = within("drain_s", self.drain_s, usual.drain.as_secs(), 0..=3_600)?;
@@ -215,7 +220,9 @@ impl ServeSection {
         let http = HttpSettings {
             listen: self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?,
             hosts: self.hosts.iter().cloned().chain(by_login).collect(),
-            connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            connections: count(connections),
+            connections_each: count(each),
+            refused_pause: Duration::from_millis(pause),
             head_timeout: Duration::from_secs(head),
             write_timeout: Duration::from_secs(write),
             notice: Duration::from_secs(notice),

@@ -32,6 +32,7 @@ use autoshare_store::ledger::Ledger;
 pub use autoshare_store::ledger::Spent;
 use autoshare_store::{BrainRow, StoreError};
 use autoshare_workspace::Workspace;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::calls::Calls;
@@ -148,6 +149,8 @@ pub struct ResidentParts {
     pub index: Arc<AwakeIndex>,
     /// Who is told what becomes of its brains.
     pub onlooker: Arc<dyn Onlooker>,
+    /// Where brains are begun and driven: threads of their own, if those that answer are not to wait for them.
+    pub drives: Handle,
 }
 
 /// A tenant whose files are open.
@@ -243,6 +246,12 @@ impl Resident {
     #[must_use]
     pub fn tools(&self) -> &[ToolSpec] {
         &self.parts.tools
+    }
+
+    /// Where its brains are begun and driven.
+    #[must_use]
+    pub const fn drives(&self) -> &Handle {
+        &self.parts.drives
     }
 
     const fn access(&self) -> &Access {
@@ -557,7 +566,7 @@ impl Resident {
     fn drive_in(self: &Arc<Self>, place: Place) {
         let driving = Driving { until: Until::End, questions: Questions::Wait };
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        self.parts.drives.spawn(async move {
             // What goes wrong is kept where people look.
             let _ = this.drive(&place.brain, driving).await;
             drop(place);
@@ -591,7 +600,7 @@ impl Resident {
         let place = place.ok_or_else(|| ResidentError::State("the brain is at a step already".to_owned()))?;
         let (this, brain) = (Arc::clone(self), brain.clone());
         // Whoever asked may go away; the turn is finished all the same.
-        let turn = tokio::spawn(async move {
+        let turn = self.parts.drives.spawn(async move {
             let standing = this.drive(&brain, driving).await;
             drop(place);
             this.wake_next();

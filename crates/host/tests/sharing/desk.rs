@@ -132,6 +132,7 @@ impl Desk {
             homes: self.homes.clone(),
             index: Arc::new(AwakeIndex::open(&self.data).unwrap()),
             onlooker: Arc::new(()),
+            drives: tokio::runtime::Handle::current(),
         }))
     }
 }

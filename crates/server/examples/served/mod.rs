@@ -75,6 +75,11 @@ impl Served {
         }
     }
 
+    /// The process that serves.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     /// Bytes of memory of the server and its launchers, each page counted once (PSS).
     pub(crate) fn memory(&self) -> u64 {
         let Some(process) = &self.process else { return 0 };

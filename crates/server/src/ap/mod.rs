@@ -20,7 +20,7 @@ use self::words::{ArtifactWords, Pagination, Step, StepRequest, Task, TaskReques
 use crate::api::ask::Ask;
 use crate::api::problem::Problem;
 use crate::api::route::{Answered, Route, Takes};
-use crate::api::{Done, Faces, blocking, check_words};
+use crate::api::{Done, Faces, behind, blocking, check_words};
 
 /// What the material that comes with a task is called.
 const ADDITIONAL: &str = "additional_input";
@@ -154,7 +154,9 @@ async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
         begin: Begin::AtRest,
     };
     let entry = ask.entry(Act::BrainAdmitted, "");
-    let task = blocking(move || {
+    let admitting = Arc::clone(&resident);
+    let task = behind(&resident, move || {
+        let resident = admitting;
         let brain = resident.admit(new)?;
         resident.note(&entry.of_brain(&brain))?;
         task(&resident, &brain)

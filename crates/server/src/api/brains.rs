@@ -19,7 +19,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::{BrainWords, Now, Page, QuestionWords, StepWords, time};
-use super::{Done, Faces, blocking};
+use super::{Done, Faces, behind, blocking};
 
 /// Bytes of a goal, or of what a person says, at most.
 pub(crate) const MAX_GOAL: usize = 100_000;
@@ -200,7 +200,7 @@ pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
     let new = asked.brain(&ask, &faces.limits, usual.as_deref(), id)?;
     let begin = new.begin;
     let admitting = Arc::clone(&resident);
-    let brain = blocking(move || Ok(admitting.admit(new)?)).await?;
+    let brain = behind(&resident, move || Ok(admitting.admit(new)?)).await?;
     faces.note(&resident, ask.entry(Act::BrainAdmitted, "").of_brain(&brain)).await?;
     if begin == Begin::Awake {
         faces.telemetry.is_asked_by(ask.bearer.access.tenant(), &brain, &ask.headers);

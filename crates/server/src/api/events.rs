@@ -14,7 +14,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::time;
-use super::{Done, Faces, blocking};
+use super::{Done, Faces, all_open, blocking};
 
 /// Pieces that may wait for whoever follows.
 const PIECES: usize = 16;
@@ -28,7 +28,8 @@ pub(crate) async fn stream(faces: Arc<Faces>, ask: Ask) -> Answered {
     let known = Arc::clone(&resident);
     let of = brain.clone();
     blocking(move || super::brains::words(&known, &of)).await?;
-    let place = faces.streams.enter(ask.bearer.access.tenant())?;
+    let place = faces.streams.enter(ask.bearer.access.tenant());
+    let place = place.ok_or_else(|| all_open(faces.settings.streams_each, "streams", "streams_each"))?;
     let (pieces, live) = mpsc::channel(PIECES);
     let token = ask.bearer.token.id.clone();
     tokio::spawn(async move {

@@ -9,7 +9,6 @@ mod audit;
 mod bodies;
 mod brains;
 pub(crate) mod done;
-mod each;
 mod events;
 pub(crate) mod once;
 pub mod openapi;
@@ -50,10 +49,10 @@ use self::ask::{Ask, is_json};
 use self::bodies::Bodies;
 use self::done::refused;
 pub(crate) use self::done::response as answered;
-use self::each::Each;
 use self::once::Once;
 use self::problem::Problem;
 use self::route::{Needs, Route, Takes};
+use crate::each::Each;
 use crate::health::Health;
 use crate::http::body::RequestBody;
 use crate::http::reply::Reply;
@@ -102,6 +101,8 @@ impl Default for ApiSettings {
 const FORM: usize = 64 * 1_024;
 /// Bytes of a body from which on it is dealt with while others are served by other threads: 64 KiB.
 const ASIDE: usize = 64 * 1_024;
+/// Refusals of one tenant that its audit trail tells of: in a minute, and at once.
+const REFUSALS: (u64, u64) = (60, 20);
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
 
@@ -112,11 +113,13 @@ pub struct Faces {
     begun: Instant,
     /// Refusals, by token and reason.
     refusals: Noted<(TokenId, &'static str)>,
+    /// How many of a tenant's are written down.
+    noting: Rates,
     pub(crate) once: Arc<Once>,
     pub(crate) bodies: Bodies,
     pub(crate) routes: Vec<Route>,
-    pub(crate) streams: Each,
-    pub(crate) at_once: Each,
+    pub(crate) streams: Each<TenantName>,
+    pub(crate) at_once: Each<TenantName>,
 }
 
 impl Deref for Faces {
@@ -171,13 +174,14 @@ impl Faces {
         let largest = settings.max_body.max(settings.max_upload.saturating_add(FORM));
         let bodies = Bodies::new(settings.max_bodies.max(largest), settings.max_bodies_each.max(largest));
         let (once, routes) = (Arc::<Once>::default(), table::routes());
-        let streams = Each::new(settings.streams_each, "streams", "streams_each");
-        let at_once = Each::new(settings.requests_each, "requests", "requests_each");
+        let streams = Each::new(settings.streams_each);
+        let at_once = Each::new(settings.requests_each);
         Self {
             parts,
             rates: Rates::default(),
             begun: Instant::now(),
             refusals: Noted::default(),
+            noting: Rates::default(),
             once,
             bodies,
             routes,
@@ -203,14 +207,18 @@ impl Faces {
             _ => None,
         });
         let asked: Vec<_> = [(Key::Tenant(bearer.access.tenant().as_str()), own)].into_iter().chain(tokens).collect();
-        let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let requests = asked.iter().map(|(_, rate)| rate.burst()).fold(requests, u64::min);
-        self.rates.check(now, requests, &asked).map_err(|limited| {
+        self.rates.check(self.now(), requests, &asked).map_err(|limited| {
             let by_size =
                 if requests > 1 { format!("; by its body, this one counts as {requests}") } else { String::new() };
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", format!("{limited}{by_size}"));
             limited.wait.seconds().into_iter().fold(problem, Problem::later)
         })
+    }
+
+    /// Nanoseconds since these stand, by which rates are counted.
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Writes down what whoever asks did, in the trail of their tenant. Before it is answered.
@@ -227,6 +235,11 @@ impl Faces {
             _ => return,
         };
         if !self.refusals.is_new((bearer.token.id.clone(), problem.code)) {
+            return;
+        }
+        // Of a tenant with ten thousand tokens the trail tells enough by some of them.
+        let tenant = Key::Tenant(bearer.access.tenant().as_str());
+        if self.noting.check(self.now(), 1, &[(tenant, Rate::a_minute(REFUSALS.0, REFUSALS.1))]).is_err() {
             return;
         }
         let Ok(resident) = self.residents.of(&bearer.access).await else { return };
@@ -252,11 +265,28 @@ impl Faces {
     }
 }
 
-/// Does what waits for the disk away from the threads that serve.
+/// Does what waits for the disk, while others are served by other threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     what: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    if has_other_threads() {
+        // Nothing is handed over and back: on a busy machine each of these is a wait for a processor.
+        return tokio::task::block_in_place(what);
+    }
     tokio::task::spawn_blocking(what).await.map_err(|error| Problem::trouble(&error))?
+}
+
+/// Whether others are served by other threads while this one waits.
+fn has_other_threads() -> bool {
+    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+/// The same where brains are begun and driven, which gives way to what answers.
+pub(crate) async fn behind<T: Send + 'static>(
+    resident: &Resident,
+    what: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    resident.drives().spawn_blocking(what).await.map_err(|error| Problem::trouble(&error))?
 }
 
 /// Whether a path is of these faces.
@@ -321,7 +351,8 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, head: Parts, body: RequestB
         // Of what the operator alone may know, others are told nothing.
         return Err(if scope == Scope::Operator { Problem::nothing() } else { Problem::forbidden(scope.name()) });
     }
-    let place = faces.at_once.enter(bearer.access.tenant())?;
+    let place = faces.at_once.enter(bearer.access.tenant());
+    let place = place.ok_or_else(|| all_open(faces.settings.requests_each, "requests", "requests_each"))?;
     let query = parameters(head.uri.query().unwrap_or_default())?;
     let body = take(faces, route, &bearer, &head.headers, body).await?;
     let key = head.headers.get(once::HEADER).filter(|_| head.method == Method::POST);
@@ -354,10 +385,15 @@ async fn perform(faces: &Arc<Faces>, bearer: Bearer, head: Parts, body: RequestB
     performed.await.map_err(|error| Problem::trouble(&error))?
 }
 
+/// A tenant has as many of these open as it may have.
+fn all_open(most: usize, what: &str, setting: &str) -> Problem {
+    let words = format!("{most} {what} of this tenant are open, which is all it may have at once ([serve] {setting})");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "limit", words).later(1)
+}
+
 /// Does what takes time with so many bytes of a body. A large one is dealt with while others are served by other threads.
 pub(crate) fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    let has_others = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if bytes >= ASIDE && has_others { tokio::task::block_in_place(work) } else { work() }
+    if bytes >= ASIDE && has_other_threads() { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// The body of a request, of the kind and the size that its route takes.

@@ -196,7 +196,9 @@ impl Noting {
         if let (Class::TooMany, Some(tenant)) = (class, tenant) {
             self.faces.telemetry.limited(tenant);
         }
-        if tracing::enabled!(tracing::Level::INFO) {
+        // A flood that is refused would fill the log, and be work for nothing.
+        let is_told = class != Class::TooMany || tenant.is_none_or(|tenant| health.refused.is_new(tenant.clone()));
+        if is_told && tracing::enabled!(tracing::Level::INFO) {
             let tenant = tenant.map(|tenant| self.faces.opaque(tenant)).unwrap_or_default();
             let (method, ms) = (known(&self.method), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
             tracing::info!(face = self.face.name(), method, route, status, ms, tenant, "request");

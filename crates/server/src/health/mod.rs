@@ -16,9 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use autoshare_core::TenantName;
 use autoshare_core::fair::Places;
 use autoshare_core::histogram::Histogram;
 use rustix::fs::{Mode, OFlags};
+
+use crate::noted::Noted;
 
 pub(crate) use self::meters::{Face, Meters, Noting};
 pub(crate) use self::page::metrics;
@@ -87,13 +90,21 @@ pub struct Health {
     draining: AtomicBool,
     pub(crate) meters: Meters,
     silent: watchdog::Silent,
+    /// Tenants whose refusals for asking too often were logged of late.
+    refused: Noted<TenantName>,
 }
 
 impl Health {
     /// Of these parts.
     #[must_use]
     pub fn new(parts: HealthParts) -> Self {
-        Self { parts, draining: AtomicBool::new(false), meters: Meters::default(), silent: watchdog::Silent::default() }
+        Self {
+            parts,
+            draining: AtomicBool::new(false),
+            meters: Meters::default(),
+            silent: watchdog::Silent::default(),
+            refused: Noted::default(),
+        }
     }
 
     pub(crate) const fn audit_failures(&self) -> &Arc<AtomicU64> {

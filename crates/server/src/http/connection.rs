@@ -26,6 +26,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_rustls::server::TlsStream;
 
 use super::body::RequestBody;
+use super::pause::Pause;
 use super::peer::PeerCertificate;
 use super::reply::Reply;
 use super::tls::HTTP_2;
@@ -50,11 +51,14 @@ pub(super) struct Server<A> {
     pub(super) settings: Arc<HttpSettings>,
     /// Told when no more requests are to be taken.
     pub(super) ended: watch::Receiver<()>,
+    /// Hears of its answers.
+    pub(super) pause: Arc<Pause>,
 }
 
 impl<A> Clone for Server<A> {
     fn clone(&self) -> Self {
-        Self { site: Arc::clone(&self.site), settings: Arc::clone(&self.settings), ended: self.ended.clone() }
+        let Self { site, settings, ended, pause } = self;
+        Self { site: Arc::clone(site), settings: Arc::clone(settings), ended: ended.clone(), pause: Arc::clone(pause) }
     }
 }
 
@@ -76,10 +80,10 @@ impl<A: Answering> Server<A> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let site = self.site;
+        let (site, pause) = (self.site, self.pause);
         let service = service_fn(move |request| {
-            let (site, peer) = (Arc::clone(&site), peer.clone());
-            async move { Ok::<_, Infallible>(answer(&*site, request, peer).await) }
+            let (site, peer, pause) = (Arc::clone(&site), peer.clone(), Arc::clone(&pause));
+            async move { Ok::<_, Infallible>(answer(&*site, request, peer, &pause).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -100,13 +104,13 @@ impl<A: Answering> Server<A> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (site, limits) = (self.site, self.settings.http2);
+        let (site, pause, limits) = (self.site, self.pause, self.settings.http2);
         let watch = Arc::new(Watch::new(&self.settings));
         let asked = Arc::clone(&watch);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (site, peer, call) = (Arc::clone(&site), peer.clone(), asked.begin());
+            let (site, peer, pause, call) = (Arc::clone(&site), peer.clone(), Arc::clone(&pause), asked.begin());
             async move {
-                let response = answer(&*site, request, peer).await;
+                let response = answer(&*site, request, peer, &pause).await;
                 Ok::<_, Infallible>(response.map(|body| Watched::new(body, call)))
             }
         });
@@ -151,7 +155,12 @@ impl<A: Answering> Server<A> {
 }
 
 /// A request is answered under the one name that it was sent to, whichever version and form said it.
-async fn answer<A: Answering>(site: &A, request: Request<Incoming>, peer: Option<PeerCertificate>) -> Response<Reply> {
+async fn answer<A: Answering>(
+    site: &A,
+    request: Request<Incoming>,
+    peer: Option<PeerCertificate>,
+    pause: &Pause,
+) -> Response<Reply> {
     let mut request = request.map(RequestBody::new);
     if let Err(refused) = settle_name(&mut request) {
         return plain(StatusCode::BAD_REQUEST, refused);
@@ -159,7 +168,9 @@ async fn answer<A: Answering>(site: &A, request: Request<Incoming>, peer: Option
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
-    site.answer(request).await
+    let response = site.answer(request).await;
+    pause.answered(response.status());
+    response
 }
 
 /// Writes `:authority`, or the name of an absolute target, where the rest looks for it (RFC 9113, 8.3.1; RFC 9112, 3.2.2).
@@ -250,7 +261,8 @@ mod tests {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let acceptor = Certificate::new(pair).unwrap().acceptor();
         let (_ending, ended) = watch::channel(());
-        let serving = Server { site: Arc::new(Mirror), settings: Arc::default(), ended };
+        let pause = Arc::new(Pause::new(Duration::ZERO));
+        let serving = Server { site: Arc::new(Mirror), settings: Arc::default(), ended, pause };
         tokio::spawn(async move {
             if let Ok(stream) = acceptor.accept(theirs).await {
                 serving.over_tls(stream).await;

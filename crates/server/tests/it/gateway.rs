@@ -56,7 +56,9 @@ impl Place {
         settings: GatewaySettings,
         budgets: Budgets,
     ) -> Self {
-        let http = HttpSettings { write_timeout: Duration::from_millis(500), ..HttpSettings::default() };
+        // What is tried here in vain, again and again, is to be refused by the gateway and not to wait before it.
+        let refused_pause = Duration::ZERO;
+        let http = HttpSettings { write_timeout: Duration::from_millis(500), refused_pause, ..HttpSettings::default() };
         Self::over(answers, settings, budgets, http, None).await
     }
 
@@ -114,7 +116,8 @@ impl Place {
             let gateway = Gateway::new(broker, ledger, settings);
             let calls = Calls::new(access.clone(), store);
             let (homes, index, tools, onlooker) = (homes.clone(), Arc::clone(index), Vec::new(), Arc::clone(&onlooker));
-            Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools, homes, index, onlooker }))
+            let drives = tokio::runtime::Handle::current();
+            Ok(Resident::new(ResidentParts { record, host, gateway, calls, tools, homes, index, onlooker, drives }))
         };
         let faces = Arc::new(faces(data.path(), most, crate::house::well(), None, telemetry, open));
         let listen = "127.0.0.1:0".parse().unwrap();

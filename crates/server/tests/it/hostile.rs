@@ -1,16 +1,18 @@
 //! Callers and upstreams that do not keep to what is usual: nothing is spent uncounted, nothing goes unrecorded, and nobody
 //! keeps others out for nothing.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use autoshare_access::Grant;
 use autoshare_broker::egress::{Egress, Policy};
 use autoshare_broker::gateway::{Caller, Gateway, GatewaySettings};
 use autoshare_core::budget::{Budget, Cap, Caps, ModelPattern};
+use autoshare_server::http::HttpSettings;
 use autoshare_store::ledger::{Budgets, Ledger};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::gateway::{KEY, PARTS, Place, WHOLE, hello};
 use crate::upstream::Says;
@@ -277,4 +279,37 @@ async fn c6_the_key_does_not_come_back_in_headers_nor_spelt_with_escapes() {
     }
     let text = format!("{:?}", place.records().await);
     assert!(!text.contains(KEY), "{text}");
+}
+
+/// Row F7: one address has so many connections, whoever is behind it, and the others' are taken as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_one_address_has_so_many_connections_and_the_others_are_served() {
+    let http = HttpSettings { connections_each: 2, ..HttpSettings::default() };
+    let place = Place::over(|_| Says::json(WHOLE), GatewaySettings::default(), Budgets::default(), http, None).await;
+    let at: SocketAddr = place.base.trim_start_matches("http://").trim_end_matches("/gateway").parse().unwrap();
+    let alive = async |stream: &mut TcpStream| {
+        let asked = format!("GET /livez HTTP/1.1\r\nhost: {at}\r\n\r\n");
+        let mut told = [0; 15];
+        let is_told = stream.write_all(asked.as_bytes()).await.is_ok() && stream.read_exact(&mut told).await.is_ok();
+        is_told && told == *b"HTTP/1.1 200 OK"
+    };
+    let from = async |address: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+        socket.connect(at).await.unwrap()
+    };
+    let mut own = [from("127.0.0.1").await, from("127.0.0.1").await];
+    for stream in &mut own {
+        assert!(alive(stream).await);
+    }
+    assert!(!alive(&mut from("127.0.0.1").await).await, "a third");
+    assert!(alive(&mut from("127.0.0.2").await).await, "somebody else's");
+    drop(own);
+    for again in 0.. {
+        if alive(&mut from("127.0.0.1").await).await {
+            break;
+        }
+        assert!(again < 100, "the places of those that are gone are not free");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

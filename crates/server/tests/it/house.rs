@@ -223,6 +223,7 @@ impl House {
                 homes: homes.clone(),
                 index: Arc::clone(index),
                 onlooker: Arc::clone(&onlooker) as _,
+                drives: tokio::runtime::Handle::current(),
             }))
         });
         let faces = Arc::new(faces);

@@ -1,6 +1,6 @@
 //! Tenants beside one another: what one does is written down, bounded, and nobody else's trouble.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use autoshare_access::{Grant, Scope, TenantState, Terms};
 use autoshare_core::TenantName;
@@ -96,6 +96,60 @@ async fn f7_a_large_body_counts_by_its_size() {
     house.tenants.set_terms(&house.operator, zeta.tenant(), terms).unwrap();
     assert_eq!(post(&alone, spaces(4 << 20).into()).await.0, 400, "all 5 that there are");
     assert_eq!(house.get("/api/v1/me", &alone).await.0, 429);
+    house.close().await;
+}
+
+/// Row F7: whoever asks on though they are refused is heard less and less often; the connections of others, and of the same
+/// tenant's that waits as it is told, are read at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_who_is_refused_again_and_again_is_heard_less_often() {
+    let house = House::open(done()).await;
+    let ((acme, flood), (_, bolt)) = (house.tenant("acme"), house.tenant("bolt"));
+    let terms = Terms { requests_per_minute: Some(3), ..Terms::default() };
+    house.tenants.set_terms(&house.operator, acme.tenant(), terms).unwrap();
+    // One after another, on one connection.
+    let client = || reqwest::Client::builder().no_proxy().pool_max_idle_per_host(1).build().unwrap();
+    let timed = async |client: &reqwest::Client, token: &str| {
+        let begun = Instant::now();
+        let asked = client.get(format!("{}/api/v1/me", house.base)).bearer_auth(token).send().await.unwrap();
+        let status = asked.status().as_u16();
+        asked.bytes().await.unwrap();
+        (status, begun.elapsed())
+    };
+    let own = client();
+    for _ in 0..3 {
+        assert_eq!(timed(&own, &flood).await.0, 200);
+    }
+    let mut waited = Vec::new();
+    for _ in 0..7 {
+        let (status, took) = timed(&own, &flood).await;
+        assert_eq!(status, 429);
+        waited.push(took);
+    }
+    for (refusals, took) in waited.iter().enumerate().skip(2) {
+        assert!(*took >= Duration::from_millis(10 << (refusals - 2)), "after {refusals} refusals: {waited:?}");
+    }
+    let longest = waited[6];
+    let (status, took) = timed(&client(), &flood).await;
+    assert!(status == 429 && took < longest, "{took:?}, and {waited:?}");
+    let (status, took) = timed(&client(), &bolt).await;
+    assert!(status == 200 && took < longest, "{took:?}, and {waited:?}");
+    house.close().await;
+}
+
+/// Row F7: refusals of many tokens are in the trail by some of them: writing each down would be work for the disk that others
+/// wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_refusals_by_many_tokens_do_not_fill_the_trail() {
+    let house = House::open(done()).await;
+    let (acme, all) = house.tenant("acme");
+    for _ in 0..40 {
+        let grant = Grant { scopes: [Scope::Gateway].into(), ..all_scopes() };
+        assert_eq!(house.get("/api/v1/brains", &house.token(&acme, grant)).await.0, 403);
+    }
+    let (_, trail) = house.get("/api/v1/audit?limit=100", &all).await;
+    let refused = trail["items"].as_array().unwrap().iter().filter(|entry| entry["act"] == "refused").count();
+    assert!((20..25).contains(&refused), "{refused}: {trail}");
     house.close().await;
 }
 

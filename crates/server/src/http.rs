@@ -6,7 +6,7 @@
 pub(crate) mod body;
 mod connection;
 mod patient;
-mod pause;
+pub(crate) mod pause;
 mod peer;
 mod peers;
 pub(crate) mod reply;
@@ -48,9 +48,11 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Connections at once: 1,000. More wait.
     pub connections: usize,
-    /// The same from one address, or one IPv6 network of 64 bits: 500. Further ones are closed as they come.
+    /// The same from one address, or one IPv6 network of 64 bits: all of them, since on this machine anybody has any address of
+    /// its loopback. Further ones are closed as they come.
     pub connections_each: usize,
-    /// How long a connection is left unread at most on which request after request is refused with 429: 1 s. Zero: not at all.
+    /// How long a tenant waits at most on a connection on which request after request of its is refused with 429: 1 s. Zero:
+    /// not at all.
     pub refused_pause: Duration,
     /// How long a request's head, and TLS's handshake, may take: 10 s.
     pub head_timeout: Duration,
@@ -103,7 +105,7 @@ impl Default for HttpSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 7878)),
             hosts: Vec::new(),
             connections: 1_000,
-            connections_each: 500,
+            connections_each: 1_000,
             refused_pause: Duration::from_secs(1),
             head_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
@@ -248,7 +250,7 @@ impl Http {
             };
             let _ = stream.set_nodelay(true);
             let pause = Arc::new(Pause::new(settings.refused_pause));
-            let stream = Patient::new(stream, settings.write_timeout, Arc::clone(&pause));
+            let stream = Patient::new(stream, settings.write_timeout);
             let server = Server { pause, ..server.clone() };
             let (tls, limit) = (tls.as_ref().map(Certificate::acceptor), settings.head_timeout);
             connections.spawn(async move {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Between two entries about the same.
@@ -21,10 +21,14 @@ impl<K> Default for Noted<K> {
 }
 
 impl<K: Hash + Eq> Noted<K> {
+    /// Whether this was written down within a minute.
+    pub(crate) fn is_recent(&self, what: &K) -> bool {
+        self.noted().get(what).is_some_and(is_recent)
+    }
+
     /// Whether this is to be written down: once a minute.
     pub(crate) fn is_new(&self, what: K) -> bool {
-        let is_recent = |at: &Instant| at.elapsed() < APART;
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted();
         if noted.get(&what).is_some_and(is_recent) {
             return false;
         }
@@ -37,6 +41,14 @@ impl<K: Hash + Eq> Noted<K> {
         }
         has_room
     }
+
+    fn noted(&self) -> MutexGuard<'_, HashMap<K, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_recent(at: &Instant) -> bool {
+    at.elapsed() < APART
 }
 
 #[cfg(test)]

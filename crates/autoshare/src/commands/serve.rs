@@ -111,7 +111,7 @@ pub(crate) fn serve(
         let stop = async {
             tokio::select! {
                 () = stop => {}
-                () = supervisor.live() => {}
+                () = supervisor.live(driving.handle()) => {}
             }
             supervisor.tell("STOPPING=1");
         };
@@ -130,10 +130,11 @@ pub(crate) fn serve(
 }
 
 /// By how much the threads that drive brains give way to those that answer (setpriority(2)): of two that want a processor, a
-/// third of the time is theirs.
+/// quarter of the time is theirs.
 const GIVE_WAY: i32 = 5;
 
-/// Threads that drive brains, beside those that answer: however many brains work, whoever asks is answered soon.
+/// Threads that begin and drive brains, beside those that answer, so that whoever asks need not wait for them. A connection to
+/// a provider is at home where it was opened, whoever calls over it later.
 fn drivers() -> std::io::Result<Runtime> {
     let give_way = || {
         // Where it may not, they are as the others.

@@ -207,7 +207,9 @@ impl ServeSection {
         let usual = HttpSettings::default();
         let within = |name, set, usual, accepted| bounded_in("serve", name, set, usual, accepted);
         let connections = within("connections", self.connections, usual.connections as u64, 1..=1_000_000)?;
-        let each = within("connections_each", self.connections_each, connections.div_ceil(2), 1..=1_000_000)?;
+        let listen = self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?;
+        let each = if listen.ip().is_loopback() { connections } else { connections.div_ceil(2) };
+        let each = within("connections_each", self.connections_each, each, 1..=1_000_000)?;
         let pause = u64::try_from(usual.refused_pause.as_millis()).unwrap_or(u64::MAX);
         let pause = within("refused_pause_ms", self.refused_pause_ms, pause, 0..=60_000)?;
         let head = within("head_timeout_s", self.head_timeout_s, usual.head_timeout.as_secs(), 1..=600)?;
@@ -218,7 +220,7 @@ impl ServeSection {
         // Browsers come by this name.
         let by_login = login.iter().map(|login| login.origin.host.to_string());
         let http = HttpSettings {
-            listen: self.listen.as_deref().map_or(Ok(usual.listen), parse_address)?,
+            listen,
             hosts: self.hosts.iter().cloned().chain(by_login).collect(),
             connections: count(connections),
             connections_each: count(each),

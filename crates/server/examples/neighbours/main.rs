@@ -109,7 +109,7 @@ const HARMS: [(&str, Harm); 11] = [
 ];
 
 async fn neighbours(program: &str, only: Option<&str>) {
-    let served = Served::new(program, PORT, &capped(CAPACITY * 60, ""));
+    let served = Served::new(program, PORT, &capped(CAPACITY * 60, "connections_each = 500"));
     let [victim, aggressor] = ["victim", "aggressor"].map(|name| tenant(&served, name));
     let bare = Bare::begin(BARE);
     let mut bench = Bench { served, _bare: bare, victim, aggressor, brain: String::new(), tokens: Vec::new() };

@@ -55,6 +55,7 @@ use self::route::{Needs, Route, Takes};
 use crate::each::Each;
 use crate::health::Health;
 use crate::http::body::RequestBody;
+use crate::http::pause::Pause;
 use crate::http::reply::Reply;
 use crate::http::site::Shown;
 use crate::login::Login;
@@ -101,7 +102,7 @@ impl Default for ApiSettings {
 const FORM: usize = 64 * 1_024;
 /// Bytes of a body from which on it is dealt with while others are served by other threads: 64 KiB.
 const ASIDE: usize = 64 * 1_024;
-/// Refusals of one tenant that its audit trail tells of: in a minute, and at once.
+/// Refusals of one kind of one tenant that its audit trail tells of: in a minute, and at once.
 const REFUSALS: (u64, u64) = (60, 20);
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
@@ -113,8 +114,9 @@ pub struct Faces {
     begun: Instant,
     /// Refusals, by token and reason.
     refusals: Noted<(TokenId, &'static str)>,
-    /// How many of a tenant's are written down.
-    noting: Rates,
+    /// How many of a tenant's are written down: of what it may not do, and of what it does too often.
+    noting_refused: Rates,
+    noting_limits: Rates,
     pub(crate) once: Arc<Once>,
     pub(crate) bodies: Bodies,
     pub(crate) routes: Vec<Route>,
@@ -181,7 +183,8 @@ impl Faces {
             rates: Rates::default(),
             begun: Instant::now(),
             refusals: Noted::default(),
-            noting: Rates::default(),
+            noting_refused: Rates::default(),
+            noting_limits: Rates::default(),
             once,
             bodies,
             routes,
@@ -234,12 +237,14 @@ impl Faces {
             StatusCode::TOO_MANY_REQUESTS => Act::LimitHit,
             _ => return,
         };
-        if !self.refusals.is_new((bearer.token.id.clone(), problem.code)) {
+        let what = (bearer.token.id.clone(), problem.code);
+        if self.refusals.is_recent(&what) {
             return;
         }
         // Of a tenant with ten thousand tokens the trail tells enough by some of them.
-        let tenant = Key::Tenant(bearer.access.tenant().as_str());
-        if self.noting.check(self.now(), 1, &[(tenant, Rate::a_minute(REFUSALS.0, REFUSALS.1))]).is_err() {
+        let (tenant, most) = (Key::Tenant(bearer.access.tenant().as_str()), Rate::a_minute(REFUSALS.0, REFUSALS.1));
+        let noting = if act == Act::Refused { &self.noting_refused } else { &self.noting_limits };
+        if noting.check(self.now(), 1, &[(tenant, most)]).is_err() || !self.refusals.is_new(what) {
             return;
         }
         let Ok(resident) = self.residents.of(&bearer.access).await else { return };
@@ -265,20 +270,11 @@ impl Faces {
     }
 }
 
-/// Does what waits for the disk, while others are served by other threads.
+/// Does what waits for the disk away from the threads that serve.
 pub(crate) async fn blocking<T: Send + 'static>(
     what: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    if has_other_threads() {
-        // Nothing is handed over and back: on a busy machine each of these is a wait for a processor.
-        return tokio::task::block_in_place(what);
-    }
     tokio::task::spawn_blocking(what).await.map_err(|error| Problem::trouble(&error))?
-}
-
-/// Whether others are served by other threads while this one waits.
-fn has_other_threads() -> bool {
-    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 /// The same where brains are begun and driven, which gives way to what answers.
@@ -303,6 +299,9 @@ pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<Re
     let (of, done) = match authenticate(faces, &shown) {
         Ok(bearer) => {
             let (head, body) = request.into_parts();
+            if let Some(pause) = head.extensions.get::<Arc<Pause>>() {
+                pause.over(bearer.access.tenant()).await;
+            }
             let done = match faces.may_ask(&bearer, faces.counts_as(&body)) {
                 Ok(()) => perform(faces, bearer.clone(), head, body).await,
                 Err(problem) => Err(problem),
@@ -393,7 +392,8 @@ fn all_open(most: usize, what: &str, setting: &str) -> Problem {
 
 /// Does what takes time with so many bytes of a body. A large one is dealt with while others are served by other threads.
 pub(crate) fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    if bytes >= ASIDE && has_other_threads() { tokio::task::block_in_place(work) } else { work() }
+    let has_others = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if bytes >= ASIDE && has_others { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// The body of a request, of the kind and the size that its route takes.

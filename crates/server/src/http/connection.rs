@@ -32,6 +32,7 @@ use super::reply::Reply;
 use super::tls::HTTP_2;
 use super::watch::{Standing, Watch, Watched};
 use super::{HttpSettings, plain};
+use crate::api::Asker;
 
 /// Bytes of a request's head at most.
 const MAX_HEAD: usize = 64 * 1024;
@@ -159,17 +160,22 @@ async fn answer<A: Answering>(
     site: &A,
     request: Request<Incoming>,
     peer: Option<PeerCertificate>,
-    pause: &Pause,
+    pause: &Arc<Pause>,
 ) -> Response<Reply> {
-    let mut request = request.map(RequestBody::new);
+    let (head, body) = request.into_parts();
+    let body = RequestBody::new(&head.headers, body);
+    let mut request = Request::from_parts(head, body);
     if let Err(refused) = settle_name(&mut request) {
         return plain(StatusCode::BAD_REQUEST, refused);
     }
+    request.extensions_mut().insert(Arc::clone(pause));
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
     let response = site.answer(request).await;
-    pause.answered(response.status());
+    if let Some(Asker(tenant)) = response.extensions().get() {
+        pause.answered(tenant, response.status());
+    }
     response
 }
 

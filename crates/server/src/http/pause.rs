@@ -1,27 +1,32 @@
 //! Those who are refused again and again are heard less often.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use autoshare_core::TenantName;
 use hyper::StatusCode;
 use tokio::time::Instant;
 
-/// How long a connection is not read from after the second refusal in a row; twice as long after each further one.
+/// How long a tenant waits on a connection after its second refusal in a row there; twice as long after each further one.
 const FIRST: Duration = Duration::from_millis(10);
 
-/// How long one connection is to be left unread.
+/// How long whoever asks over one connection waits before they are heard.
 ///
-/// Whoever has made all requests that they may make and goes on asking is answered at once each time, and that is work: so
-/// their connection is read from again a little later after each refusal (429), until an answer is another. Who waits as
-/// they are told to, or is refused once in a while, sees nothing of it.
-pub(super) struct Pause {
+/// Whoever has made all requests that they may make and goes on asking is answered each time, and that is work: so on the same
+/// connection their next request is looked at a little later after each refusal (429), until one of theirs is answered well.
+/// Who waits as they are told to, or is refused once in a while, sees nothing of it, and nor does another tenant whose requests
+/// come over the same connection, from a proxy.
+#[derive(Debug)]
+pub(crate) struct Pause {
     longest: Duration,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+/// Of whom was refused last.
+#[derive(Debug, Default)]
 struct State {
-    /// Refusals in a row.
+    tenant: Option<TenantName>,
+    /// Refusals in a row, those aside that came while the tenant was to wait: they were under way before.
     refusals: u32,
     until: Option<Instant>,
 }
@@ -32,24 +37,45 @@ impl Pause {
         Self { longest, state: Mutex::default() }
     }
 
-    /// Counts an answer.
-    pub(super) fn answered(&self, status: StatusCode) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.refusals = if status == StatusCode::TOO_MANY_REQUESTS { state.refusals.saturating_add(1) } else { 0 };
-        state.until = Some(Instant::now() + self.after(state.refusals));
+    /// Counts an answer to a tenant.
+    pub(super) fn answered(&self, tenant: &TenantName, status: StatusCode) {
+        let mut state = self.state();
+        let is_same = state.tenant.as_ref() == Some(tenant);
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            if is_same && !status.is_client_error() {
+                *state = State::default();
+            }
+            return;
+        }
+        if !is_same {
+            *state = State { tenant: Some(tenant.clone()), ..State::default() };
+        }
+        let now = Instant::now();
+        if state.until.is_none_or(|until| until <= now) {
+            state.refusals = state.refusals.saturating_add(1);
+            state.until = Some(now + self.after(state.refusals));
+        }
     }
 
-    /// How long nothing is read after so many refusals in a row.
+    /// How long a tenant waits after so many refusals in a row.
     fn after(&self, refusals: u32) -> Duration {
         let doublings = refusals.checked_sub(2);
         doublings.map_or(Duration::ZERO, |n| FIRST.saturating_mul(1 << n.min(16)).min(self.longest))
     }
 
-    /// Until when nothing is read, if that is still to come.
-    pub(super) fn until(&self) -> Option<Instant> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.until = state.until.filter(|until| *until > Instant::now());
-        state.until
+    /// Returns when a tenant is to be heard.
+    pub(crate) async fn over(&self, tenant: &TenantName) {
+        let until = {
+            let state = self.state();
+            state.until.filter(|until| state.tenant.as_ref() == Some(tenant) && *until > Instant::now())
+        };
+        if let Some(until) = until {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,13 +88,30 @@ mod tests {
         let pause = Pause::new(Duration::from_millis(50));
         let found: Vec<_> = [0, 1, 2, 3, 4, 5, u32::MAX].map(|refusals| pause.after(refusals).as_millis()).into();
         assert_eq!(found, [0, 0, 10, 20, 40, 50, 50]);
-        let (no, yes) = (StatusCode::TOO_MANY_REQUESTS, StatusCode::OK);
-        for (status, wanted) in [(no, false), (no, true), (no, true), (yes, false), (no, false)] {
-            pause.answered(status);
-            assert_eq!(pause.until().is_some(), wanted, "{status}");
+        assert_eq!(Pause::new(Duration::ZERO).after(9), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn f7_a_tenant_waits_for_its_own_refusals_alone() {
+        let [acme, bolt] = ["acme", "bolt"].map(|name| TenantName::parse(name).unwrap());
+        let pause = Pause::new(Duration::from_secs(3_600));
+        let (no, wrong, good) = (StatusCode::TOO_MANY_REQUESTS, StatusCode::NOT_FOUND, StatusCode::OK);
+        let waits = async |tenant| tokio::time::timeout(Duration::from_millis(1), pause.over(tenant)).await.is_err();
+        pause.answered(&acme, no);
+        assert!(!waits(&acme).await, "once is nothing");
+        for _ in 0..100 {
+            pause.answered(&acme, no);
         }
-        let never = Pause::new(Duration::ZERO);
-        (0..5).for_each(|_| never.answered(no));
-        assert_eq!(never.until(), None);
+        assert!(waits(&acme).await && !waits(&bolt).await);
+        pause.over(&acme).await;
+        assert_eq!(pause.state().refusals, 2, "those that came while it was to wait were under way before");
+        pause.answered(&acme, wrong);
+        pause.answered(&bolt, good);
+        pause.answered(&acme, no);
+        assert!(waits(&acme).await, "neither what is wrong nor what others are told makes it good");
+        pause.over(&acme).await;
+        pause.answered(&acme, good);
+        pause.answered(&acme, no);
+        assert!(!waits(&acme).await, "it begins anew");
     }
 }

@@ -13,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::body::RequestBody;
 use super::connection::Answering;
+use super::pause::Pause;
 use super::peer::PeerCertificate;
 use super::reply::Reply;
 use crate::api::{self, Asker, Faces};
@@ -47,9 +48,9 @@ impl Answering for Site {
             _ => (Face::None, ""),
         };
         let noting = Noting::begin(&self.faces, face, request.method());
-        let mut response = self.respond(request).await;
-        let asker = response.extensions_mut().remove::<Asker>();
-        noting.end(response.status(), route, asker.as_ref().map(|Asker(tenant)| tenant));
+        let response = self.respond(request).await;
+        let asker = response.extensions().get().map(|Asker(tenant)| tenant);
+        noting.end(response.status(), route, asker);
         response
     }
 }
@@ -80,6 +81,9 @@ impl Site {
         let path = request.uri().path().to_owned();
         match self.caller(&request).await {
             Ok((resident, caller)) => {
+                if let Some(pause) = request.extensions().get::<Arc<Pause>>() {
+                    pause.over(&resident.record().name).await;
+                }
                 let mut answer = resident.gateway().answer(&caller, request).await.map(Reply::from);
                 answer.extensions_mut().insert(Asker(resident.record().name.clone()));
                 answer

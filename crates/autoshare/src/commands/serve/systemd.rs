@@ -5,6 +5,8 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::exit::{Failure, SETTINGS};
 use crate::settings::Activation;
 
@@ -40,13 +42,16 @@ impl Supervisor {
         }
     }
 
-    /// Says again and again that this process lives, as long as its runtime gets round to it.
-    pub(crate) async fn live(&self) {
+    /// Says again and again that this process lives, as long as its runtimes get round to it: the one that answers, and the one
+    /// where brains are driven.
+    pub(crate) async fn live(&self, drives: &Handle) {
         let Some(within) = self.watchdog else { return std::future::pending().await };
         let mut beats = tokio::time::interval(within / 2);
         loop {
             beats.tick().await;
-            self.tell("WATCHDOG=1");
+            if drives.spawn(std::future::ready(())).await.is_ok() {
+                self.tell("WATCHDOG=1");
+            }
         }
     }
 }

@@ -240,6 +240,23 @@ async fn whoever_is_refused_at_their_head_sees_why_and_keeps_the_connection() {
     assert!(kinds.contains(&HEADERS) && !kinds.contains(&RST_STREAM), "{kinds:?}");
 }
 
+/// Whether a body comes that was only announced, nobody knows who has refused it: what comes next on that connection might be
+/// taken for it, or it for what comes next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_was_announced_and_refused_is_not_waited_for() {
+    let secure = Secure::open(HttpSettings::default(), |_| Says::json(WHOLE)).await;
+    let mut stream = secure.tls("http/1.1").await;
+    let head = format!(
+        "POST /gateway{CHAT} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\
+         expect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(3), stream.read_to_end(&mut told)).await;
+    assert!(told.starts_with(b"HTTP/1.1 401 "), "{:?}", String::from_utf8_lossy(&told));
+    assert!(ended.is_ok(), "the connection stands");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_tls_there_is_http_1_alone() {
     let place = Place::open(|_| Says::json(WHOLE)).await;

@@ -27,7 +27,6 @@ use tokio::task::JoinSet;
 
 use self::connection::Server;
 use self::patient::Patient;
-use self::pause::Pause;
 pub use self::peer::PeerCertificate;
 use self::peers::{Peers, network};
 use self::site::{Site, plain};
@@ -216,8 +215,7 @@ impl Http {
         let settings = Arc::new(settings);
         site.faces.telemetry.begin();
         let watching = tokio::spawn(watch(Arc::clone(&site.faces)));
-        let pause = Arc::new(Pause::new(settings.refused_pause));
-        let server = Server { site, settings: Arc::clone(&settings), ended, pause };
+        let server = Server { site, settings: Arc::clone(&settings), ended };
         let (peers, told) = (Peers::new(settings.connections_each), Noted::default());
         let mut connections = JoinSet::new();
         let (leaving, notice) = (Arc::clone(&server.site), settings.notice);
@@ -249,10 +247,8 @@ impl Http {
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            let pause = Arc::new(Pause::new(settings.refused_pause));
             let stream = Patient::new(stream, settings.write_timeout);
-            let server = Server { pause, ..server.clone() };
-            let (tls, limit) = (tls.as_ref().map(Certificate::acceptor), settings.head_timeout);
+            let (server, tls, limit) = (server.clone(), tls.as_ref().map(Certificate::acceptor), settings.head_timeout);
             connections.spawn(async move {
                 match tls {
                     // Without TLS nothing says beforehand that it is HTTP/2.

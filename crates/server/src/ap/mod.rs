@@ -154,12 +154,10 @@ async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
         begin: Begin::AtRest,
     };
     let entry = ask.entry(Act::BrainAdmitted, "");
-    let admitting = Arc::clone(&resident);
-    let task = behind(&resident, move || {
-        let resident = admitting;
+    let task = behind(&resident, move |resident| {
         let brain = resident.admit(new)?;
         resident.note(&entry.of_brain(&brain))?;
-        task(&resident, &brain)
+        task(resident, &brain)
     });
     Ok(Done::json(&task.await.map_err(in_protocol)?))
 }

@@ -199,8 +199,7 @@ pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
     let usual = resident.record().terms.model.clone().or_else(|| faces.model.clone());
     let new = asked.brain(&ask, &faces.limits, usual.as_deref(), id)?;
     let begin = new.begin;
-    let admitting = Arc::clone(&resident);
-    let brain = behind(&resident, move || Ok(admitting.admit(new)?)).await?;
+    let brain = behind(&resident, move |resident| Ok(resident.admit(new)?)).await?;
     faces.note(&resident, ask.entry(Act::BrainAdmitted, "").of_brain(&brain)).await?;
     if begin == Begin::Awake {
         faces.telemetry.is_asked_by(ask.bearer.access.tenant(), &brain, &ask.headers);

@@ -279,10 +279,11 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// The same where brains are begun and driven, which gives way to what answers.
 pub(crate) async fn behind<T: Send + 'static>(
-    resident: &Resident,
-    what: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    resident: &Arc<Resident>,
+    what: impl FnOnce(&Resident) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    resident.drives().spawn_blocking(what).await.map_err(|error| Problem::trouble(&error))?
+    let its = Arc::clone(resident);
+    resident.drives().spawn_blocking(move || what(&its)).await.map_err(|error| Problem::trouble(&error))?
 }
 
 /// Whether a path is of these faces.
@@ -299,9 +300,7 @@ pub(crate) async fn answer(faces: &Arc<Faces>, shown: Shown, request: Request<Re
     let (of, done) = match authenticate(faces, &shown) {
         Ok(bearer) => {
             let (head, body) = request.into_parts();
-            if let Some(pause) = head.extensions.get::<Arc<Pause>>() {
-                pause.over(bearer.access.tenant()).await;
-            }
+            Pause::of(&head.extensions, bearer.access.tenant()).await;
             let done = match faces.may_ask(&bearer, faces.counts_as(&body)) {
                 Ok(()) => perform(faces, bearer.clone(), head, body).await,
                 Err(problem) => Err(problem),

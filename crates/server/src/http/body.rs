@@ -10,7 +10,7 @@ use hyper::header::{EXPECT, HeaderMap};
 use tokio::runtime::Handle;
 
 /// A body, of which nothing stays unread. What is left when its request is refused is read and thrown away beside the answer,
-/// if it is no longer than a body may be: a connection on which it stood would be broken off, and whoever still sends would
+/// if it is 4 MiB at most: a connection on which it stood would be broken off, and whoever still sends would
 /// never see why (RFC 9112, 9.6). Not so what is sent only when it is asked for (`Expect: 100-continue`): whether it comes after
 /// an answer is unknown, and what came would be taken for it.
 pub(crate) struct RequestBody {

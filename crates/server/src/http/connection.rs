@@ -52,14 +52,11 @@ pub(super) struct Server<A> {
     pub(super) settings: Arc<HttpSettings>,
     /// Told when no more requests are to be taken.
     pub(super) ended: watch::Receiver<()>,
-    /// Hears of its answers.
-    pub(super) pause: Arc<Pause>,
 }
 
 impl<A> Clone for Server<A> {
     fn clone(&self) -> Self {
-        let Self { site, settings, ended, pause } = self;
-        Self { site: Arc::clone(site), settings: Arc::clone(settings), ended: ended.clone(), pause: Arc::clone(pause) }
+        Self { site: Arc::clone(&self.site), settings: Arc::clone(&self.settings), ended: self.ended.clone() }
     }
 }
 
@@ -81,7 +78,7 @@ impl<A: Answering> Server<A> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (site, pause) = (self.site, self.pause);
+        let (site, pause) = (self.site, Arc::new(Pause::new(self.settings.refused_pause)));
         let service = service_fn(move |request| {
             let (site, peer, pause) = (Arc::clone(&site), peer.clone(), Arc::clone(&pause));
             async move { Ok::<_, Infallible>(answer(&*site, request, peer, &pause).await) }
@@ -105,7 +102,8 @@ impl<A: Answering> Server<A> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (site, pause, limits) = (self.site, self.pause, self.settings.http2);
+        let (site, limits) = (self.site, self.settings.http2);
+        let pause = Arc::new(Pause::new(self.settings.refused_pause));
         let watch = Arc::new(Watch::new(&self.settings));
         let asked = Arc::clone(&watch);
         let service = service_fn(move |request: Request<Incoming>| {
@@ -267,8 +265,7 @@ mod tests {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let acceptor = Certificate::new(pair).unwrap().acceptor();
         let (_ending, ended) = watch::channel(());
-        let pause = Arc::new(Pause::new(Duration::ZERO));
-        let serving = Server { site: Arc::new(Mirror), settings: Arc::default(), ended, pause };
+        let serving = Server { site: Arc::new(Mirror), settings: Arc::default(), ended };
         tokio::spawn(async move {
             if let Ok(stream) = acceptor.accept(theirs).await {
                 serving.over_tls(stream).await;

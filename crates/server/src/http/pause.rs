@@ -1,10 +1,11 @@
 //! Those who are refused again and again are heard less often.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use autoshare_core::TenantName;
 use hyper::StatusCode;
+use hyper::http::Extensions;
 use tokio::time::Instant;
 
 /// How long a tenant waits on a connection after its second refusal in a row there; twice as long after each further one.
@@ -63,8 +64,14 @@ impl Pause {
         doublings.map_or(Duration::ZERO, |n| FIRST.saturating_mul(1 << n.min(16)).min(self.longest))
     }
 
-    /// Returns when a tenant is to be heard.
-    pub(crate) async fn over(&self, tenant: &TenantName) {
+    /// Returns when a tenant is to be heard, by the pause that a request of its brings from its connection.
+    pub(crate) async fn of(request: &Extensions, tenant: &TenantName) {
+        if let Some(pause) = request.get::<Arc<Self>>() {
+            pause.over(tenant).await;
+        }
+    }
+
+    async fn over(&self, tenant: &TenantName) {
         let until = {
             let state = self.state();
             state.until.filter(|until| state.tenant.as_ref() == Some(tenant) && *until > Instant::now())

@@ -81,9 +81,7 @@ impl Site {
         let path = request.uri().path().to_owned();
         match self.caller(&request).await {
             Ok((resident, caller)) => {
-                if let Some(pause) = request.extensions().get::<Arc<Pause>>() {
-                    pause.over(&resident.record().name).await;
-                }
+                Pause::of(request.extensions(), &resident.record().name).await;
                 let mut answer = resident.gateway().answer(&caller, request).await.map(Reply::from);
                 answer.extensions_mut().insert(Asker(resident.record().name.clone()));
                 answer

@@ -16,6 +16,9 @@ use crate::AccessError;
 
 /// Bytes of a record's file at most.
 const MAX_FILE: usize = 64 * 1024;
+/// Records of one kind that are kept in memory at most. When there are as many, all are read anew as they are asked for: nobody
+/// has so many in use.
+const MAX_RECENT: usize = 1 << 16;
 
 /// A kind of record of one tenant.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +90,12 @@ impl<K, T> Default for Recent<K, T> {
 }
 
 impl<K: Hash + Eq + Clone, T> Recent<K, T> {
+    /// What was read last, whatever the file says now.
+    pub(crate) fn last(&self, key: &K) -> Option<Arc<T>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).map(|(_, known)| Arc::clone(known))
+    }
+
     /// What was read of the file with this stamp.
     pub(crate) fn known(&self, key: &K, stamp: Stamp) -> Option<Arc<T>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +118,11 @@ impl<K: Hash + Eq + Clone, T> Recent<K, T> {
             return Ok(Some(known));
         }
         let Some(read) = read()?.map(Arc::new) else { return Ok(None) };
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), (stamp, Arc::clone(&read)));
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_RECENT && !kept.contains_key(key) {
+            kept.clear();
+        }
+        kept.insert(key.clone(), (stamp, Arc::clone(&read)));
         Ok(Some(read))
     }
 }

@@ -288,9 +288,14 @@ impl Tenants {
         tokens.forget(name)
     }
 
+    /// A tenant whose tokens are taken.
+    pub(crate) fn served(&self, name: &TenantName) -> Result<Option<Arc<TenantRecord>>, AccessError> {
+        Ok(self.record(name)?.filter(|record| record.state == TenantState::Active))
+    }
+
     /// Whether tokens of a tenant are taken.
     pub(crate) fn is_served(&self, name: &TenantName) -> Result<bool, AccessError> {
-        Ok(self.record(name)?.is_some_and(|record| record.state == TenantState::Active))
+        Ok(self.served(name)?.is_some())
     }
 
     fn known(&self, name: &TenantName) -> Result<Arc<TenantRecord>, AccessError> {

@@ -11,6 +11,7 @@ mod peer;
 mod peers;
 pub(crate) mod reply;
 pub(crate) mod site;
+mod strangers;
 mod tls;
 mod watch;
 
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use autoshare_core::fair::Rate;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -30,6 +32,7 @@ use self::patient::Patient;
 pub use self::peer::PeerCertificate;
 use self::peers::{Peers, network};
 use self::site::{Site, plain};
+use self::strangers::{Stranger, Strangers};
 pub use self::tls::{Certificate, ClientCa, Demand, TlsPair, certificate_digest};
 use crate::api::Faces;
 use crate::health::watch;
@@ -53,6 +56,13 @@ pub struct HttpSettings {
     /// How long a tenant waits at most on a connection on which request after request of its is refused with 429: 1 s. Zero:
     /// not at all.
     pub refused_pause: Duration,
+    /// How often one address, or one IPv6 network of 64 bits, may have something done for nobody who is known: begin a connection,
+    /// send a request without a token that is accepted, take a step of signing in. `None`: as often as it likes. Whoever is
+    /// beyond it waits for up to [`HttpSettings::head_timeout`].
+    pub strangers: Option<Rate>,
+    /// Bytes of a body that are read and thrown away where its request is refused, so that whoever sends it sees why: 4 MiB. Of
+    /// a longer one the connection is closed. It may take as long as a head.
+    pub refused_body: u64,
     /// How long a request's head, and TLS's handshake, may take: 10 s.
     pub head_timeout: Duration,
     /// How long whoever is answered may take nothing of it: 60 s.
@@ -106,6 +116,8 @@ impl Default for HttpSettings {
             connections: 1_000,
             connections_each: 1_000,
             refused_pause: Duration::from_secs(1),
+            strangers: None,
+            refused_body: 4 << 20,
             head_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
             notice: Duration::ZERO,
@@ -217,6 +229,7 @@ impl Http {
         let watching = tokio::spawn(watch(Arc::clone(&site.faces)));
         let server = Server { site, settings: Arc::clone(&settings), ended };
         let (peers, told) = (Peers::new(settings.connections_each), Noted::default());
+        let strangers = Arc::new(Strangers::new(settings.strangers, settings.head_timeout));
         let mut connections = JoinSet::new();
         let (leaving, notice) = (Arc::clone(&server.site), settings.notice);
         let stop = async move {
@@ -249,13 +262,20 @@ impl Http {
             let _ = stream.set_nodelay(true);
             let stream = Patient::new(stream, settings.write_timeout);
             let (server, tls, limit) = (server.clone(), tls.as_ref().map(Certificate::acceptor), settings.head_timeout);
+            let (stranger, mut ended) = (Stranger::new(from.ip(), &strangers), server.ended.clone());
             connections.spawn(async move {
+                // A handshake is the most that can be had done for nothing.
+                let has_turn = tokio::select! {
+                    turn = stranger.turn() => turn.is_ok(),
+                    _ = ended.changed() => false,
+                };
                 match tls {
+                    _ if !has_turn => {}
                     // Without TLS nothing says beforehand that it is HTTP/2.
-                    None => server.http1(stream, None).await,
+                    None => server.http1(stream, stranger, None).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) = tokio::time::timeout(limit, tls.accept(stream)).await {
-                            server.over_tls(stream).await;
+                            server.over_tls(stream, stranger).await;
                         }
                     }
                 }

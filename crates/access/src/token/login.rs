@@ -58,19 +58,19 @@ impl Tokens {
             certificate: None,
         };
         grant.check(tenant, now_ms)?;
-        let shelf = Arc::new(Shelf::made(&self.data, tenant)?);
+        let shelf = Shelf::made(&self.data, tenant)?;
         let _alone = shelf.lock()?;
-        self.make_room(&shelf, &person, now_ms)?;
+        self.make_room(&shelf, tenant, &person, now_ms)?;
         let minted = self.create(&shelf, tenant, &grant, &Maker::Login(person.clone()), now_ms)?;
         Ok(Session { minted, person, name, scopes, expires_ms })
     }
 
     /// Removes what a person's tokens that have ended leave, and of the others the oldest if there are too many; with each
     /// those below it, which end with it.
-    fn make_room(&self, shelf: &Arc<Shelf>, person: &PersonId, now_ms: u64) -> Result<(), AccessError> {
+    fn make_room(&self, shelf: &Shelf, tenant: &TenantName, person: &PersonId, now_ms: u64) -> Result<(), AccessError> {
         let mut all = Vec::new();
         for id in shelf.ids()? {
-            all.extend(self.load(shelf, &id)?.map(|read| Arc::clone(&read.record)));
+            all.extend(self.load(tenant, &id)?.map(|read| Arc::clone(&read.record)));
         }
         let own = all.iter().filter(|record| record.person.as_ref() == Some(person));
         let (ended, mut standing): (Vec<_>, Vec<_>) = own.partition(|record| record.ended(now_ms).is_some());
@@ -81,7 +81,7 @@ impl Tokens {
         while let Some(id) = gone.pop() {
             let below = all.iter().filter(|record| record.issuer.as_ref() == Some(&id));
             gone.extend(below.map(|record| record.id.clone()));
-            self.drop_entries(shelf, &id)?;
+            self.drop_entries(tenant, &id)?;
             shelf.remove(&id)?;
         }
         Ok(())

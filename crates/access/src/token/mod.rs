@@ -9,17 +9,17 @@ mod record;
 mod shelf;
 mod text;
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use autoshare_core::budget::Limit;
 use autoshare_core::{Digest, TenantName, TokenId};
-use autoshare_vault::private::{Made, Others, PrivateDir, Stamp};
+use autoshare_vault::private::{Made, Others, PrivateDir};
 use autoshare_vault::{Sensitive, TokenMarks, Vault};
 
-use crate::{Access, AccessError, Operator, People, Refusal, RolePolicy, Tenants};
+use crate::marked::Recent;
+use crate::{Access, AccessError, Operator, People, Refusal, RolePolicy, TenantRecord, Tenants};
 pub use login::{MAX_SESSIONS, Session};
 use record::Maker;
 pub use record::{Grant, Scope, TokenRecord};
@@ -40,14 +40,12 @@ pub struct Tokens {
     certificates: Certificates,
     tenants: Tenants,
     people: People,
-    /// What was read, for as long as the file's stamp is the same.
-    read: RwLock<HashMap<TokenId, Arc<Read>>>,
+    /// No directory is held open for them: a tenant may have ten thousand.
+    read: Recent<TokenId, Read>,
 }
 
 #[derive(Debug)]
 struct Read {
-    shelf: Arc<Shelf>,
-    stamp: Stamp,
     secret: String,
     record: Arc<TokenRecord>,
 }
@@ -66,6 +64,8 @@ pub struct Minted {
 pub struct Bearer {
     /// The right to act for the token's tenant, within what the token allows.
     pub access: Access,
+    /// The tenant, as it was when the token was looked at.
+    pub tenant: Arc<TenantRecord>,
     /// The token's record.
     pub token: Arc<TokenRecord>,
     /// What holds for a call: the limits of the token and of every token above it. For `Ledger::reserve`.
@@ -113,7 +113,7 @@ impl Tokens {
         let (index, certificates) = (Index::open(&data)?, Certificates::open(&data)?);
         let tenants = Tenants::open(data_dir, vault)?;
         let people = People::open(data_dir, vault, policy)?;
-        let (marks, read) = (vault.token_marks(), RwLock::default());
+        let (marks, read) = (vault.token_marks(), Recent::default());
         Ok(Self { data, marks, index, certificates, tenants, people, read })
     }
 
@@ -208,10 +208,11 @@ impl Tokens {
     /// # Errors
     /// Those of the disk.
     pub fn list(&self, access: &Access) -> Result<Vec<Arc<TokenRecord>>, AccessError> {
-        let Some(shelf) = Shelf::existing(&self.data, access.tenant())?.map(Arc::new) else { return Ok(Vec::new()) };
+        let tenant = access.tenant();
+        let Some(shelf) = Shelf::existing(&self.data, tenant)? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for id in shelf.ids()? {
-            if let Some(read) = self.load(&shelf, &id)?
+            if let Some(read) = self.load(tenant, &id)?
                 && self.may_see(access, &read.record)?
             {
                 found.push(Arc::clone(&read.record));
@@ -296,13 +297,11 @@ impl Tokens {
         if bound.any(|bound| Some(bound) != certificate) {
             return Err(refused(Refusal::Certificate, Some(id)));
         }
-        if !self.tenants.is_served(&token.tenant)? {
-            return Err(refused(Refusal::Suspended, Some(id)));
-        }
+        let tenant = self.tenants.served(&token.tenant)?.ok_or_else(|| refused(Refusal::Suspended, Some(id)))?;
         let limits = limits(&token, &above);
         let access =
             Access { tenant: token.tenant.clone(), token: Some(Arc::clone(&token)), shown: certificate.copied() };
-        Ok(Bearer { access, token, limits, above })
+        Ok(Bearer { access, tenant, token, limits, above })
     }
 
     /// The token whose secret is presented.
@@ -351,7 +350,7 @@ impl Tokens {
                 return Err(refused(Refusal::Person));
             }
             let Some(issuer) = &record.issuer else { return Ok((read, above)) };
-            let issuer = self.load(&read.shelf, issuer)?.filter(|_| above.len() < MAX_DEPTH);
+            let issuer = self.load(&record.tenant, issuer)?.filter(|_| above.len() < MAX_DEPTH);
             record = Arc::clone(&issuer.ok_or_else(|| refused(Refusal::Unknown))?.record);
             above.push(Arc::clone(&record));
         }
@@ -376,16 +375,15 @@ impl Tokens {
     /// Forgets the tokens of a tenant that is removed; their files go with its directory.
     pub(crate) fn forget(&self, tenant: &TenantName) -> Result<(), AccessError> {
         let Some(shelf) = Shelf::existing(&self.data, tenant)? else { return Ok(()) };
-        let shelf = Arc::new(shelf);
         for id in shelf.ids()? {
-            self.drop_entries(&shelf, &id)?;
+            self.drop_entries(tenant, &id)?;
         }
         Ok(())
     }
 
     /// Forgets what the indices say of a token.
-    fn drop_entries(&self, shelf: &Arc<Shelf>, id: &TokenId) -> Result<(), AccessError> {
-        if let Some(certificate) = self.load(shelf, id)?.and_then(|read| read.record.certificate)
+    fn drop_entries(&self, tenant: &TenantName, id: &TokenId) -> Result<(), AccessError> {
+        if let Some(certificate) = self.load(tenant, id)?.and_then(|read| read.record.certificate)
             && self.certificates.token(&certificate)?.as_ref() == Some(id)
         {
             self.certificates.forget(&certificate)?;
@@ -419,32 +417,28 @@ impl Tokens {
 
     /// A token by its id, whatever the tenant.
     fn find(&self, id: &TokenId) -> Result<Option<Arc<Read>>, AccessError> {
-        let known = self.read.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        if let Some(known) = known
-            && let Some(read) = self.load(&known.shelf, id)?
+        if let Some(known) = self.read.last(id)
+            && let Some(read) = self.load(&known.record.tenant, id)?
         {
             return Ok(Some(read));
         }
         let Some(tenant) = self.index.tenant(id)? else { return Ok(None) };
-        let Some(shelf) = Shelf::existing(&self.data, &tenant)? else { return Ok(None) };
-        self.load(&Arc::new(shelf), id)
+        self.load(&tenant, id)
     }
 
     /// A token of one tenant, read anew if its file is another than it was.
-    fn load(&self, shelf: &Arc<Shelf>, id: &TokenId) -> Result<Option<Arc<Read>>, AccessError> {
-        let Some(stamp) = shelf.stamp(id)? else {
-            self.read.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-            return Ok(None);
-        };
-        let known = self.read.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        if let Some(known) = known.filter(|known| known.stamp == stamp && known.shelf.is(shelf)) {
+    fn load(&self, tenant: &TenantName, id: &TokenId) -> Result<Option<Arc<Read>>, AccessError> {
+        // Asked at each request: a file with the stamp of one that was read is that one, so the way to it needs no second look.
+        let known = shelf::stamp_of(&self.data, tenant, id).and_then(|stamp| self.read.known(id, stamp));
+        if let Some(known) = known.filter(|known| known.record.tenant == *tenant) {
             return Ok(Some(known));
         }
-        // The stamp was taken before: of a file that is replaced meanwhile, the next look sees another.
-        let Some(Kept { secret, record }) = shelf.read(&self.marks, id)? else { return Ok(None) };
-        let read = Arc::new(Read { shelf: Arc::clone(shelf), stamp, secret, record: Arc::new(record) });
-        self.read.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::clone(&read));
-        Ok(Some(read))
+        let Some(shelf) = Shelf::existing(&self.data, tenant)? else { return Ok(None) };
+        let read = self.read.get(id, shelf.stamp(id)?, || {
+            let kept = shelf.read(&self.marks, id)?;
+            Ok(kept.map(|Kept { secret, record }| Read { secret, record: Arc::new(record) }))
+        })?;
+        Ok(read.filter(|read| read.record.tenant == *tenant))
     }
 
     /// A new secret for a token: the token as it is presented, and the mark that is kept of it.

@@ -52,11 +52,6 @@ impl Shelf {
         Ok(Self { tenant: tenant.clone(), dir })
     }
 
-    /// Whether both are the same tenant's.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.tenant == other.tenant
-    }
-
     pub(super) fn ids(&self) -> Result<Vec<TokenId>, AccessError> {
         let id = |name: &String| name.strip_suffix(ENDING).and_then(|id| TokenId::parse(id).ok());
         Ok(self.dir.names()?.iter().filter_map(id).collect())
@@ -104,6 +99,11 @@ impl Shelf {
 
 fn name(id: &TokenId) -> String {
     format!("{id}{ENDING}")
+}
+
+/// What [`Shelf::stamp`] says of a token of `tenant`, without opening the way to it.
+pub(super) fn stamp_of(data: &PrivateDir, tenant: &TenantName, id: &TokenId) -> Option<Stamp> {
+    data.stamp(&format!("tenants/{tenant}/tokens/{}", name(id)), Others::Nothing).ok().flatten()
 }
 
 /// Which tenant a token belongs to: a file for each id, which holds the tenant's name. It is no authority: the token's own

@@ -4,6 +4,7 @@
 //! hands over; then this process confines itself, before it has threads and before a stranger's byte is read.
 
 mod alone;
+mod descriptors;
 mod log;
 mod systemd;
 mod tls;
@@ -45,6 +46,7 @@ pub(crate) fn serve(
     }
     // Makes the data directory, at first use.
     drop(Vault::open(&settings.data_dir)?);
+    let descriptors = descriptors::raise();
     let _alone = Alone::with(&settings.data_dir)?;
     let activation = Activation::read()?;
     let supervisor = Supervisor::reach(&activation)?;
@@ -64,6 +66,8 @@ pub(crate) fn serve(
     let launcher = Arc::new(launcher);
     let tls = settings.serve.tls.clone().map(TlsFiles::read).transpose()?;
     let (http_settings, drain) = (settings.serve.http.clone(), settings.serve.http.drain);
+    let tenants = settings.serve.residents.most;
+    let too_few = descriptors.and_then(|most| descriptors::too_few(most, http_settings.connections, tenants));
     let least = settings.serve.log;
     let driving = drivers()?;
     let faces = assemble::serve::faces(settings, Arc::clone(&launcher), driving.handle().clone())?;
@@ -85,6 +89,9 @@ pub(crate) fn serve(
             err(&format!("listening on {base}"));
             if confined.is_none() {
                 err("warning: this process is not confined ([serve] confine)");
+            }
+            if let Some(words) = &too_few {
+                err(&format!("warning: {words}"));
             }
             err(&format!("  OPENAI_BASE_URL={base}/gateway/openai/v1"));
             err(&format!("  ANTHROPIC_BASE_URL={base}/gateway/anthropic"));

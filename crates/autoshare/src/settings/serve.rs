@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use autoshare_access::RolePolicy;
 use autoshare_broker::gateway::{GatewaySettings, Shape};
+use autoshare_core::fair::Rate;
 use autoshare_guard::verify::Profile;
 use autoshare_host::resident::ResidentsSettings;
 use autoshare_server::api::ApiSettings;
@@ -18,6 +19,9 @@ use serde::Deserialize;
 use super::login::LoginSection;
 use super::telemetry::{self, Alerts, AlertsSection, Traces, TracesSection};
 use super::{SettingsError, bounded_in, read_text};
+
+/// Turns that strangers of one address have where other machines reach the server: in a minute, and at once.
+const STRANGERS: (u64, u64) = (3_000, 500);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -32,6 +36,10 @@ pub(crate) struct ServeSection {
     connections: Option<u64>,
     connections_each: Option<u64>,
     refused_pause_ms: Option<u64>,
+    strangers_per_minute: Option<u64>,
+    strangers_at_once: Option<u64>,
+    refused_body: Option<u64>,
+    noted_refusals: Option<u64>,
     head_timeout_s: Option<u64>,
     write_timeout_s: Option<u64>,
     notice_s: Option<u64>,
@@ -212,6 +220,10 @@ impl ServeSection {
         let each = within("connections_each", self.connections_each, each, 1..=1_000_000)?;
         let pause = u64::try_from(usual.refused_pause.as_millis()).unwrap_or(u64::MAX);
         let pause = within("refused_pause_ms", self.refused_pause_ms, pause, 0..=60_000)?;
+        // On this machine, a proxy may stand for all who come.
+        let usually = if listen.ip().is_loopback() { 0 } else { STRANGERS.0 };
+        let strangers = within("strangers_per_minute", self.strangers_per_minute, usually, 0..=1_000_000)?;
+        let at_once = within("strangers_at_once", self.strangers_at_once, STRANGERS.1, 1..=1_000_000)?;
         let head = within("head_timeout_s", self.head_timeout_s, usual.head_timeout.as_secs(), 1..=600)?;
         let write = within("write_timeout_s", self.write_timeout_s, usual.write_timeout.as_secs(), 1..=3_600)?;
         let drain = within("drain_s", self.drain_s, usual.drain.as_secs(), 0..=3_600)?;
@@ -225,6 +237,8 @@ impl ServeSection {
             connections: count(connections),
             connections_each: count(each),
             refused_pause: Duration::from_millis(pause),
+            refused_body: within("refused_body", self.refused_body, usual.refused_body, 0..=64 << 20)?,
+            strangers: (strangers > 0).then(|| Rate::a_minute(strangers, at_once)),
             head_timeout: Duration::from_secs(head),
             write_timeout: Duration::from_secs(write),
             notice: Duration::from_secs(notice),
@@ -274,6 +288,7 @@ impl ServeSection {
             )?),
             requests_each: count(within("requests_each", self.requests_each, api.requests_each as u64, 1..=100_000)?),
             streams_each: count(within("streams_each", self.streams_each, api.streams_each as u64, 1..=100_000)?),
+            noted_refusals: within("noted_refusals", self.noted_refusals, api.noted_refusals, 1..=1_000_000)?,
             ..api
         };
         let residents = ResidentsSettings::default();

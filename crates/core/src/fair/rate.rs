@@ -82,6 +82,26 @@ impl Gcra {
         self.0
     }
 
+    /// Takes one unit at `now`, as [`Gcra::check`] does, or else the next that comes: how long it is until then.
+    ///
+    /// # Errors
+    /// The same, where it is longer than `longest`; nothing is taken then.
+    pub fn reserve(&mut self, rate: &Rate, now: u64, longest: Duration) -> Result<Duration, Duration> {
+        let tat = self.0.max(now).saturating_add(rate.interval);
+        let wait = Duration::from_nanos(tat.saturating_sub(now.saturating_add(rate.tolerance())));
+        if wait > longest {
+            return Err(wait);
+        }
+        self.0 = tat;
+        Ok(wait)
+    }
+
+    /// Whether the bucket is full, so that it says the same as none.
+    #[must_use]
+    pub const fn is_full(self, now: u64) -> bool {
+        self.0 <= now
+    }
+
     /// Takes `cost` units at `now`, in nanoseconds since some fixed moment. In any window of length `t` that a clock measured
     /// which never went back, no more is taken than the burst and what comes in `t`.
     ///

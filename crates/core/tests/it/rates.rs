@@ -7,6 +7,19 @@ use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Whether in no window more was taken than may be.
+fn within(taken: &[(u128, u128)], (units, period, burst): (u64, u64, u64)) -> Result<(), TestCaseError> {
+    let period = u128::from(period * SECOND);
+    for (at, (from, _)) in taken.iter().enumerate() {
+        let mut sum = 0;
+        for (until, cost) in &taken[at..] {
+            sum += cost;
+            prop_assert!(sum * period <= u128::from(burst) * period + (until - from) * u128::from(units));
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     /// The one promise of the algorithm, for every window that begins and ends with something taken.
     #[test]
@@ -18,20 +31,28 @@ proptest! {
     ) {
         let rate = Rate::new(units, Duration::from_secs(period), burst);
         let (mut bucket, mut now, mut taken) = (Gcra::default(), 0, Vec::new());
-        for (later, cost) in asked {
+        for (later, cost) in &asked {
             now += later;
-            if bucket.check(&rate, now, cost).is_ok() {
-                taken.push((u128::from(now), u128::from(cost)));
+            if bucket.check(&rate, now, *cost).is_ok() {
+                taken.push((u128::from(now), u128::from(*cost)));
             }
         }
-        let period = u128::from(period * SECOND);
-        for (at, (from, _)) in taken.iter().enumerate() {
-            let mut sum = 0;
-            for (until, cost) in &taken[at..] {
-                sum += cost;
-                prop_assert!(sum * period <= u128::from(burst) * period + (until - from) * u128::from(units));
+        within(&taken, (units, period, burst))?;
+        // The same of those who wait for their turn, who have it in the order in which they came, and no later than they may.
+        let (mut bucket, mut now, mut taken, longest) = (Gcra::default(), 0, Vec::new(), Duration::from_secs(3));
+        for (later, _) in &asked {
+            now += later;
+            let before = bucket;
+            match bucket.reserve(&rate, now, longest) {
+                Ok(wait) => {
+                    prop_assert!(wait <= longest);
+                    taken.push((u128::from(now) + wait.as_nanos(), 1));
+                }
+                Err(wait) => prop_assert!(wait > longest && bucket == before),
             }
         }
+        prop_assert!(taken.is_sorted());
+        within(&taken, (units, period, burst))?;
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub struct ApiSettings {
     pub requests_each: usize,
     /// Streams of events of one tenant at once: 100.
     pub streams_each: usize,
+    /// Refusals of one kind that a tenant's audit trail tells of in a minute: 60, of which the first 20 as they come.
+    pub noted_refusals: u64,
 }
 
 impl Default for ApiSettings {
@@ -94,6 +96,7 @@ impl Default for ApiSettings {
             body_timeout: Duration::from_secs(60),
             requests_each: 64,
             streams_each: 100,
+            noted_refusals: 60,
         }
     }
 }
@@ -102,8 +105,8 @@ impl Default for ApiSettings {
 const FORM: usize = 64 * 1_024;
 /// Bytes of a body from which on it is dealt with while others are served by other threads: 64 KiB.
 const ASIDE: usize = 64 * 1_024;
-/// Refusals of one kind of one tenant that its audit trail tells of: in a minute, and at once.
-const REFUSALS: (u64, u64) = (60, 20);
+/// Refusals that a tenant's audit trail tells of as they come, before it keeps to so many a minute.
+const NOTED_AT_ONCE: u64 = 20;
 /// Parameters of a query at most.
 const MAX_PARAMETERS: usize = 16;
 
@@ -203,8 +206,11 @@ impl Faces {
     /// Whether whoever asks may make so many requests now: the tenant, the token and those above it, the strictest of all. More
     /// than one of them ever has at once count as all that it has.
     fn may_ask(&self, bearer: &Bearer, requests: u64) -> Result<(), Problem> {
-        let terms = self.tenants.of(&bearer.access)?;
-        let own = terms.terms.requests_per_minute.map_or(self.requests, |a_minute| Rate::a_minute(a_minute, a_minute));
+        let own = bearer
+            .tenant
+            .terms
+            .requests_per_minute
+            .map_or(self.requests, |a_minute| Rate::a_minute(a_minute, a_minute));
         let tokens = bearer.limits.iter().filter_map(|limit| match (&limit.account, limit.rate.requests) {
             (Account::Token(id), Some(a_minute)) => Some((Key::Token(id.as_str()), Rate::a_minute(a_minute, a_minute))),
             _ => None,
@@ -242,7 +248,9 @@ impl Faces {
             return;
         }
         // Of a tenant with ten thousand tokens the trail tells enough by some of them.
-        let (tenant, most) = (Key::Tenant(bearer.access.tenant().as_str()), Rate::a_minute(REFUSALS.0, REFUSALS.1));
+        let a_minute = self.settings.noted_refusals;
+        let (tenant, most) =
+            (Key::Tenant(bearer.access.tenant().as_str()), Rate::a_minute(a_minute, a_minute.min(NOTED_AT_ONCE)));
         let noting = if act == Act::Refused { &self.noting_refused } else { &self.noting_limits };
         if noting.check(self.now(), 1, &[(tenant, most)]).is_err() || !self.refusals.is_new(what) {
             return;

@@ -29,6 +29,7 @@ use super::body::RequestBody;
 use super::pause::Pause;
 use super::peer::PeerCertificate;
 use super::reply::Reply;
+use super::strangers::Stranger;
 use super::tls::HTTP_2;
 use super::watch::{Standing, Watch, Watched};
 use super::{HttpSettings, plain};
@@ -44,6 +45,22 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Who answers requests.
 pub(super) trait Answering: Send + Sync + 'static {
     fn answer(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Reply>> + Send;
+}
+
+/// What every request of a connection brings.
+#[derive(Clone)]
+struct Brings {
+    from: Stranger,
+    peer: Option<PeerCertificate>,
+    pause: Arc<Pause>,
+    settings: Arc<HttpSettings>,
+}
+
+impl Brings {
+    fn new(from: Stranger, peer: Option<PeerCertificate>, settings: &Arc<HttpSettings>) -> Self {
+        let pause = Arc::new(Pause::new(settings.refused_pause));
+        Self { from, peer, pause, settings: Arc::clone(settings) }
+    }
 }
 
 /// What a connection needs.
@@ -62,26 +79,27 @@ impl<A> Clone for Server<A> {
 
 impl<A: Answering> Server<A> {
     /// In the version that TLS has agreed on.
-    pub(super) async fn over_tls<S>(self, stream: TlsStream<S>)
+    pub(super) async fn over_tls<S>(self, stream: TlsStream<S>, from: Stranger)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (_, session) = stream.get_ref();
         let peer = session.peer_certificates().and_then(|chain| PeerCertificate::of(chain.first()?));
         match session.alpn_protocol() {
-            Some(HTTP_2) => self.http2(stream, peer).await,
-            _ => self.http1(stream, peer).await,
+            Some(HTTP_2) => self.http2(stream, from, peer).await,
+            _ => self.http1(stream, from, peer).await,
         }
     }
 
-    pub(super) async fn http1<S>(mut self, stream: S, peer: Option<PeerCertificate>)
+    pub(super) async fn http1<S>(mut self, stream: S, from: Stranger, peer: Option<PeerCertificate>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (site, pause) = (self.site, Arc::new(Pause::new(self.settings.refused_pause)));
+        let brings = Brings::new(from, peer, &self.settings);
+        let site = self.site;
         let service = service_fn(move |request| {
-            let (site, peer, pause) = (Arc::clone(&site), peer.clone(), Arc::clone(&pause));
-            async move { Ok::<_, Infallible>(answer(&*site, request, peer, &pause).await) }
+            let (site, brings) = (Arc::clone(&site), brings.clone());
+            async move { Ok::<_, Infallible>(answer(&*site, request, brings).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -98,18 +116,18 @@ impl<A: Answering> Server<A> {
         }
     }
 
-    async fn http2<S>(mut self, stream: S, peer: Option<PeerCertificate>)
+    async fn http2<S>(mut self, stream: S, from: Stranger, peer: Option<PeerCertificate>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (site, limits) = (self.site, self.settings.http2);
-        let pause = Arc::new(Pause::new(self.settings.refused_pause));
+        let brings = Brings::new(from, peer, &self.settings);
         let watch = Arc::new(Watch::new(&self.settings));
         let asked = Arc::clone(&watch);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (site, peer, pause, call) = (Arc::clone(&site), peer.clone(), Arc::clone(&pause), asked.begin());
+            let (site, brings, call) = (Arc::clone(&site), brings.clone(), asked.begin());
             async move {
-                let response = answer(&*site, request, peer, &pause).await;
+                let response = answer(&*site, request, brings).await;
                 Ok::<_, Infallible>(response.map(|body| Watched::new(body, call)))
             }
         });
@@ -154,19 +172,16 @@ impl<A: Answering> Server<A> {
 }
 
 /// A request is answered under the one name that it was sent to, whichever version and form said it.
-async fn answer<A: Answering>(
-    site: &A,
-    request: Request<Incoming>,
-    peer: Option<PeerCertificate>,
-    pause: &Arc<Pause>,
-) -> Response<Reply> {
+async fn answer<A: Answering>(site: &A, request: Request<Incoming>, brings: Brings) -> Response<Reply> {
+    let Brings { from, peer, pause, settings } = brings;
     let (head, body) = request.into_parts();
-    let body = RequestBody::new(&head.headers, body);
+    let body = RequestBody::new(&head.headers, body, &settings);
     let mut request = Request::from_parts(head, body);
     if let Err(refused) = settle_name(&mut request) {
         return plain(StatusCode::BAD_REQUEST, refused);
     }
-    request.extensions_mut().insert(Arc::clone(pause));
+    request.extensions_mut().insert(Arc::clone(&pause));
+    request.extensions_mut().insert(from);
     if let Some(peer) = peer {
         request.extensions_mut().insert(peer);
     }
@@ -240,6 +255,7 @@ mod tests {
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
+    use crate::http::strangers::Strangers;
     use crate::http::{Certificate, ClientCa, Demand, TlsPair};
 
     /// Says whom it sees.
@@ -268,7 +284,8 @@ mod tests {
         let serving = Server { site: Arc::new(Mirror), settings: Arc::default(), ended };
         tokio::spawn(async move {
             if let Ok(stream) = acceptor.accept(theirs).await {
-                serving.over_tls(stream).await;
+                let everybody = Arc::new(Strangers::new(None, Duration::ZERO));
+                serving.over_tls(stream, Stranger::new([127, 0, 0, 1].into(), &everybody)).await;
             }
         });
         let mut roots = RootCertStore::empty();

@@ -1,5 +1,6 @@
 //! Those who are refused again and again are heard less often.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const FIRST: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Pause {
     longest: Duration,
+    /// How much of a pause is waited, in hundredths: not the same on each connection, so that those who are refused together do
+    /// not come back together.
+    part: u32,
     state: Mutex<State>,
 }
 
@@ -35,7 +39,12 @@ struct State {
 impl Pause {
     /// At most so long at a time.
     pub(super) fn new(longest: Duration) -> Self {
-        Self { longest, state: Mutex::default() }
+        let chance = RandomState::new().hash_one(0) % 50;
+        Self::with(longest, 51 + u32::try_from(chance).unwrap_or_default())
+    }
+
+    fn with(longest: Duration, part: u32) -> Self {
+        Self { longest, part, state: Mutex::default() }
     }
 
     /// Counts an answer to a tenant.
@@ -61,7 +70,8 @@ impl Pause {
     /// How long a tenant waits after so many refusals in a row.
     fn after(&self, refusals: u32) -> Duration {
         let doublings = refusals.checked_sub(2);
-        doublings.map_or(Duration::ZERO, |n| FIRST.saturating_mul(1 << n.min(16)).min(self.longest))
+        let whole = doublings.map_or(Duration::ZERO, |n| FIRST.saturating_mul(1 << n.min(16)).min(self.longest));
+        whole * self.part / 100
     }
 
     /// Returns when a tenant is to be heard, by the pause that a request of its brings from its connection.
@@ -92,9 +102,12 @@ mod tests {
 
     #[test]
     fn f7_each_refusal_in_a_row_makes_the_pause_longer_up_to_its_limit() {
-        let pause = Pause::new(Duration::from_millis(50));
-        let found: Vec<_> = [0, 1, 2, 3, 4, 5, u32::MAX].map(|refusals| pause.after(refusals).as_millis()).into();
-        assert_eq!(found, [0, 0, 10, 20, 40, 50, 50]);
+        for (part, wanted) in [(100, [0, 0, 10, 20, 40, 50, 50]), (60, [0, 0, 6, 12, 24, 30, 30])] {
+            let pause = Pause::with(Duration::from_millis(50), part);
+            let found = [0, 1, 2, 3, 4, 5, u32::MAX].map(|refusals| pause.after(refusals).as_millis());
+            assert_eq!(found, wanted);
+        }
+        assert!((0..100).all(|_| (51..=100).contains(&Pause::new(Duration::ZERO).part)));
         assert_eq!(Pause::new(Duration::ZERO).after(9), Duration::ZERO);
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use autoshare_access::{AccessError, Bearer, Scope, Tokens};
 use autoshare_broker::gateway::{Caller, ROOT, Refusal};
@@ -16,7 +17,9 @@ use super::connection::Answering;
 use super::pause::Pause;
 use super::peer::PeerCertificate;
 use super::reply::Reply;
-use crate::api::{self, Asker, Faces};
+use super::strangers::Stranger;
+use crate::api::problem::Problem;
+use crate::api::{self, Asker, Faces, answered};
 use crate::health::{Face, Noting};
 use crate::login;
 
@@ -47,12 +50,40 @@ impl Answering for Site {
             }
             _ => (Face::None, ""),
         };
+        let from = request.extensions().get::<Stranger>().cloned();
+        // The provider of identities is asked for whoever comes.
+        if face == Face::Login
+            && let Err(wait) = turn(from.as_ref()).await
+        {
+            return too_often(wait);
+        }
         let noting = Noting::begin(&self.faces, face, request.method());
         let response = self.respond(request).await;
         let asker = response.extensions().get().map(|Asker(tenant)| tenant);
         noting.end(response.status(), route, asker);
-        response
+        let is_known = asker.is_some() || face == Face::Login || response.status().is_success();
+        match turn(from.as_ref().filter(|_| !is_known)).await {
+            Ok(()) => response,
+            Err(wait) => too_often(wait),
+        }
     }
+}
+
+async fn turn(from: Option<&Stranger>) -> Result<(), Duration> {
+    match from {
+        Some(from) => from.turn().await,
+        None => Ok(()),
+    }
+}
+
+/// Whoever is not known asks for too much.
+fn too_often(wait: Duration) -> Response<Reply> {
+    let seconds = wait.as_secs() + 1;
+    let words = format!(
+        "too much came from this address without a token that is accepted ([serve] strangers_per_minute); try again in \
+         {seconds} s"
+    );
+    answered(Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "strangers", words).later(seconds)))
 }
 
 impl Site {

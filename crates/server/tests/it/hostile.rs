@@ -2,17 +2,19 @@
 //! keeps others out for nothing.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use autoshare_access::Grant;
 use autoshare_broker::egress::{Egress, Policy};
 use autoshare_broker::gateway::{Caller, Gateway, GatewaySettings};
 use autoshare_core::budget::{Budget, Cap, Caps, ModelPattern};
+use autoshare_core::fair::Rate;
 use autoshare_server::http::HttpSettings;
 use autoshare_store::ledger::{Budgets, Ledger};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::gateway::{KEY, PARTS, Place, WHOLE, hello};
 use crate::upstream::Says;
@@ -281,35 +283,94 @@ async fn c6_the_key_does_not_come_back_in_headers_nor_spelt_with_escapes() {
     assert!(!text.contains(KEY), "{text}");
 }
 
+/// Where a place listens.
+fn listens(place: &Place) -> SocketAddr {
+    place.base.trim_start_matches("http://").trim_end_matches("/gateway").parse().unwrap()
+}
+
+/// A connection of somebody who comes from this address.
+async fn from(address: &str, at: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+    socket.connect(at).await.unwrap()
+}
+
+/// The status with which a request over this connection is answered; `None` if it is closed instead.
+async fn got(stream: &mut TcpStream, path: &str, token: &str) -> Option<u16> {
+    let asked = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(asked.as_bytes()).await.ok()?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    stream.read_exact(&mut vec![0; length.parse().unwrap()]).await.ok()?;
+    Some(head.get(9..12).unwrap().parse().unwrap())
+}
+
 /// Row F7: one address has so many connections, whoever is behind it, and the others' are taken as before.
 #[tokio::test(flavor = "multi_thread")]
 async fn f7_one_address_has_so_many_connections_and_the_others_are_served() {
     let http = HttpSettings { connections_each: 2, ..HttpSettings::default() };
     let place = Place::over(|_| Says::json(WHOLE), GatewaySettings::default(), Budgets::default(), http, None).await;
-    let at: SocketAddr = place.base.trim_start_matches("http://").trim_end_matches("/gateway").parse().unwrap();
-    let alive = async |stream: &mut TcpStream| {
-        let asked = format!("GET /livez HTTP/1.1\r\nhost: {at}\r\n\r\n");
-        let mut told = [0; 15];
-        let is_told = stream.write_all(asked.as_bytes()).await.is_ok() && stream.read_exact(&mut told).await.is_ok();
-        is_told && told == *b"HTTP/1.1 200 OK"
-    };
-    let from = async |address: &str| {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
-        socket.connect(at).await.unwrap()
-    };
-    let mut own = [from("127.0.0.1").await, from("127.0.0.1").await];
+    let at = listens(&place);
+    let alive = async |stream: &mut TcpStream| got(stream, "/livez", "").await == Some(200);
+    let mut own = [from("127.0.0.1", at).await, from("127.0.0.1", at).await];
     for stream in &mut own {
         assert!(alive(stream).await);
     }
-    assert!(!alive(&mut from("127.0.0.1").await).await, "a third");
-    assert!(alive(&mut from("127.0.0.2").await).await, "somebody else's");
+    assert!(!alive(&mut from("127.0.0.1", at).await).await, "a third");
+    assert!(alive(&mut from("127.0.0.2", at).await).await, "somebody else's");
     drop(own);
     for again in 0.. {
-        if alive(&mut from("127.0.0.1").await).await {
+        if alive(&mut from("127.0.0.1", at).await).await {
             break;
         }
         assert!(again < 100, "the places of those that are gone are not free");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Row F7: who is not known has so many turns, and comes later beyond that; neither who has a token waits for it, nor who comes
+/// from elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_strangers_come_one_after_another_and_are_in_the_way_of_nobody_who_is_known() {
+    let a_turn = Duration::from_millis(100);
+    let http = HttpSettings {
+        strangers: Some(Rate::a_minute(600, 5)),
+        head_timeout: Duration::from_secs(1),
+        ..HttpSettings::default()
+    };
+    let place = Place::over(|_| Says::json(WHOLE), GatewaySettings::default(), Budgets::default(), http, None).await;
+    let (at, token) = (listens(&place), place.anybody());
+    let mut stream = from("127.0.0.1", at).await;
+    let begun = Instant::now();
+    for path in ["/api/v1/brains", "/ap/v1/agent/tasks", "/gateway/openai/v1/models", "/metrics", "/nothing"].repeat(2)
+    {
+        let wanted = if path == "/nothing" { 404 } else { 401 };
+        assert_eq!(got(&mut stream, path, "as_nothing").await, Some(wanted), "{path}");
+    }
+    // Eleven turns with the connection, of which five may come at once.
+    assert!(begun.elapsed() >= a_turn * 11 / 2, "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    for _ in 0..100 {
+        let status = got(&mut stream, "/api/v1/tokens", &token).await;
+        assert!(matches!(status, Some(200 | 403)), "{status:?}");
+        assert_eq!(got(&mut stream, "/livez", "").await, Some(200));
+    }
+    assert!(begun.elapsed() < a_turn * 50, "whoever is known waits: {:?}", begun.elapsed());
+    // Fifteen have their turn within the second that they may wait; of the others some are told so, and some closed.
+    let mut strangers = JoinSet::new();
+    for _ in 0..40 {
+        strangers.spawn(async move { got(&mut from("127.0.0.2", at).await, "/api/v1/brains", "as_nothing").await });
+    }
+    let began = Instant::now();
+    assert_eq!(got(&mut from("127.0.0.3", at).await, "/livez", "").await, Some(200), "somebody else's");
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    let told = strangers.join_all().await;
+    let count = |wanted: Option<u16>| told.iter().filter(|told| **told == wanted).count();
+    let (heard, later, closed) = (count(Some(401)), count(Some(429)), count(None));
+    assert_eq!(heard + later + closed, 40, "{told:?}");
+    assert!(heard <= 16 && closed >= 10, "{told:?}");
 }

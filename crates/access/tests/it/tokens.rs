@@ -412,3 +412,21 @@ fn a_rotation_that_meets_a_revocation_does_not_undo_it() {
         assert!(house.tokens.list(&house.access).unwrap().iter().all(|record| record.revoked_ms.is_some()));
     }
 }
+
+/// Row F7: whoever makes tokens without end takes no descriptors, which all tenants share.
+#[test]
+fn f7_a_token_that_is_looked_at_holds_nothing_open() {
+    let house = House::new();
+    let held = || {
+        let all =
+            std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+        all.filter(|path| path.starts_with(house.dir.path())).count()
+    };
+    house.bearer(&house.mint(Grant::gateway("first")));
+    let before = held();
+    assert!(before > 0, "the data directory itself");
+    for _ in 0..50 {
+        house.bearer(&house.mint(Grant::gateway("more")));
+    }
+    assert_eq!(held(), before);
+}

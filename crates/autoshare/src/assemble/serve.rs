@@ -91,7 +91,8 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>, drives: Handle)
         least_tier: Tier::Full,
         ..parts(&settings, Questions::Wait)
     };
-    let places = [settings.fair.model_calls, settings.fair.cells].map(Places::new);
+    let [model_calls, cells, reads] =
+        [settings.fair.model_calls, settings.fair.cells, settings.fair.reads].map(Places::new);
     let appends: Arc<Histogram> = Arc::default();
     let made_by = Arc::clone(&launcher);
     let disk = |folder: &Path| {
@@ -102,7 +103,9 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>, drives: Handle)
     let telemetry = Arc::new(Telemetry::new(telemetry(&settings, &tenants)?));
     let health = HealthParts {
         settings: settings.serve.health,
-        places: ["model_calls", "cells"].into_iter().zip(places.iter().map(Arc::clone)).collect(),
+        places: [("model_calls", &model_calls), ("cells", &cells), ("reads", &reads)]
+            .map(|(name, places)| (name, Arc::clone(places)))
+            .into(),
         cells: Box::new(move || {
             let tally = made_by.tally();
             (tally.made, tally.failed, tally.is_gone)
@@ -123,6 +126,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>, drives: Handle)
         limits: settings.limits,
         model: settings.model.clone(),
         requests: settings.fair.requests,
+        reads,
         settings: settings.serve.api,
         destroy: destroy(&settings)?,
         sharing: Arc::clone(&sharing),
@@ -133,7 +137,7 @@ pub(crate) fn faces(settings: Settings, launcher: Arc<Launcher>, drives: Handle)
                 launcher,
                 claims: Arc::default(),
                 parts,
-                places,
+                places: [model_calls, cells],
                 homes,
                 sharing,
                 index: Arc::clone(&index),

@@ -1,5 +1,7 @@
 //! `[fair]`: how tenants share what there is of the machine and of models.
 
+use std::num::NonZero;
+
 use autoshare_core::fair::{Rate, Room};
 use serde::Deserialize;
 
@@ -16,6 +18,8 @@ pub(crate) struct FairSection {
     model_calls_each: Option<u64>,
     cells: Option<u64>,
     cells_each: Option<u64>,
+    reads: Option<u64>,
+    reads_each: Option<u64>,
     queue: Option<u64>,
     queue_each: Option<u64>,
     requests_per_minute: Option<u64>,
@@ -29,6 +33,8 @@ pub(crate) struct Fair {
     pub(crate) model_calls: Room,
     /// Brains that have cells.
     pub(crate) cells: Room,
+    /// What is read of journals and workspaces for whoever asks.
+    pub(crate) reads: Room,
     /// Requests of a tenant that has no rate of its own.
     pub(crate) requests: Rate,
 }
@@ -37,10 +43,14 @@ impl FairSection {
     pub(crate) fn read(&self) -> Result<Fair, SettingsError> {
         let model_calls = self.room("model_calls", Room::MODEL_CALLS, self.model_calls, self.model_calls_each)?;
         let cells = self.room("cells", Room::CELLS, self.cells, self.cells_each)?;
+        // Two for each processor: while one waits for the disk, another has work.
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let usual = Room { places: (2 * processors).max(Room::READS.places), ..Room::READS };
+        let reads = self.room("reads", usual, self.reads, self.reads_each)?;
         let within = |name, set, usual| bounded_in("fair", name, set, usual, 1..=10_000_000);
         let requests = within("requests_per_minute", self.requests_per_minute, REQUESTS)?;
         let at_once = within("requests_at_once", self.requests_at_once, AT_ONCE)?;
-        Ok(Fair { model_calls, cells, requests: Rate::a_minute(requests, at_once) })
+        Ok(Fair { model_calls, cells, reads, requests: Rate::a_minute(requests, at_once) })
     }
 
     fn room(&self, name: &str, usual: Room, places: Option<u64>, each: Option<u64>) -> Result<Room, SettingsError> {
@@ -69,6 +79,7 @@ mod tests {
         let fair = read("").unwrap();
         assert_eq!((fair.model_calls, fair.cells), (Room::MODEL_CALLS, Room::CELLS));
         assert_eq!(fair.requests, Rate::a_minute(600, 100));
+        assert!(fair.reads.places >= 4 && fair.reads.each < fair.reads.places, "{fair:?}");
         let fair = read("cells = 10\nmodel_calls = 1\nqueue = 50").unwrap();
         assert_eq!((fair.cells.places, fair.cells.each, fair.cells.queue_each), (10, 8, 50));
         assert_eq!((fair.model_calls.places, fair.model_calls.each), (1, 1));

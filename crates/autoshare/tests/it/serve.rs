@@ -140,6 +140,25 @@ fn what_it_says_of_itself_is_what_the_kernel_says() {
 }
 
 #[test]
+fn it_takes_the_descriptors_that_it_may_and_says_where_those_are_too_few() {
+    let desk = Desk::new();
+    let serve = desk.command(["serve", "--listen", "127.0.0.1:0"]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -S -n 256 && ulimit -H -n 2000 && exec \"$0\" \"$@\""]);
+    command.arg(serve.get_program()).args(serve.get_args()).current_dir(serve.get_current_dir().unwrap()).env_clear();
+    command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut served = command.stderr(Stdio::piped()).spawn().unwrap();
+    let words = BufReader::new(served.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let wanted = "warning: 2000 files may be open, and 1000 connections with 256 open tenants may need 9448";
+    assert!(words.take(3).any(|line| line.starts_with(wanted)));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.id())).unwrap();
+    let own = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(own.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["2000", "2000"], "{own}");
+    served.kill().unwrap();
+    served.wait().unwrap();
+}
+
+#[test]
 fn it_does_not_start_where_it_would_not_be_safe() {
     let desk = Desk::new();
     let config = |text: &str| configured(&desk, text).display().to_string();

@@ -41,6 +41,10 @@ impl Room {
     /// For brains that have cells, unless something else is set; used in milliseconds.
     pub const CELLS: Self =
         Self { places: 128, each: 96, queue: 20_000, queue_each: 2_000, unit: 100, turn: Duration::from_secs(5) };
+    /// For what is read of journals and workspaces, where there are few processors, unless something else is set; used in
+    /// microseconds.
+    pub const READS: Self =
+        Self { places: 4, each: 3, queue: 20_000, queue_each: 2_000, unit: 100, turn: Duration::from_millis(5) };
 }
 
 /// Why there is no place, and not even one in the queue.

@@ -7,7 +7,7 @@
 //! all others, does one kind of harm after another. Before each, the victim is measured alone, so that what else the machine
 //! does falls on both alike. What the harm takes from the machine, whoever serves, is measured too: for a flood, the victim's
 //! latency while the same flood is at another server, which only refuses; for what is done in cells, the latency of a victim who
-//! asks that other server. Printed are the victim's p99 alone, that floor, and beside the aggressor, with its errors.
+//! asks that other server at the same time. Printed are the victim's p99 alone, that floor, and beside the aggressor, with its errors.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -134,10 +134,9 @@ async fn neighbours(program: &str, only: Option<&str>) {
         };
         let at_work = bench.begin(*harm, &bench.served.base);
         tokio::time::sleep(LEAD).await;
-        let beside = victim_for(&bench, None).await;
-        let floor = match floor {
-            Some(floor) => floor,
-            None => victim_for(&bench, Some(&other)).await,
+        let (beside, floor) = match floor {
+            Some(floor) => (victim_for(&bench, None).await, floor),
+            None => tokio::join!(victim_for(&bench, None), victim_for(&bench, Some(&other))),
         };
         let done = at_work.end();
         let times = |than: &Measured| format!("{:.2}", beside.p99.as_secs_f64() / than.p99.as_secs_f64());

@@ -20,7 +20,7 @@ use self::words::{ArtifactWords, Pagination, Step, StepRequest, Task, TaskReques
 use crate::api::ask::Ask;
 use crate::api::problem::Problem;
 use crate::api::route::{Answered, Route, Takes};
-use crate::api::{Done, Faces, behind, blocking, check_words};
+use crate::api::{Done, Faces, behind, check_words, reading};
 
 /// What the material that comes with a task is called.
 const ADDITIONAL: &str = "additional_input";
@@ -170,7 +170,7 @@ fn task(resident: &Resident, brain: &BrainId) -> Result<Task, Problem> {
 
 async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (page, resident) = (Paged::of(&ask)?, faces.resident(&ask).await?);
-    let found = blocking(move || {
+    let found = reading(&faces, &ask.bearer, move || {
         let (brains, pagination) = page.take(resident.all_brains()?);
         let tasks = brains.iter().map(|brain| task(&resident, brain)).collect::<Result<_, _>>()?;
         Ok(words::Tasks { tasks, pagination })
@@ -180,12 +180,12 @@ async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 async fn show(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
-    Ok(Done::json(&blocking(move || task(&resident, &brain)).await?))
+    Ok(Done::json(&reading(&faces, &ask.bearer, move || task(&resident, &brain)).await?))
 }
 
 async fn steps(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, page, resident) = (ask.brain()?, Paged::of(&ask)?, faces.resident(&ask).await?);
-    let found = blocking(move || {
+    let found = reading(&faces, &ask.bearer, move || {
         let (view, artifacts) = (resident.view(&brain)?, resident.artifacts(&brain)?.0);
         let turns = view.turns.iter().map(|turn| turn.turn).collect();
         let (turns, pagination) = page.take(turns);
@@ -197,7 +197,7 @@ async fn steps(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 async fn step(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, turn, resident) = (ask.brain()?, TurnNo(ask.number("step")?), faces.resident(&ask).await?);
-    let found = blocking(move || {
+    let found = reading(&faces, &ask.bearer, move || {
         let (view, artifacts) = (resident.view(&brain)?, resident.artifacts(&brain)?.0);
         Step::of(&view, turn, &artifacts, None).ok_or_else(Problem::nothing)
     });
@@ -207,7 +207,7 @@ async fn step(faces: Arc<Faces>, ask: Ask) -> Answered {
 async fn execute(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, asked) = (ask.brain()?, ask.json_or_default::<StepRequest>().map_err(in_protocol)?);
     let resident = faces.resident(&ask).await?;
-    let before = viewed(&resident, &brain).await?.0;
+    let before = viewed(&faces, &ask, &resident, &brain).await?.0;
     if !matches!(before.phase, Phase::Finished(_)) {
         // The first step's words are the task's own, as many programs send them once more.
         let said = asked.input.as_deref().map(str::trim).filter(|said| !said.is_empty());
@@ -218,7 +218,7 @@ async fn execute(faces: Arc<Faces>, ask: Ask) -> Answered {
         faces.telemetry.is_asked_by(ask.bearer.access.tenant(), &brain, &ask.headers);
         resident.turn(&brain).await?;
     }
-    let (view, artifacts) = viewed(&resident, &brain).await?;
+    let (view, artifacts) = viewed(&faces, &ask, &resident, &brain).await?;
     let last = view.turns.last().map(|turn| turn.turn);
     let is_new = last != before.turns.last().map(|turn| turn.turn) || matches!(view.phase, Phase::Finished(_));
     let done = last.filter(|_| is_new).and_then(|turn| Step::of(&view, turn, &artifacts, asked.additional_input));
@@ -228,14 +228,19 @@ async fn execute(faces: Arc<Faces>, ask: Ask) -> Answered {
     })
 }
 
-async fn viewed(resident: &Arc<Resident>, brain: &BrainId) -> Result<(BrainView, Vec<Artifact>), Problem> {
+async fn viewed(
+    faces: &Faces,
+    ask: &Ask,
+    resident: &Arc<Resident>,
+    brain: &BrainId,
+) -> Result<(BrainView, Vec<Artifact>), Problem> {
     let (resident, brain) = (Arc::clone(resident), brain.clone());
-    blocking(move || Ok((resident.view(&brain)?, resident.artifacts(&brain)?.0))).await
+    reading(faces, &ask.bearer, move || Ok((resident.view(&brain)?, resident.artifacts(&brain)?.0))).await
 }
 
 async fn artifacts(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, page, resident) = (ask.brain()?, Paged::of(&ask)?, faces.resident(&ask).await?);
-    let found = blocking(move || {
+    let found = reading(&faces, &ask.bearer, move || {
         resident.view(&brain)?;
         let (artifacts, pagination) = page.take(resident.artifacts(&brain)?.0);
         Ok(words::Artifacts { artifacts: artifacts.into_iter().map(ArtifactWords::from).collect(), pagination })
@@ -246,7 +251,7 @@ async fn artifacts(faces: Arc<Faces>, ask: Ask) -> Answered {
 async fn upload(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
     let file = form::file(&ask).await?;
-    viewed(&resident, &brain).await?;
+    viewed(&faces, &ask, &resident, &brain).await?;
     let artifact = resident.upload(&brain, &file.path, file.bytes).await.map_err(Problem::from).map_err(in_protocol)?;
     Ok(Done::json(&ArtifactWords::from(artifact)))
 }
@@ -254,5 +259,5 @@ async fn upload(faces: Arc<Faces>, ask: Ask) -> Answered {
 async fn download(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
     let id = ask.text("artifact")?.to_owned();
-    blocking(move || crate::api::file(&resident, &brain, &id)).await
+    reading(&faces, &ask.bearer, move || crate::api::file(&resident, &brain, &id)).await
 }

@@ -9,12 +9,12 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::{ArtifactWords, Page};
-use super::{Done, Faces, blocking, brains};
+use super::{Done, Faces, brains, reading};
 
 pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, limit, resident) = (ask.brain()?, ask.limit()?, faces.resident(&ask).await?);
     let after = ask.param("cursor").map(str::to_owned);
-    let page = blocking(move || {
+    let page = reading(&faces, &ask.bearer, move || {
         brains::words(&resident, &brain)?;
         let (all, _) = resident.artifacts(&brain)?;
         let mut rest = all.into_iter().filter(|one| after.as_ref().is_none_or(|after| one.file.path > *after));
@@ -30,7 +30,7 @@ pub(crate) async fn upload(faces: Arc<Faces>, ask: Ask) -> Answered {
     let path = ask.param("path").ok_or_else(|| Problem::bad("name where to put it: ?path=..."))?;
     let known = Arc::clone(&resident);
     let of = brain.clone();
-    blocking(move || brains::words(&known, &of)).await?;
+    reading(&faces, &ask.bearer, move || brains::words(&known, &of)).await?;
     let artifact = resident.upload(&brain, path, ask.body.clone()).await?;
     let at = format!("/api/v1/brains/{brain}/artifacts/{}", artifact.id);
     Ok(Done::created(at, &ArtifactWords::from(artifact)))
@@ -39,7 +39,7 @@ pub(crate) async fn upload(faces: Arc<Faces>, ask: Ask) -> Answered {
 pub(crate) async fn download(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
     let id = ask.text("artifact")?.to_owned();
-    blocking(move || file(&resident, &brain, &id)).await
+    reading(&faces, &ask.bearer, move || file(&resident, &brain, &id)).await
 }
 
 /// A file, as it is sent.

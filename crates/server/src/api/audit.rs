@@ -10,7 +10,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::{Page, time};
-use super::{Done, Faces, blocking};
+use super::{Done, Faces, reading};
 
 /// An entry of an audit trail.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,8 +35,8 @@ pub(crate) struct EntryWords {
 pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (limit, resident) = (ask.limit()?, faces.resident(&ask).await?);
     let after = ask.parsed::<u64>("cursor", "the number of the last entry that is known")?.unwrap_or(0);
-    let access = ask.bearer.access;
-    let page = blocking(move || {
+    let access = ask.bearer.access.clone();
+    let page = reading(&faces, &ask.bearer, move || {
         let auditor = resident.auditor().ok_or_else(Problem::nothing)?;
         let trouble = |error| Problem::trouble(&error);
         let mut found = auditor.audit().read(&access, Seq(after).next(), limit + 1).map_err(trouble)?;

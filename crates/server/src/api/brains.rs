@@ -19,7 +19,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::{BrainWords, Now, Page, QuestionWords, StepWords, time};
-use super::{Done, Faces, behind, blocking};
+use super::{Done, Faces, behind, blocking, reading};
 
 /// Bytes of a goal, or of what a person says, at most.
 pub(crate) const MAX_GOAL: usize = 100_000;
@@ -213,7 +213,7 @@ pub(crate) async fn create(faces: Arc<Faces>, ask: Ask) -> Answered {
 pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (limit, resident) = (ask.limit()?, faces.resident(&ask).await?);
     let before = ask.parsed::<BrainId>("cursor", "what `next` of the page before says")?;
-    let page = blocking(move || {
+    let page = reading(&faces, &ask.bearer, move || {
         // One more, to know whether there are more.
         let rows = resident.brains(before.as_ref(), limit + 1)?;
         let next = rows.get(limit).and(rows.get(limit - 1)).map(|row| row.id.to_string());
@@ -225,7 +225,7 @@ pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 pub(crate) async fn show(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
-    Ok(Done::json(&blocking(move || words(&resident, &brain)).await?))
+    Ok(Done::json(&reading(&faces, &ask.bearer, move || words(&resident, &brain)).await?))
 }
 
 /// What a person says.
@@ -240,7 +240,7 @@ pub(crate) async fn say(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, said) = (ask.brain()?, ask.json::<SayWords>()?);
     check_words("words", &said.words)?;
     let resident = faces.resident(&ask).await?;
-    exists(&resident, &brain).await?;
+    exists(&faces, &ask, &resident, &brain).await?;
     resident.say(&brain, &said.words).await?;
     Ok(Done::status(StatusCode::NO_CONTENT))
 }
@@ -256,7 +256,7 @@ pub(crate) struct StopWords {
 pub(crate) async fn stop(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, asked) = (ask.brain()?, ask.json_or_default::<StopWords>()?);
     let resident = faces.resident(&ask).await?;
-    exists(&resident, &brain).await?;
+    exists(&faces, &ask, &resident, &brain).await?;
     let how = if asked.now { Stop::Now } else { Stop::AfterStep };
     faces.note(&resident, ask.entry(Act::BrainStopped, "").of_brain(&brain)).await?;
     blocking(move || Ok(resident.stop(&brain, how)?)).await?;
@@ -265,7 +265,7 @@ pub(crate) async fn stop(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 pub(crate) async fn wake(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, resident) = (ask.brain()?, faces.resident(&ask).await?);
-    let found = exists(&resident, &brain).await?;
+    let found = exists(&faces, &ask, &resident, &brain).await?;
     if found.state.is_end() {
         return Err(Problem::conflict("the brain has ended: begin anew with another"));
     }
@@ -275,15 +275,15 @@ pub(crate) async fn wake(faces: Arc<Faces>, ask: Ask) -> Answered {
     Ok(Done::status(StatusCode::ACCEPTED))
 }
 
-async fn exists(resident: &Arc<Resident>, brain: &BrainId) -> Result<BrainWords, Problem> {
+async fn exists(faces: &Faces, ask: &Ask, resident: &Arc<Resident>, brain: &BrainId) -> Result<BrainWords, Problem> {
     let (resident, brain) = (Arc::clone(resident), brain.clone());
-    blocking(move || words(&resident, &brain)).await
+    reading(faces, &ask.bearer, move || words(&resident, &brain)).await
 }
 
 pub(crate) async fn steps(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, limit, resident) = (ask.brain()?, ask.limit()?, faces.resident(&ask).await?);
     let after = ask.parsed::<u64>("cursor", "what `next` of the page before says")?.unwrap_or(0);
-    let page = blocking(move || {
+    let page = reading(&faces, &ask.bearer, move || {
         words(&resident, &brain)?;
         let steps = resident.view(&brain)?.steps;
         let mut rest = steps.iter().filter(|step| step.step.0 > after);
@@ -296,7 +296,7 @@ pub(crate) async fn steps(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 pub(crate) async fn step(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, step, resident) = (ask.brain()?, StepNo(ask.number("step")?), faces.resident(&ask).await?);
-    let found = blocking(move || {
+    let found = reading(&faces, &ask.bearer, move || {
         words(&resident, &brain)?;
         let view = resident.view(&brain)?;
         let found = view.steps.iter().find(|one| one.step == step);
@@ -308,7 +308,7 @@ pub(crate) async fn step(faces: Arc<Faces>, ask: Ask) -> Answered {
 pub(crate) async fn events(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, limit, resident) = (ask.brain()?, ask.limit()?, faces.resident(&ask).await?);
     let after = ask.parsed::<u64>("cursor", "the number of the last event that is known")?.unwrap_or(0);
-    let page = blocking(move || {
+    let page = reading(&faces, &ask.bearer, move || {
         words(&resident, &brain)?;
         let mut records = resident.records(&brain, Seq(after).next())?;
         let is_more = records.len() > limit;
@@ -358,7 +358,7 @@ pub(crate) async fn answer(faces: Arc<Faces>, ask: Ask) -> Answered {
         (AnswerWord::Run, None) => Answer::Run,
     };
     let resident = faces.resident(&ask).await?;
-    exists(&resident, &brain).await?;
+    exists(&faces, &ask, &resident, &brain).await?;
     resident.answer(&brain, &digest, answer, ask.who())?;
     Ok(Done::status(StatusCode::NO_CONTENT))
 }

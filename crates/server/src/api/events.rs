@@ -14,7 +14,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::time;
-use super::{Done, Faces, all_open, blocking};
+use super::{Done, Faces, all_open, blocking, reading};
 
 /// Pieces that may wait for whoever follows.
 const PIECES: usize = 16;
@@ -27,7 +27,7 @@ pub(crate) async fn stream(faces: Arc<Faces>, ask: Ask) -> Answered {
     let last = last.map(|id| id.parse().map_err(|_| Problem::bad("Last-Event-ID is no number"))).transpose()?;
     let known = Arc::clone(&resident);
     let of = brain.clone();
-    blocking(move || super::brains::words(&known, &of)).await?;
+    reading(&faces, &ask.bearer, move || super::brains::words(&known, &of)).await?;
     let place = faces.streams.enter(ask.bearer.access.tenant());
     let place = place.ok_or_else(|| all_open(faces.settings.streams_each, "streams", "streams_each"))?;
     let (pieces, live) = mpsc::channel(PIECES);
@@ -61,8 +61,8 @@ impl Follower<'_> {
             self.faces.tokens.limits(self.token).ok().flatten().ok_or(Gone)?;
             // In this order: what is journaled before it falls asleep is seen in the look that follows.
             let is_awake = self.resident.is_awake(self.brain) || self.resident.is_waiting(self.brain);
-            let (reading, of, from) = (Arc::clone(self.resident), self.brain.clone(), known.next());
-            let records = blocking(move || Ok(reading.records(&of, from)?)).await.map_err(|_| Gone)?;
+            let (resident, of, from) = (Arc::clone(self.resident), self.brain.clone(), known.next());
+            let records = blocking(move || Ok(resident.records(&of, from)?)).await.map_err(|_| Gone)?;
             for record in records {
                 known = record.seq;
                 let (at, kind) = (time(record.at_ms), record.kind.name());

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use autoshare_access::{Bearer, Operator, Scope, Tenants, Tokens};
 use autoshare_core::audit::{Act, Actor, Entry};
 use autoshare_core::budget::Account;
-use autoshare_core::fair::{Key, Rate, Rates};
+use autoshare_core::fair::{Flow, Key, Places, Rate, Rates, Weight};
 use autoshare_core::usage::Limits;
 use autoshare_core::{Digest, TenantName, TokenId};
 use autoshare_host::resident::{Homes, Resident, Residents};
@@ -156,6 +156,8 @@ pub struct FacesParts {
     pub model: Option<String>,
     /// How many requests a tenant may make for which nothing else is said.
     pub requests: Rate,
+    /// Places for what is read of journals and workspaces.
+    pub reads: Arc<Places>,
     /// Bounds.
     pub settings: ApiSettings,
     /// What a tenant's removal does beside: destroys its key and its files, and says in words what is left of it.
@@ -292,6 +294,28 @@ pub(crate) async fn behind<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let its = Arc::clone(resident);
     resident.drives().spawn_blocking(move || what(&its)).await.map_err(|error| Problem::trouble(&error))?
+}
+
+/// Reads journals and workspaces for whoever asks, in turn with what others ask for, by the time that was taken so far: it
+/// takes the processors, as long as it is much that is read.
+pub(crate) async fn reading<T: Send + 'static>(
+    faces: &Faces,
+    asker: &Bearer,
+    what: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let weight = Weight::new(asker.tenant.terms.weight).unwrap_or_default();
+    let share = faces.reads.share(asker.access.tenant().clone(), weight);
+    let place = share.enter(Flow::Token(asker.token.id.clone())).await.map_err(|refused| {
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "limit", refused.to_string());
+        problem.later(refused.after().as_secs())
+    })?;
+    let timed = move || {
+        let begun = Instant::now();
+        let done = what();
+        place.charge(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
+        done
+    };
+    blocking(timed).await
 }
 
 /// Whether a path is of these faces.

@@ -13,7 +13,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::{Page, time};
-use super::{Done, Faces, blocking};
+use super::{Done, Faces, blocking, reading};
 
 /// Columns of a text that is shown at most: none is longer.
 const SHOWN: usize = 1_024;
@@ -106,7 +106,8 @@ impl NewPersonWords {
 }
 
 pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
-    let found = blocking(move || Ok(faces.tokens.people().list(&ask.bearer.access)?)).await?;
+    let (its, access) = (Arc::clone(&faces), ask.bearer.access.clone());
+    let found = reading(&faces, &ask.bearer, move || Ok(its.tokens.people().list(&access)?)).await?;
     Ok(Done::json(&Page::<PersonWords> { items: found.iter().map(Into::into).collect(), next: None }))
 }
 

@@ -15,7 +15,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::{Page, time};
-use super::{Done, Faces, blocking};
+use super::{Done, Faces, blocking, reading};
 
 /// Columns of a name that is shown at most: a path has 4095 bytes.
 const SHOWN: usize = 4_096;
@@ -152,8 +152,9 @@ pub(crate) async fn offer(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
     let access = ask.bearer.access.clone();
-    let items = blocking(move || {
-        let shares = faces.sharing.list(&access)?;
+    let sharing = Arc::clone(&faces.sharing);
+    let items = reading(&faces, &ask.bearer, move || {
+        let shares = sharing.list(&access)?;
         Ok(shares.iter().map(|share| ShareWords::of(share, access.tenant())).collect())
     });
     Ok(Done::json(&Page::<ShareWords> { items: items.await?, next: None }))
@@ -161,8 +162,9 @@ pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
 
 pub(crate) async fn show(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (id, access) = (ask.share()?, ask.bearer.access.clone());
-    let shown = blocking(move || {
-        let (share, files) = faces.sharing.show(&access, &id)?;
+    let sharing = Arc::clone(&faces.sharing);
+    let shown = reading(&faces, &ask.bearer, move || {
+        let (share, files) = sharing.show(&access, &id)?;
         let file = |file: &autoshare_host::shares::SharedFile| FileWords {
             path: terminal_line(&file.path, SHOWN),
             bytes: file.len,

@@ -15,7 +15,7 @@ use super::ask::Ask;
 use super::problem::Problem;
 use super::route::Answered;
 use super::words::{Page, time};
-use super::{Done, Faces, blocking};
+use super::{Done, Faces, blocking, reading};
 
 /// A token, without its secret.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -135,7 +135,8 @@ pub(crate) async fn mint(faces: Arc<Faces>, ask: &Ask, access: Access, grant: Gr
 }
 
 pub(crate) async fn list(faces: Arc<Faces>, ask: Ask) -> Answered {
-    let found = blocking(move || Ok(faces.tokens.list(&ask.bearer.access)?)).await?;
+    let (its, access) = (Arc::clone(&faces), ask.bearer.access.clone());
+    let found = reading(&faces, &ask.bearer, move || Ok(its.tokens.list(&access)?)).await?;
     let items = found.iter().map(|record| TokenWords::from(&**record)).collect();
     Ok(Done::json(&Page { items, next: None }))
 }

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::route::Answered;
 use super::tokens::{TokenWords, now_ms};
 use super::words::{Page, UsageWords};
-use super::{Done, Faces, blocking};
+use super::{Done, Faces, reading};
 
 /// Milliseconds of the days that are summed up unless it is said.
 const USUAL_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
@@ -52,8 +52,10 @@ pub(crate) async fn usage(faces: Arc<Faces>, ask: Ask) -> Answered {
         return Err(Problem::bad(format!("by is {by:?}: use day, model, brain or token")));
     }
     let resident = faces.resident(&ask).await?;
-    let access = ask.bearer.access;
-    let rows = blocking(move || resident.ledger().usage(&access, since).map_err(|error| Problem::trouble(&error)));
+    let access = ask.bearer.access.clone();
+    let rows = reading(&faces, &ask.bearer, move || {
+        resident.ledger().usage(&access, since).map_err(|error| Problem::trouble(&error))
+    });
     let mut lines: BTreeMap<String, LineWords> = BTreeMap::new();
     for row in rows.await? {
         let text = |id: Option<String>| id.unwrap_or_default();

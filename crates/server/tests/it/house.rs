@@ -8,6 +8,7 @@ use autoshare_access::{Access, Grant, Operator, Scope, TenantRecord, Tenants, Te
 use autoshare_broker::Broker;
 use autoshare_broker::gateway::{Gateway, GatewaySettings};
 use autoshare_core::TenantName;
+use autoshare_core::fair::{Places, Rate, Room};
 use autoshare_core::usage::{Limits, Quota};
 use autoshare_host::calls::Calls;
 use autoshare_host::resident::{AwakeIndex, Homes, Open, Resident, ResidentParts, Residents, ResidentsSettings};
@@ -109,7 +110,8 @@ pub(crate) fn faces(
         homes,
         limits: Limits::default(),
         model: Some("m".to_owned()),
-        requests: autoshare_core::fair::Rate::a_minute(1_000_000, 100_000),
+        requests: Rate::a_minute(1_000_000, 100_000),
+        reads: Places::new(Room { places: 1, each: 1, ..Room::READS }),
         settings: ApiSettings::default(),
         destroy: Box::new(|_| Ok(vec!["destroyed".to_owned()])),
         health: Health::new(health),

@@ -1,5 +1,6 @@
 //! Tenants beside one another: what one does is written down, bounded, and nobody else's trouble.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use autoshare_access::{Grant, Scope, TenantState, Terms};
@@ -8,6 +9,7 @@ use autoshare_host::resident::ResidentsSettings;
 use autoshare_testkit::{Script, Turn};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::house::{House, all_scopes, told};
 
@@ -136,6 +138,37 @@ async fn f7_who_is_refused_again_and_again_is_heard_less_often() {
     let (status, took) = timed(&client(), &bolt).await;
     assert!(status == 200 && took < longest, "{took:?}, and {waited:?}");
     house.close().await;
+}
+
+/// Row F7: what is read for one tenant is read in turn with what others ask for, not as much of each as they ask for.
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_who_has_much_read_does_not_keep_others_waiting() {
+    let house = Arc::new(House::open(done()).await);
+    let ((_, acme), (_, bolt)) = (house.tenant("acme"), house.tenant("bolt"));
+    let begin = async |token: &str| {
+        let made = house.post("/api/v1/brains", token, json!({"goal": "rest", "start": false})).await;
+        made.1["id"].as_str().unwrap().to_owned()
+    };
+    for _ in 0..60 {
+        begin(&acme).await;
+    }
+    let own = begin(&bolt).await;
+    let begun = Instant::now();
+    let mut flood = JoinSet::new();
+    for _ in 0..50 {
+        let (house, acme) = (Arc::clone(&house), acme.clone());
+        flood.spawn(async move { house.get("/api/v1/brains?limit=60", &acme).await.0 });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let asked = Instant::now();
+    assert_eq!(house.get(&format!("/api/v1/brains/{own}"), &bolt).await.0, 200);
+    let (waited, left) = (asked.elapsed(), flood.len());
+    while let Some(status) = flood.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    let all = begun.elapsed();
+    assert!(left > 0 && waited * 5 < all, "{waited:?} of {all:?}");
+    Arc::into_inner(house).unwrap().close().await;
 }
 
 /// Row F7: refusals of many tokens are in the trail by some of them: writing each down would be work for the disk that others

@@ -11,6 +11,9 @@ use super::peers::network;
 
 /// Addresses that are remembered at most: some 3 MiB. Those of more are not counted.
 const MOST: usize = 1 << 16;
+/// Nanoseconds between two looks for those that need not be remembered any more: else each new address would have all others
+/// looked through.
+const SWEEP: u64 = 1_000_000_000;
 
 /// Turns of those who have shown no token that is accepted, by where they come from. A turn is a connection that is begun, a
 /// request that is answered to nobody in particular, a step of signing in.
@@ -22,7 +25,13 @@ pub(crate) struct Strangers {
     rate: Option<Rate>,
     longest: Duration,
     begun: Instant,
-    kept: Mutex<HashMap<IpAddr, Gcra>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    buckets: HashMap<IpAddr, Gcra>,
+    sweep_after: u64,
 }
 
 impl Strangers {
@@ -39,14 +48,18 @@ impl Strangers {
         let Some(rate) = &self.rate else { return Ok(Duration::ZERO) };
         let now = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { buckets, sweep_after } = &mut *kept;
         let from = network(from);
-        if kept.len() >= MOST && !kept.contains_key(&from) {
-            kept.retain(|_, bucket| !bucket.is_full(now));
-            if kept.len() >= MOST {
+        if buckets.len() >= MOST && !buckets.contains_key(&from) {
+            if now >= *sweep_after {
+                buckets.retain(|_, bucket| !bucket.is_full(now));
+                *sweep_after = now.saturating_add(SWEEP);
+            }
+            if buckets.len() >= MOST {
                 return Ok(Duration::ZERO);
             }
         }
-        kept.entry(from).or_default().reserve(rate, now, self.longest)
+        buckets.entry(from).or_default().reserve(rate, now, self.longest)
     }
 }
 
@@ -99,7 +112,7 @@ mod tests {
         for n in 0..u32::try_from(MOST).unwrap() + 1_000 {
             strangers.turn(IpAddr::from(n.to_be_bytes())).unwrap();
         }
-        assert_eq!(strangers.kept.lock().unwrap().len(), MOST);
+        assert_eq!(strangers.kept.lock().unwrap().buckets.len(), MOST);
         strangers.turn(IpAddr::from([0, 0, 0, 0])).unwrap_err();
     }
 }

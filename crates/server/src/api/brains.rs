@@ -284,7 +284,6 @@ pub(crate) async fn steps(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, limit, resident) = (ask.brain()?, ask.limit()?, faces.resident(&ask).await?);
     let after = ask.parsed::<u64>("cursor", "what `next` of the page before says")?.unwrap_or(0);
     let page = reading(&faces, &ask.bearer, move || {
-        words(&resident, &brain)?;
         let steps = resident.view(&brain)?.steps;
         let mut rest = steps.iter().filter(|step| step.step.0 > after);
         let items: Vec<StepWords> = rest.by_ref().take(limit).map(StepWords::from).collect();
@@ -297,7 +296,6 @@ pub(crate) async fn steps(faces: Arc<Faces>, ask: Ask) -> Answered {
 pub(crate) async fn step(faces: Arc<Faces>, ask: Ask) -> Answered {
     let (brain, step, resident) = (ask.brain()?, StepNo(ask.number("step")?), faces.resident(&ask).await?);
     let found = reading(&faces, &ask.bearer, move || {
-        words(&resident, &brain)?;
         let view = resident.view(&brain)?;
         let found = view.steps.iter().find(|one| one.step == step);
         found.map(StepWords::from).ok_or_else(Problem::nothing)

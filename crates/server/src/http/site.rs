@@ -61,8 +61,9 @@ impl Answering for Site {
         let response = self.respond(request).await;
         let asker = response.extensions().get().map(|Asker(tenant)| tenant);
         noting.end(response.status(), route, asker);
-        let is_known = asker.is_some() || face == Face::Login || response.status().is_success();
-        match turn(from.as_ref().filter(|_| !is_known)).await {
+        // Whoever asks how the server is has what they came for, also where it is not well.
+        let is_refused = asker.is_none() && face != Face::Login && response.status().is_client_error();
+        match turn(from.as_ref().filter(|_| is_refused)).await {
             Ok(()) => response,
             Err(wait) => too_often(wait),
         }

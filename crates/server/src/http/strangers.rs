@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use autoshare_core::fair::{Gcra, Rate};
 
 use super::peers::network;
+use crate::noted::Noted;
 
 /// Addresses that are remembered at most: some 3 MiB. Those of more are not counted.
 const MOST: usize = 1 << 16;
@@ -26,6 +27,8 @@ pub(crate) struct Strangers {
     longest: Duration,
     begun: Instant,
     kept: Mutex<Kept>,
+    /// Addresses of which the log told of late that somebody had no turn.
+    told: Noted<IpAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +40,7 @@ struct Kept {
 impl Strangers {
     /// Nobody waits longer than `longest`.
     pub(super) fn new(rate: Option<Rate>, longest: Duration) -> Self {
-        Self { rate, longest, begun: Instant::now(), kept: Mutex::default() }
+        Self { rate, longest, begun: Instant::now(), kept: Mutex::default(), told: Noted::default() }
     }
 
     /// How long it is until whoever comes from there has their turn, which is theirs from now on.
@@ -80,7 +83,12 @@ impl Stranger {
     /// # Errors
     /// How long that would be, where it is too long.
     pub(super) async fn turn(&self) -> Result<(), Duration> {
-        let wait = self.among.turn(self.from)?;
+        let wait = self.among.turn(self.from).inspect_err(|_| {
+            if self.among.told.is_new(network(self.from)) {
+                let from = self.from;
+                tracing::warn!(%from, "too much is asked for by strangers of one address ([serve] strangers_per_minute)");
+            }
+        })?;
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
